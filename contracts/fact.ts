@@ -1,0 +1,30 @@
+import type { TimedEvent } from './event.ts';
+import type { Item } from './item.ts';
+import type { Alert } from './push.ts';
+import type { RecommendRequest, RecommendResponse } from './recommend.ts';
+import type { ScoreRequest, ScoreResponse } from './score.ts';
+
+/**
+ * What the journal holds, in one order. Everything else (entity state, catalogue, indexes, training rows) is derived
+ * from these and can be rebuilt. `at_ms` is the gateway's clock when it took the fact.
+ */
+export type Fact =
+  | { readonly kind: 'event'; readonly at_ms: number; readonly event: TimedEvent }
+  /** A decision, with the exact vector that was scored (float32, in the order of the feature set), so that it can be recomputed. */
+  | {
+      readonly kind: 'decision';
+      readonly at_ms: number;
+      readonly request: ScoreRequest & { timestamp_ms: number };
+      readonly response: ScoreResponse;
+      readonly vector: readonly number[] | null;
+      readonly feature_hash: string;
+    }
+  | { readonly kind: 'alert'; readonly at_ms: number; readonly alert: Alert }
+  /** What was shown, so that a click can be credited and the ranker trained without skew. */
+  | { readonly kind: 'recommendation'; readonly at_ms: number; readonly request: RecommendRequest; readonly response: RecommendResponse }
+  | { readonly kind: 'item_put'; readonly at_ms: number; readonly item: Item }
+  | { readonly kind: 'item_delete'; readonly at_ms: number; readonly item_id: string }
+  /** A change that an operator made through the control plane. */
+  | { readonly kind: 'admin'; readonly at_ms: number; readonly actor: string; readonly action: string; readonly detail: Record<string, unknown> };
+
+export type FactKind = Fact['kind'];

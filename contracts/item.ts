@@ -1,0 +1,44 @@
+import Type, { type Static } from 'typebox';
+import { Amount, Currency, Id, TimestampMs } from './event.ts';
+
+/** An item of the catalogue. `attributes` hold what filters and content features may use beyond the named fields. */
+export const Item = Type.Object(
+  {
+    item_id: Id,
+    title: Type.Optional(Type.String({ maxLength: 500 })),
+    category: Type.Optional(Type.String({ maxLength: 100 })),
+    brand: Type.Optional(Type.String({ maxLength: 100 })),
+    price: Type.Optional(Amount),
+    currency: Type.Optional(Currency),
+    /** Units that can be sold now. Absent: always in stock. 0: never recommended. */
+    stock: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000_000_000 })),
+    /** False hides the item from every answer without deleting it. */
+    active: Type.Optional(Type.Boolean()),
+    /** When the item was first offered. Absent: when it was first put. */
+    created_ms: Type.Optional(TimestampMs),
+    attributes: Type.Optional(
+      Type.Record(Type.String({ pattern: '^[a-z][a-z0-9_]{0,63}$' }), Type.Union([Type.String({ maxLength: 500 }), Type.Number(), Type.Boolean()]), {
+        maxProperties: 64,
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+export type Item = Static<typeof Item>;
+
+export const ITEMS_PER_BATCH_MAX = 1000;
+/** `PUT /v1/items`: each item replaces what was there. */
+export const PutItemsRequest = Type.Object(
+  { items: Type.Array(Item, { minItems: 1, maxItems: ITEMS_PER_BATCH_MAX }) },
+  { additionalProperties: false },
+);
+export type PutItemsRequest = Static<typeof PutItemsRequest>;
+/** `PATCH /v1/items`: the named fields replace, the others stay; an unknown item is `item_not_found` and nothing is changed. */
+export const PatchItemsRequest = PutItemsRequest;
+export const DeleteItemsRequest = Type.Object(
+  { item_ids: Type.Array(Id, { minItems: 1, maxItems: ITEMS_PER_BATCH_MAX }) },
+  { additionalProperties: false },
+);
+export type DeleteItemsRequest = Static<typeof DeleteItemsRequest>;
+export const ItemsResponse = Type.Object({ changed: Type.Integer() }, { additionalProperties: false });
+export type ItemsResponse = Static<typeof ItemsResponse>;

@@ -1,0 +1,52 @@
+import Type, { type Static } from 'typebox';
+import { Country, Id } from './event.ts';
+
+export const RECOMMEND_LIMIT_MAX = 100;
+
+/** Who asks, from which page. An unknown user or session is a cold one, never an error. */
+export const RecommendRequest = Type.Object(
+  {
+    placement: Type.Optional(Id),
+    user_id: Type.Optional(Id),
+    session_id: Type.Optional(Id),
+    /** The item on the page (`product` placement), in the cart, and so on: the context that item-to-item starts from. */
+    item_id: Type.Optional(Id),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: RECOMMEND_LIMIT_MAX })),
+    country: Type.Optional(Country),
+    category: Type.Optional(Type.String({ maxLength: 100 })),
+    exclude: Type.Optional(Type.Array(Id, { maxItems: 500 })),
+    explain: Type.Optional(Type.Boolean()),
+  },
+  { additionalProperties: false },
+);
+export type RecommendRequest = Static<typeof RecommendRequest>;
+
+/** Where a candidate came from. `ranked` items may have several; the first is the strongest. */
+export const CANDIDATE_SOURCES = ['user_vector', 'item_to_item', 'buy_again', 'popular', 'new', 'fallback'] as const;
+export type CandidateSource = (typeof CANDIDATE_SOURCES)[number];
+
+export const RecommendedItem = Type.Object(
+  {
+    item_id: Id,
+    score: Type.Number(),
+    sources: Type.Array(Type.Enum([...CANDIDATE_SOURCES])),
+    /** A sentence for the shopper, such as "because you viewed X". */
+    reason: Type.String(),
+  },
+  { additionalProperties: false },
+);
+export type RecommendedItem = Static<typeof RecommendedItem>;
+
+export const RecommendResponse = Type.Object(
+  {
+    recommendation_id: Id,
+    placement: Id,
+    items: Type.Array(RecommendedItem, { maxItems: RECOMMEND_LIMIT_MAX }),
+    bundle: Type.Union([Type.String(), Type.Null()]),
+    /** True when a model or source was missing or late and a declared fallback answered. */
+    degraded: Type.Boolean(),
+    degraded_by: Type.Optional(Type.Array(Type.String())),
+  },
+  { additionalProperties: false },
+);
+export type RecommendResponse = Static<typeof RecommendResponse>;

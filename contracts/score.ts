@@ -1,0 +1,62 @@
+import Type, { type Static } from 'typebox';
+import { Amount, Country, Currency, EventItem, Id, PAYMENT_FIELDS, TimestampMs } from './event.ts';
+
+/** In order of precedence, the strongest first. */
+export const DECISIONS = ['suspend', 'decline', 'restrict_payment_method', 'challenge', 'review', 'approve'] as const;
+export type DecisionName = (typeof DECISIONS)[number];
+
+/** A payment that a checkout asks about. It becomes a `payment_attempt` event with `event_id` = `transaction_id`. */
+export const ScoreRequest = Type.Object(
+  {
+    ...PAYMENT_FIELDS,
+    transaction_id: Id,
+    timestamp_ms: Type.Optional(TimestampMs),
+    user_id: Id,
+    session_id: Type.Optional(Id),
+    amount: Amount,
+    currency: Type.Optional(Currency),
+    country: Type.Optional(Country),
+    items: Type.Optional(Type.Array(EventItem, { maxItems: 100 })),
+  },
+  { additionalProperties: false },
+);
+export type ScoreRequest = Static<typeof ScoreRequest>;
+
+export const Reason = Type.Object(
+  {
+    /** The feature, or `rule:<id>`. */
+    code: Type.String(),
+    /** A sentence with the value, for a person. */
+    text: Type.String(),
+    /** Shapley value in log-odds of fraud; absent for a rule. */
+    contribution: Type.Optional(Type.Number()),
+  },
+  { additionalProperties: false },
+);
+export type Reason = Static<typeof Reason>;
+
+export const RuleHit = Type.Object(
+  { rule: Type.String(), version: Type.Integer(), action: Type.Enum([...DECISIONS]) },
+  { additionalProperties: false },
+);
+export type RuleHit = Static<typeof RuleHit>;
+
+export const ScoreResponse = Type.Object(
+  {
+    transaction_id: Id,
+    decision: Type.Enum([...DECISIONS]),
+    /** The model's raw output in 0..1; null when no model answered. */
+    score: Type.Union([Type.Number(), Type.Null()]),
+    /** Calibrated probability of fraud; null when no model answered. */
+    probability: Type.Union([Type.Number(), Type.Null()]),
+    reasons: Type.Array(Reason),
+    rule_hits: Type.Array(RuleHit),
+    bundle: Type.Union([Type.String(), Type.Null()]),
+    degraded: Type.Boolean(),
+    degraded_by: Type.Optional(Type.Array(Type.String())),
+    /** Values of the feature vector that was scored, by name; null where missing. */
+    features: Type.Optional(Type.Record(Type.String(), Type.Union([Type.Number(), Type.Null()]))),
+  },
+  { additionalProperties: false },
+);
+export type ScoreResponse = Static<typeof ScoreResponse>;

@@ -1,0 +1,44 @@
+/**
+ * A nearest-neighbour index over float32 vectors with string ids. Similarity is larger-is-closer: the inner product for `ip`,
+ * cosine for `cosine`, negative squared Euclidean distance for `l2`. Every implementation passes `index/vector.suite.ts`.
+ */
+export type Metric = 'ip' | 'cosine' | 'l2';
+
+export interface Neighbour {
+  readonly id: string;
+  readonly similarity: number;
+}
+
+export interface SearchOptions {
+  /** Keep only ids for which this holds. It must be pure and must not change the index. */
+  readonly filter?: (id: string) => boolean;
+  /** Size of the dynamic candidate list (HNSW's `ef`); raised to k where smaller. Ignored by exact search. */
+  readonly ef?: number;
+}
+
+export interface VectorIndex {
+  readonly dimensions: number;
+  readonly metric: Metric;
+  readonly size: number;
+  has(id: string): boolean;
+  /** Add or replace. Throws RangeError on a wrong length or a non-finite component. Grows as needed, up to `capacityMax`. */
+  upsert(id: string, vector: Float32Array): void;
+  /** Returns whether it was there. */
+  remove(id: string): boolean;
+  /** A copy of the vector, or undefined. */
+  get(id: string): Float32Array | undefined;
+  /** At most k neighbours, the most similar first, ties by id. Fewer only where fewer match. */
+  search(query: Float32Array, k: number, options?: SearchOptions): Neighbour[];
+}
+
+/** A snapshot's description; it stands in the bundle's manifest or beside the file. */
+export interface SnapshotManifest {
+  readonly format: 'gatehouse-index-1';
+  readonly kind: 'hnsw' | 'exact';
+  readonly metric: Metric;
+  readonly dimensions: number;
+  readonly count: number;
+  readonly m?: number;
+  readonly efConstruction?: number;
+  readonly files: readonly { readonly name: string; readonly bytes: number; readonly sha256: string }[];
+}

@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['{contracts,store,index,scoring,gateway,training,simulator,client,dashboard,loadtests,test}/**/*.test.ts'],
+    // Two cores: more workers only make timing tests fight each other.
+    maxWorkers: 2,
+    pool: 'forks',
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+  },
+});
