@@ -1,0 +1,138 @@
+import type { EventName, TimedEvent } from '../../contracts/event.ts';
+import type { EntityKind, EntityRef, StateCodec } from '../../store/contract.ts';
+
+/** Sliding windows. Each is counted in tiles (docs/architecture.md says how fine), so it ends with the current, partly filled tile. */
+export const WINDOWS = ['1m', '10m', '1h', '24h', '7d', '30d', '90d'] as const;
+export type Window = (typeof WINDOWS)[number];
+
+/** Numbers that an event, or an item of an event, carries. `amount` is the event's `value`; for items without one, price x quantity. */
+export type NumericField = 'amount' | 'price' | 'quantity' | 'rating';
+/** Ids whose distinct number or share can be asked for. `category` and `brand` come from the catalogue at the time of the event. */
+export type KeyField =
+  | 'user_id'
+  | 'session_id'
+  | 'item_id'
+  | 'card_id'
+  | 'device_id'
+  | 'ip'
+  | 'address_id'
+  | 'merchant_id'
+  | 'payment_method'
+  | 'country'
+  | 'category'
+  | 'brand';
+
+/** Which events a feature counts. */
+export interface EventFilter {
+  readonly events: readonly EventName[];
+  readonly where?: { readonly field: 'authorised' | 'is_fraud'; readonly equals: boolean };
+}
+
+/**
+ * One number of a vector. `text` is the sentence shown to a person, with `{value}` in it.
+ * Missing is NaN: no state, an empty window for mean/min/max/last, a zero denominator.
+ */
+export type Feature = { readonly name: string; readonly text: string } & (
+  | ({ readonly aggregate: 'count'; readonly entity: EntityKind; readonly window: Window } & EventFilter)
+  | ({
+      readonly aggregate: 'sum' | 'mean' | 'min' | 'max';
+      readonly entity: EntityKind;
+      readonly window: Window;
+      readonly of: NumericField;
+    } & EventFilter)
+  /** Distinct values; exact up to a stated limit, then the limit. */
+  | ({ readonly aggregate: 'distinct'; readonly entity: EntityKind; readonly window: Window; readonly of: KeyField } & EventFilter)
+  | ({ readonly aggregate: 'last'; readonly entity: EntityKind; readonly of: NumericField } & EventFilter)
+  /** Seconds since the first or the last such event. */
+  | ({ readonly aggregate: 'time_since'; readonly entity: EntityKind; readonly edge: 'first' | 'last' } & EventFilter)
+  /** Share (0..1) of the entity's recent events whose `of` equals the subject's (the candidate item's category, the payment's method). */
+  | ({ readonly aggregate: 'share'; readonly entity: EntityKind; readonly of: KeyField } & EventFilter)
+  /** Quotient of two features of the same set, declared before. */
+  | { readonly aggregate: 'ratio'; readonly numerator: string; readonly denominator: string }
+  /** A number of the subject itself: the request's event, the candidate item, or the clock (UTC). */
+  | {
+      readonly aggregate: 'subject';
+      readonly field: 'amount' | 'hour' | 'weekday' | 'is_night' | 'is_weekend' | 'item_price' | 'item_age_days' | 'item_stock';
+    }
+  /** A number that the caller hands in by name, such as a candidate source's score. */
+  | { readonly aggregate: 'context'; readonly key: string }
+);
+
+/** A bounded list of what an entity touched last, distinct by item, for candidates and fold-in. */
+export interface History extends EventFilter {
+  readonly name: string;
+  readonly entity: EntityKind;
+  readonly itemsMax: number;
+}
+
+export interface HistoryEntry {
+  readonly item_id: string;
+  /** How many such events, and how many units in all. */
+  readonly count: number;
+  readonly quantity: number;
+  readonly firstMs: number;
+  readonly lastMs: number;
+}
+
+/** Everything the engine computes. Plain JSON, so that it can stand in a file and in a bundle's manifest. */
+export interface FeatureDeclarations {
+  readonly version: number;
+  readonly histories: readonly History[];
+  /** Named vectors; a model names one. */
+  readonly sets: Readonly<Record<string, readonly Feature[]>>;
+}
+
+/** What the engine needs to know of an item. */
+export interface ItemFacts {
+  readonly category?: string | undefined;
+  readonly brand?: string | undefined;
+  readonly price?: number | undefined;
+  readonly stock?: number | undefined;
+  readonly created_ms?: number | undefined;
+}
+export type ItemLookup = (itemId: string) => ItemFacts | undefined;
+
+/** State of one entity. Opaque: only the engine reads or changes it. Bounded whatever the traffic. */
+export interface EntityState {
+  readonly kind: EntityKind;
+}
+
+/** What a vector is about, at `nowMs`. The states already include the subject's own event where that is wanted (a score does). */
+export interface Subject {
+  readonly nowMs: number;
+  readonly states: Readonly<Partial<Record<EntityKind, EntityState | undefined>>>;
+  readonly event?: TimedEvent | undefined;
+}
+
+/** A candidate row: the item, its state, and the context values in the order of `contextKeys(set)`. */
+export interface Candidate {
+  readonly item: ItemFacts | undefined;
+  readonly state: EntityState | undefined;
+  readonly context: ArrayLike<number>;
+}
+
+/**
+ * The feature engine: pure code, the same online and in replay. `(state, event) -> state`, `(state, now) -> vector`.
+ * It reads no clock and keeps nothing between calls.
+ */
+export interface FeatureEngine {
+  readonly declarations: FeatureDeclarations;
+  readonly codec: StateCodec<EntityState>;
+  /** Names of a set's features in vector order. Throws `bundle_incompatible` on an unknown set. */
+  names(set: string): readonly string[];
+  contextKeys(set: string): readonly string[];
+  /** sha256 over everything that decides a set's values: engine version, windows, the set's features in order. */
+  hash(set: string): string;
+  /** The sentence for a feature's value. */
+  explain(set: string, index: number, value: number): string;
+  /** The entities whose state this event changes, without duplicates, in a fixed order (items of the event included). */
+  entities(event: TimedEvent): EntityRef[];
+  /** Brings a state forward, in place where it can; an event older than the widest window changes nothing but first/last times. */
+  apply(ref: EntityRef, state: EntityState | undefined, event: TimedEvent, items: ItemLookup): EntityState;
+  /** Writes one row of `names(set).length` float32 values into `out` at `offset`. Never changes a state. */
+  vector(set: string, subject: Subject, context: ArrayLike<number>, out: Float32Array, offset: number): void;
+  /** Writes one row a candidate; what does not depend on the candidate is computed once. */
+  vectors(set: string, subject: Subject, candidates: readonly Candidate[], out: Float32Array): void;
+  /** Newest first. */
+  history(state: EntityState | undefined, name: string): readonly HistoryEntry[];
+}
