@@ -1,0 +1,122 @@
+import Type, { type Static } from 'typebox';
+
+/** A file of a bundle. Names are flat: no folders, no dots that climb. */
+export const BundleFile = Type.Object(
+  {
+    name: Type.String({ pattern: '^[a-z][a-z0-9_.-]{0,63}$' }),
+    bytes: Type.Integer({ minimum: 0 }),
+    sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+  },
+  { additionalProperties: false },
+);
+export type BundleFile = Static<typeof BundleFile>;
+
+const FileName = BundleFile.properties.name;
+/** A tensor of a model; -1 stands for a size that the caller chooses. */
+export const TensorShape = Type.Object(
+  { name: Type.String(), shape: Type.Array(Type.Integer({ minimum: -1 }), { maxItems: 4 }) },
+  { additionalProperties: false },
+);
+export type TensorShape = Static<typeof TensorShape>;
+
+const ModelFields = {
+  file: FileName,
+  inputs: Type.Array(TensorShape, { minItems: 1, maxItems: 4 }),
+  outputs: Type.Array(TensorShape, { minItems: 1, maxItems: 4 }),
+};
+
+/** A model over a feature set. `hash` is `FeatureEngine.hash(set)` when it was trained; another hash is refused. */
+const RowModelFields = { ...ModelFields, set: Type.String(), hash: Type.String() };
+
+/** Raw probability to calibrated: Platt on the log-odds, or a monotone step function by its knots. */
+export const Calibration = Type.Union([
+  Type.Object({ kind: Type.Literal('platt'), a: Type.Number(), b: Type.Number() }, { additionalProperties: false }),
+  Type.Object({ kind: Type.Literal('isotonic'), x: Type.Array(Type.Number()), y: Type.Array(Type.Number()) }, { additionalProperties: false }),
+]);
+export type Calibration = Static<typeof Calibration>;
+
+/** Calibrated probabilities from which each action applies. */
+export const RiskThresholds = Type.Object(
+  { review: Type.Number({ minimum: 0 }), challenge: Type.Number({ minimum: 0 }), decline: Type.Number({ minimum: 0 }) },
+  { additionalProperties: false },
+);
+export type RiskThresholds = Static<typeof RiskThresholds>;
+
+const IndexSnapshot = Type.Object(
+  {
+    format: Type.Literal('gatehouse-index-1'),
+    kind: Type.Enum(['hnsw', 'exact']),
+    metric: Type.Enum(['ip', 'cosine', 'l2']),
+    dimensions: Type.Integer({ minimum: 1, maximum: 4096 }),
+    count: Type.Integer({ minimum: 0 }),
+    m: Type.Optional(Type.Integer()),
+    efConstruction: Type.Optional(Type.Integer()),
+    files: Type.Array(BundleFile),
+  },
+  { additionalProperties: false },
+);
+
+/** `manifest.json` of a bundle. Everything that the gateway loads is named here with its size and hash. */
+export const BundleManifest = Type.Object(
+  {
+    format: Type.Literal('gatehouse-bundle-1'),
+    /** Sortable and unique; also the folder's name. */
+    version: Type.String({ pattern: '^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$' }),
+    created_ms: Type.Integer(),
+    trained: Type.Object(
+      {
+        from_ms: Type.Integer(),
+        to_ms: Type.Integer(),
+        events: Type.Integer(),
+        users: Type.Integer(),
+        items: Type.Integer(),
+        seed: Type.Integer(),
+        journal_offset: Type.Integer(),
+      },
+      { additionalProperties: false },
+    ),
+    models: Type.Object(
+      {
+        /** Input `features` [-1, F]; outputs `score` (log-odds) and `probability`, both [-1, 1]. `trees` is the same ensemble for TreeSHAP (contracts/trees.ts). */
+        fraud: Type.Optional(
+          Type.Object({ ...RowModelFields, calibration: Calibration, thresholds: RiskThresholds, trees: FileName }, { additionalProperties: false }),
+        ),
+        /** Input `features` [-1, F]; output `score` [-1, 1]. */
+        ranker: Type.Optional(Type.Object(RowModelFields, { additionalProperties: false })),
+        /** ALS fold-in: inputs `items` [-1, factors] and `confidence` [-1]; output `user` [1, factors]. */
+        user_tower: Type.Optional(
+          Type.Object(
+            { ...ModelFields, factors: Type.Integer({ minimum: 1 }), alpha: Type.Number(), history: Type.String() },
+            { additionalProperties: false },
+          ),
+        ),
+      },
+      { additionalProperties: false },
+    ),
+    indexes: Type.Object({ items: Type.Optional(IndexSnapshot), users: Type.Optional(IndexSnapshot) }, { additionalProperties: false }),
+    tables: Type.Object({ neighbours: Type.Optional(FileName), popularity: Type.Optional(FileName) }, { additionalProperties: false }),
+    report: Type.Optional(FileName),
+    files: Type.Array(BundleFile, { maxItems: 64 }),
+    /** Metrics on the later time slice, beside their baselines. */
+    metrics: Type.Record(Type.String(), Type.Number()),
+  },
+  { additionalProperties: false },
+);
+export type BundleManifest = Static<typeof BundleManifest>;
+
+/**
+ * `tables.neighbours` (MessagePack): item-to-item lists, the closest first. Item i of `ids` has neighbours `neighbours[indptr[i]..indptr[i+1])`,
+ * which are positions in `ids`. `indptr` and `neighbours` are little-endian Uint32 bytes, `similarities` Float32 bytes.
+ */
+export interface NeighboursFile {
+  readonly ids: readonly string[];
+  readonly indptr: Uint8Array;
+  readonly neighbours: Uint8Array;
+  readonly similarities: Uint8Array;
+}
+
+/** `tables.popularity` (MessagePack): the most popular first; scores are decayed counts, scaled so that the first is 1. */
+export interface PopularityFile {
+  readonly ids: readonly string[];
+  readonly scores: Uint8Array;
+}
