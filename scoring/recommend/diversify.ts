@@ -1,0 +1,43 @@
+/**
+ * Maximal marginal relevance (Carbonell and Goldstein 1998) over groups: picks greedily by (1 - lambda) x relevance - lambda x share of the picks so far
+ * that are in the same group. Relevance is the score scaled to [0, 1] over the candidates.
+ *
+ * `order` holds positions, the best first. Returns at most `limit` positions. O(n x limit), and n is at most a few hundred.
+ */
+export function diversify(
+  order: readonly number[],
+  score: (position: number) => number,
+  group: (position: number) => string | undefined,
+  limit: number,
+  lambda: number,
+): number[] {
+  if (lambda === 0 || order.length <= 1) return order.slice(0, limit);
+  const best = score(order[0]!);
+  const worst = score(order[order.length - 1]!);
+  const span = best > worst ? best - worst : 1;
+  const left = order.slice();
+  const picked: number[] = [];
+  const inGroup = new Map<string, number>();
+  while (picked.length < limit && left.length > 0) {
+    let bestAt = 0;
+    let bestValue = Number.NEGATIVE_INFINITY;
+    for (let i = 0; i < left.length; i++) {
+      const position = left[i]!;
+      const relevance = (score(position) - worst) / span;
+      // The rest is sorted: nothing behind can pass the best by relevance alone.
+      if ((1 - lambda) * relevance <= bestValue) break;
+      const name = group(position);
+      const same = name === undefined || picked.length === 0 ? 0 : (inGroup.get(name) ?? 0) / picked.length;
+      const value = (1 - lambda) * relevance - lambda * same;
+      if (value > bestValue) {
+        bestValue = value;
+        bestAt = i;
+      }
+    }
+    const [position] = left.splice(bestAt, 1);
+    picked.push(position!);
+    const name = group(position!);
+    if (name !== undefined) inGroup.set(name, (inGroup.get(name) ?? 0) + 1);
+  }
+  return picked;
+}

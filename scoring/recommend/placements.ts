@@ -1,0 +1,97 @@
+import Type, { type Static } from 'typebox';
+import { Compile } from 'typebox/compile';
+import { GatehouseError } from '../../contracts/errors.ts';
+import { Id } from '../../contracts/event.ts';
+import { RECOMMEND_LIMIT_MAX } from '../../contracts/recommend.ts';
+
+const Cap = Type.Integer({ minimum: 0, maximum: 500 });
+
+/** A named slot of a page: which sources may fill it and what is kept out. */
+export const Placement = Type.Object(
+  {
+    id: Id,
+    limit: Type.Integer({ minimum: 1, maximum: RECOMMEND_LIMIT_MAX }),
+    sources: Type.Object({ user_vector: Cap, item_to_item: Cap, buy_again: Cap, popular: Cap, new: Cap }, { additionalProperties: false }),
+    /** Items bought within this many days are left out; 0 lets them in (a wholesaler's customers buy again). */
+    suppress_purchased_days: Type.Integer({ minimum: 0, maximum: 3650 }),
+    /** Share of the answer kept for items that are newer than `new_days`, so that a new item is seen at all. */
+    new_share: Type.Number({ minimum: 0, maximum: 0.5 }),
+    new_days: Type.Integer({ minimum: 0, maximum: 365 }),
+    /** 0 ranks by score alone; 1 puts variety of categories above everything. */
+    diversity: Type.Number({ minimum: 0, maximum: 1 }),
+  },
+  { additionalProperties: false },
+);
+export type Placement = Static<typeof Placement>;
+
+const PlacementsFile = Compile(Type.Array(Placement, { minItems: 1, maxItems: 100 }));
+
+export const DEFAULT_PLACEMENT = 'home';
+
+/** What a shop starts with. `again` is for consumables and wholesale: it lets own purchases in. */
+export const DEFAULT_PLACEMENTS: readonly Placement[] = [
+  {
+    id: 'home',
+    limit: 12,
+    sources: { user_vector: 100, item_to_item: 60, buy_again: 0, popular: 40, new: 10 },
+    suppress_purchased_days: 30,
+    new_share: 0.08,
+    new_days: 7,
+    diversity: 0.15,
+  },
+  {
+    id: 'product',
+    limit: 8,
+    sources: { user_vector: 40, item_to_item: 120, buy_again: 0, popular: 20, new: 5 },
+    suppress_purchased_days: 30,
+    new_share: 0,
+    new_days: 7,
+    diversity: 0.1,
+  },
+  {
+    id: 'cart',
+    limit: 6,
+    sources: { user_vector: 40, item_to_item: 120, buy_again: 20, popular: 20, new: 0 },
+    suppress_purchased_days: 0,
+    new_share: 0,
+    new_days: 7,
+    diversity: 0.2,
+  },
+  {
+    id: 'search',
+    limit: 24,
+    sources: { user_vector: 80, item_to_item: 40, buy_again: 20, popular: 60, new: 10 },
+    suppress_purchased_days: 0,
+    new_share: 0,
+    new_days: 7,
+    diversity: 0,
+  },
+  {
+    id: 'again',
+    limit: 20,
+    sources: { user_vector: 70, item_to_item: 60, buy_again: 80, popular: 40, new: 0 },
+    suppress_purchased_days: 0,
+    new_share: 0,
+    new_days: 7,
+    diversity: 0,
+  },
+];
+
+/** Parses a placements file (JSON). Throws `config_invalid` with the place. */
+export function parsePlacements(text: string): readonly Placement[] {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new GatehouseError('config_invalid', 'the placements file is not JSON', { cause });
+  }
+  if (!PlacementsFile.Check(value)) {
+    const errors = PlacementsFile.Errors(value).map((error) => ({ path: error.instancePath, message: error.message }));
+    throw new GatehouseError(
+      'config_invalid',
+      `the placements file does not match its schema at ${errors[0]?.path ?? '/'}: ${errors[0]?.message ?? ''}`,
+      { errors },
+    );
+  }
+  return value;
+}
