@@ -1,0 +1,143 @@
+import { hash } from 'node:crypto';
+import type { RiskThresholds } from '../../contracts/bundle.ts';
+import type { Fact } from '../../contracts/fact.ts';
+import type { Alert } from '../../contracts/push.ts';
+import type { DecisionName, Reason, ScoreRequest, ScoreResponse } from '../../contracts/score.ts';
+import type { EntityKind } from '../../store/contract.ts';
+import type { EntityState, FeatureEngine } from '../features/contract.ts';
+import { paymentEvent } from '../ingest.ts';
+import { alertSeverity, decide, modelDecision } from './decision.ts';
+import type { RuleBook } from './rules.ts';
+
+export const FRAUD_SET = 'fraud';
+/** A person reads the first few reasons; the rest explain nothing more. */
+const REASONS_MAX = 5;
+/** Contributions below this move the odds by under 2 %: noise to a reader. */
+const CONTRIBUTION_MIN = 0.02;
+
+/** A fraud model with what its answer needs. */
+export interface FraudModel {
+  readonly bundle: string;
+  readonly thresholds: RiskThresholds;
+  /** Raw probability of one vector. */
+  predict(vector: Float32Array): Promise<number>;
+  calibrate(raw: number): number;
+  /** Exact Shapley values in log-odds, one a feature. */
+  contributions(vector: Float32Array): ArrayLike<number>;
+}
+
+export interface RiskInput {
+  readonly request: ScoreRequest & { readonly timestamp_ms: number };
+  /** States of the transaction's entities, its own payment attempt included. */
+  readonly states: Readonly<Partial<Record<EntityKind, EntityState | undefined>>>;
+  readonly model: FraudModel | undefined;
+  readonly rules: RuleBook;
+  readonly nowMs: number;
+}
+
+export interface RiskResult {
+  readonly response: ScoreResponse;
+  readonly decision: Fact & { kind: 'decision' };
+  readonly alert: Alert | undefined;
+  readonly shadowHits: readonly string[];
+  /** Why the answer is not what it could be, with the causes for the log. */
+  readonly failures: readonly { readonly reason: string; readonly cause: unknown }[];
+}
+
+/**
+ * From entity states to a decision. Without a model, or when it fails, the rules alone decide and the answer says that it is degraded: a checkout
+ * always gets a verdict.
+ */
+export async function assess(engine: FeatureEngine, input: RiskInput): Promise<RiskResult> {
+  const { request, model, rules, nowMs } = input;
+  const names = engine.names(FRAUD_SET);
+  const vector = new Float32Array(names.length);
+  engine.vector(FRAUD_SET, { nowMs: request.timestamp_ms, states: input.states, event: paymentEvent(request, request.timestamp_ms) }, [], vector, 0);
+
+  const failures: { reason: string; cause: unknown }[] = [];
+  let score = Number.NaN;
+  let probability = Number.NaN;
+  if (!model) failures.push({ reason: 'model_missing', cause: undefined });
+  else {
+    try {
+      score = await model.predict(vector);
+      probability = model.calibrate(score);
+      if (!Number.isFinite(probability)) throw new Error(`the model gave ${score}`);
+    } catch (cause) {
+      failures.push({ reason: 'model_failed', cause });
+      score = Number.NaN;
+      probability = Number.NaN;
+    }
+  }
+  const outcome = rules.evaluate({ request, vector, score, probability });
+  for (const rule of outcome.failed) failures.push({ reason: `rule_failed`, cause: new Error(`rule ${rule} threw`) });
+  const byModel: DecisionName = model && Number.isFinite(probability) ? modelDecision(probability, model.thresholds) : 'approve';
+  const name = decide(byModel, outcome.live);
+
+  const reasons: Reason[] = outcome.live.map((hit) => ({
+    code: `rule:${hit.rule}`,
+    text: rules.rules.find((rule) => rule.id === hit.rule)?.description ?? hit.rule,
+  }));
+  if (name !== 'approve' && model && Number.isFinite(probability)) reasons.push(...explain(engine, model, vector));
+
+  const degraded = failures.length > 0;
+  const response: ScoreResponse = {
+    transaction_id: request.transaction_id,
+    decision: name,
+    score: Number.isFinite(score) ? score : null,
+    probability: Number.isFinite(probability) ? probability : null,
+    reasons,
+    rule_hits: [...outcome.live],
+    bundle: model?.bundle ?? null,
+    degraded,
+    ...(degraded ? { degraded_by: [...new Set(failures.map((failure) => failure.reason))] } : {}),
+  };
+  return {
+    response,
+    decision: { kind: 'decision', at_ms: nowMs, request, response, vector: Array.from(vector), feature_hash: engine.hash(FRAUD_SET) },
+    alert: alertFor(request, response, nowMs),
+    shadowHits: outcome.shadow.map((hit) => hit.rule),
+    failures,
+  };
+}
+
+/** The features that moved the odds most towards fraud, as sentences with their values. */
+function explain(engine: FeatureEngine, model: FraudModel, vector: Float32Array): Reason[] {
+  const contributions = model.contributions(vector);
+  const order = Array.from(contributions, (_, i) => i)
+    .filter((i) => contributions[i]! >= CONTRIBUTION_MIN)
+    .sort((a, b) => contributions[b]! - contributions[a]!)
+    .slice(0, REASONS_MAX);
+  const names = engine.names(FRAUD_SET);
+  return order.map((i) => ({ code: names[i]!, text: engine.explain(FRAUD_SET, i, vector[i]!), contribution: contributions[i]! }));
+}
+
+function alertFor(request: ScoreRequest, response: ScoreResponse, nowMs: number): Alert | undefined {
+  const severity = alertSeverity(response.decision);
+  if (!severity) return undefined;
+  return {
+    // Derived, not drawn: a second decider of the same transaction makes the same alert.
+    alert_id: `a${hash('sha1', request.transaction_id, 'hex').slice(0, 20)}`,
+    kind: 'decision',
+    severity,
+    at_ms: nowMs,
+    title: `${TITLES[response.decision]} ${request.amount.toFixed(2)}${request.currency ? ` ${request.currency}` : ''} by ${request.user_id}`,
+    transaction_id: request.transaction_id,
+    user_id: request.user_id,
+    decision: response.decision,
+    probability: response.probability,
+    amount: request.amount,
+    ...(request.currency ? { currency: request.currency } : {}),
+    reasons: response.reasons.map((reason) => reason.text),
+    bundle: response.bundle,
+  };
+}
+
+const TITLES: Readonly<Record<DecisionName, string>> = {
+  suspend: 'Suspended',
+  decline: 'Declined',
+  restrict_payment_method: 'Payment method restricted for',
+  challenge: 'Challenged',
+  review: 'To review:',
+  approve: 'Approved',
+};
