@@ -44,17 +44,22 @@ export interface WsRoute {
   open(socket: Socket, opening: Opening): SocketEvents;
 }
 
+/** The addon copies the properties of this onto its own object, so it must not be the instance of a class. */
+export interface UserData {
+  readonly socket: UwsSocket;
+}
+
 /** The native socket, made safe to call after it closed (the addon throws then). */
 export class UwsSocket implements Socket {
   readonly opening: Opening;
   events: SocketEvents | undefined;
-  #native: NativeWebSocket<UwsSocket> | undefined;
+  #native: NativeWebSocket<UserData> | undefined;
 
   constructor(opening: Opening) {
     this.opening = opening;
   }
 
-  attach(native: NativeWebSocket<UwsSocket>): void {
+  attach(native: NativeWebSocket<UserData>): void {
     this.#native = native;
   }
 

@@ -2,7 +2,7 @@ import type { GatehouseError } from '../../contracts/errors.ts';
 import type { Exchange } from './exchange.ts';
 import type { HttpResponse } from './http.ts';
 import type { NativeApp, NativeRequest, NativeResponse } from './native.ts';
-import { chooseSubprotocol, UwsSocket, type WsRoute } from './socket.ts';
+import { chooseSubprotocol, type UserData, UwsSocket, type WsRoute } from './socket.ts';
 
 /** The one version of RFC 6455. The addon would upgrade any. */
 const WEBSOCKET_VERSION = '13';
@@ -37,7 +37,7 @@ export function registerWs(
   begin: (native: NativeResponse, request: NativeRequest) => Exchange | undefined,
   host: UpgradeHost,
 ): void {
-  app.ws<UwsSocket>(route.path, {
+  app.ws<UserData>(route.path, {
     maxPayloadLength: route.messageBytesMax,
     idleTimeout: IDLE_BACKSTOP_S,
     maxBackpressure: BACKPRESSURE_UNLIMITED,
@@ -59,24 +59,24 @@ export function registerWs(
       const socket = new UwsSocket({ subprotocol, token: exchange.queryValue('token'), remoteAddress: exchange.remoteAddress });
       const key = exchange.header('sec-websocket-key') ?? '';
       host.forget(exchange);
-      native.upgrade(socket, key, subprotocol ?? '', '', context);
+      native.upgrade<UserData>({ socket }, key, subprotocol ?? '', '', context);
     },
     open(native) {
-      const socket = native.getUserData();
+      const { socket } = native.getUserData();
       socket.attach(native);
       socket.events = route.open(socket, socket.opening);
     },
     message(native, message, isBinary) {
-      native.getUserData().events?.message(new Uint8Array(message), isBinary);
+      native.getUserData().socket.events?.message(new Uint8Array(message), isBinary);
     },
     pong(native) {
-      native.getUserData().events?.pong();
+      native.getUserData().socket.events?.pong();
     },
     drain(native) {
-      native.getUserData().events?.drain();
+      native.getUserData().socket.events?.drain();
     },
     close(native, code) {
-      const socket = native.getUserData();
+      const { socket } = native.getUserData();
       socket.detach();
       socket.events?.close(code);
     },
