@@ -1,0 +1,339 @@
+import Type, { type TSchema } from 'typebox';
+import { BundleManifest } from './bundle.ts';
+import {
+  AlertsQuery,
+  AlertsResponse,
+  ApiKeysResponse,
+  BundleChangeResponse,
+  BundlesResponse,
+  ControlStreamTokenResponse,
+  CreateKeyRequest,
+  CreateKeyResponse,
+  HealthResponse,
+  ReadyResponse,
+  RulesResponse,
+  TrafficResponse,
+} from './control.ts';
+import type { ErrorCode } from './errors.ts';
+import { EventsRequest, EventsResponse, Id } from './event.ts';
+import { DeleteItemsRequest, ItemsResponse, PatchItemsRequest, PutItemsRequest } from './item.ts';
+import { ClientFrame, ServerFrame, StreamTokenRequest, StreamTokenResponse } from './push.ts';
+import { RecommendRequest, RecommendResponse } from './recommend.ts';
+import { ScoreRequest, ScoreResponse } from './score.ts';
+
+/** What a request needs to be allowed. A publishable key has `events` and `recommend`, a secret key all but `admin`, the admin token only `admin`. */
+export const CAPABILITIES = ['events', 'recommend', 'items', 'score', 'stream_token', 'admin'] as const;
+export type Capability = (typeof CAPABILITIES)[number];
+
+/** `stream` is a token that the stream checks itself; `none` needs nothing. */
+export type RouteKey = Capability | 'stream' | 'none';
+
+export interface Route {
+  readonly plane: 'data' | 'control';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** With `{name}` for a parameter. */
+  readonly path: string;
+  readonly summary: string;
+  readonly key: RouteKey;
+  readonly parameters?: Readonly<Record<string, TSchema>>;
+  readonly query?: TSchema;
+  readonly request?: TSchema;
+  /** Absent where the answer is no JSON: `contentType` says what it is then. */
+  readonly response?: TSchema;
+  readonly contentType?: string;
+  /** Status of success; 200 unless said otherwise. */
+  readonly status?: number;
+  /** Errors beyond those that every route of its plane can give (`errorsOf`). */
+  readonly errors: readonly ErrorCode[];
+}
+
+const STORE_ERRORS = ['store_unavailable', 'store_full'] as const;
+const VersionParameter = { version: BundleManifest.properties.version };
+
+/** A `GET` carries the request in its query: every value but the arrays of the body form. */
+const RecommendQuery = Type.Omit(RecommendRequest, ['exclude']);
+const StreamQuery = Type.Object({ token: Type.Optional(Type.String({ maxLength: 4096 })) }, { additionalProperties: false });
+
+/** Every route of both planes, once. Handlers, access control, OpenAPI, metrics and docs take theirs from here. */
+export const ROUTES = {
+  // ---- data plane
+  events: {
+    plane: 'data',
+    method: 'POST',
+    path: '/v1/events',
+    summary: 'Send events. 200 means that all of them are durable; an event_id that was sent before counts nothing twice.',
+    key: 'events',
+    request: EventsRequest,
+    response: EventsResponse,
+    errors: ['timestamp_out_of_range', 'event_conflict', ...STORE_ERRORS],
+  },
+  items_put: {
+    plane: 'data',
+    method: 'PUT',
+    path: '/v1/items',
+    summary: 'Put items into the catalogue, each replacing what was there. They can be recommended at once.',
+    key: 'items',
+    request: PutItemsRequest,
+    response: ItemsResponse,
+    errors: [...STORE_ERRORS],
+  },
+  items_patch: {
+    plane: 'data',
+    method: 'PATCH',
+    path: '/v1/items',
+    summary: 'Change the named fields of items. One unknown item and nothing is changed.',
+    key: 'items',
+    request: PatchItemsRequest,
+    response: ItemsResponse,
+    errors: ['item_not_found', ...STORE_ERRORS],
+  },
+  items_delete: {
+    plane: 'data',
+    method: 'DELETE',
+    path: '/v1/items',
+    summary: 'Delete items. They are gone from the very next answer.',
+    key: 'items',
+    request: DeleteItemsRequest,
+    response: ItemsResponse,
+    errors: [...STORE_ERRORS],
+  },
+  recommend: {
+    plane: 'data',
+    method: 'POST',
+    path: '/v1/recommend',
+    summary: 'Recommend items for a placement. Never empty while items exist; degraded when a source was missing or late.',
+    key: 'recommend',
+    request: RecommendRequest,
+    response: RecommendResponse,
+    errors: [],
+  },
+  recommend_get: {
+    plane: 'data',
+    method: 'GET',
+    path: '/v1/recommend',
+    summary: 'The same, with the request in the query.',
+    key: 'recommend',
+    query: RecommendQuery,
+    response: RecommendResponse,
+    errors: [],
+  },
+  score: {
+    plane: 'data',
+    method: 'POST',
+    path: '/v1/score',
+    summary: 'Decide on a payment. The same transaction_id again gets the stored answer and is counted once.',
+    key: 'score',
+    request: ScoreRequest,
+    response: ScoreResponse,
+    errors: ['timestamp_out_of_range', 'event_conflict', ...STORE_ERRORS],
+  },
+  stream: {
+    plane: 'data',
+    method: 'GET',
+    path: '/v1/stream',
+    summary: 'WebSocket of live alerts. Subscribe with the last position seen to get all that was missed; docs/protocol.md has the frames.',
+    key: 'stream',
+    query: StreamQuery,
+    status: 101,
+    errors: [],
+  },
+  stream_token: {
+    plane: 'data',
+    method: 'POST',
+    path: '/v1/stream/tokens',
+    summary: 'Issue a short-lived token with which a browser may open the stream.',
+    key: 'stream_token',
+    request: StreamTokenRequest,
+    response: StreamTokenResponse,
+    errors: [],
+  },
+  data_health: {
+    plane: 'data',
+    method: 'GET',
+    path: '/healthz',
+    summary: 'Whether the data port answers.',
+    key: 'none',
+    response: HealthResponse,
+    errors: [],
+  },
+  // ---- control plane
+  health: {
+    plane: 'control',
+    method: 'GET',
+    path: '/healthz',
+    summary: 'Whether the process lives. Restart it when this fails.',
+    key: 'none',
+    response: HealthResponse,
+    errors: [],
+  },
+  ready: {
+    plane: 'control',
+    method: 'GET',
+    path: '/readyz',
+    summary: 'Whether it should get traffic; 503 with the reasons when not.',
+    key: 'none',
+    response: ReadyResponse,
+    errors: [],
+  },
+  metrics: {
+    plane: 'control',
+    method: 'GET',
+    path: '/metrics',
+    summary: 'Prometheus metrics.',
+    key: 'none',
+    contentType: 'text/plain; version=0.0.4; charset=utf-8',
+    errors: [],
+  },
+  openapi: {
+    plane: 'control',
+    method: 'GET',
+    path: '/openapi.json',
+    summary: 'This description.',
+    key: 'none',
+    response: Type.Object({ openapi: Type.String() }),
+    errors: [],
+  },
+  docs: {
+    plane: 'control',
+    method: 'GET',
+    path: '/docs',
+    summary: 'The reference as a page.',
+    key: 'none',
+    contentType: 'text/html; charset=utf-8',
+    errors: [],
+  },
+  dashboard: {
+    plane: 'control',
+    method: 'GET',
+    path: '/',
+    summary: 'The dashboard. The page asks for the admin token.',
+    key: 'none',
+    contentType: 'text/html; charset=utf-8',
+    errors: [],
+  },
+  bundles: {
+    plane: 'control',
+    method: 'GET',
+    path: '/v1/bundles',
+    summary: 'List the bundles, the newest first.',
+    key: 'admin',
+    response: BundlesResponse,
+    errors: [],
+  },
+  bundle_activate: {
+    plane: 'control',
+    method: 'POST',
+    path: '/v1/bundles/{version}/activate',
+    summary: 'Verify, probe and swap in a bundle. A refused one leaves the current one serving.',
+    key: 'admin',
+    parameters: VersionParameter,
+    response: BundleChangeResponse,
+    errors: ['bundle_not_found', 'bundle_corrupt', 'bundle_incompatible', 'bundle_probe_failed', 'snapshot_corrupt', ...STORE_ERRORS],
+  },
+  bundle_rollback: {
+    plane: 'control',
+    method: 'POST',
+    path: '/v1/bundles/rollback',
+    summary: 'Swap the previous bundle back in.',
+    key: 'admin',
+    response: BundleChangeResponse,
+    errors: ['bundle_not_found', 'bundle_corrupt', 'bundle_incompatible', 'bundle_probe_failed', 'snapshot_corrupt', ...STORE_ERRORS],
+  },
+  rules: {
+    plane: 'control',
+    method: 'GET',
+    path: '/v1/rules',
+    summary: 'List the risk rules.',
+    key: 'admin',
+    response: RulesResponse,
+    errors: [],
+  },
+  rules_reload: {
+    plane: 'control',
+    method: 'POST',
+    path: '/v1/rules/reload',
+    summary: 'Read the rules file again. One rule that does not compile and the old rules stay.',
+    key: 'admin',
+    response: RulesResponse,
+    errors: ['rule_invalid', ...STORE_ERRORS],
+  },
+  alerts: {
+    plane: 'control',
+    method: 'GET',
+    path: '/v1/alerts',
+    summary: 'Read the alerts log, the oldest first.',
+    key: 'admin',
+    query: AlertsQuery,
+    response: AlertsResponse,
+    errors: ['store_unavailable'],
+  },
+  traffic: {
+    plane: 'control',
+    method: 'GET',
+    path: '/v1/traffic',
+    summary: 'Rates, latency quantiles, decisions and degraded answers of the last minute.',
+    key: 'admin',
+    response: TrafficResponse,
+    errors: [],
+  },
+  control_stream_token: {
+    plane: 'control',
+    method: 'POST',
+    path: '/v1/stream-token',
+    summary: 'A stream token for the dashboard, with the address of the stream.',
+    key: 'admin',
+    response: ControlStreamTokenResponse,
+    errors: [],
+  },
+  keys: {
+    plane: 'control',
+    method: 'GET',
+    path: '/v1/keys',
+    summary: 'List the API keys of the store, without the keys themselves.',
+    key: 'admin',
+    response: ApiKeysResponse,
+    errors: ['store_unavailable'],
+  },
+  key_create: {
+    plane: 'control',
+    method: 'POST',
+    path: '/v1/keys',
+    summary: 'Make an API key. It is shown this once.',
+    key: 'admin',
+    request: CreateKeyRequest,
+    response: CreateKeyResponse,
+    status: 201,
+    errors: [...STORE_ERRORS],
+  },
+  key_revoke: {
+    plane: 'control',
+    method: 'DELETE',
+    path: '/v1/keys/{id}',
+    summary: 'Revoke an API key, at once.',
+    key: 'admin',
+    parameters: { id: Id },
+    response: ApiKeysResponse,
+    errors: ['not_found', ...STORE_ERRORS],
+  },
+} as const satisfies Record<string, Route>;
+
+export type RouteName = keyof typeof ROUTES;
+
+/** Frames of the stream, for the description. */
+export const STREAM_FRAMES = { ClientFrame, ServerFrame } as const;
+
+const BODY_ERRORS = ['malformed_body', 'invalid_request', 'body_too_large', 'nesting_too_deep', 'forbidden_key', 'unsupported_media_type'] as const;
+
+/** Every error code that a route can answer with, those common to its kind first. */
+export function errorsOf(route: Route): readonly ErrorCode[] {
+  const codes = new Set<ErrorCode>(['method_not_allowed', 'internal']);
+  if (route.key !== 'none') codes.add('unauthenticated').add('forbidden');
+  if (route.request !== undefined) for (const code of BODY_ERRORS) codes.add(code);
+  if (route.query !== undefined || route.parameters !== undefined) codes.add('invalid_request');
+  if (route.plane === 'data' && route.key !== 'none') {
+    codes.add('origin_not_allowed').add('overloaded').add('draining').add('not_acceptable');
+    if (route.request !== undefined) codes.add('bad_framing').add('length_required');
+  }
+  for (const code of route.errors) codes.add(code);
+  return [...codes];
+}
