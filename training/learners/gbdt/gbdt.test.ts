@@ -1,0 +1,255 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { LEAF } from '../../../contracts/trees.ts';
+import { loadOnnx } from '../../../scoring/models/onnx.ts';
+import { treeEnsembleToOnnx } from '../../onnx/treeEnsemble.ts';
+import { seededRandom } from '../random.ts';
+import { binOf, binTable, FLOAT32_MAX, MISSING_BIN } from './bins.ts';
+import { fitGbdt } from './fit.ts';
+import type { GbdtRows } from './objective.ts';
+import { createLoss } from './objective.ts';
+import { completeParams } from './params.ts';
+import { predict, predictMargin } from './predict.ts';
+import { syntheticRows } from './synthetic.ts';
+
+const SEED = { seed: 1 };
+
+function slice(data: GbdtRows, from: number, to: number): GbdtRows {
+  return { rows: data.rows.slice(from * data.f, to * data.f), n: to - from, f: data.f, labels: data.labels.slice(from, to) };
+}
+
+/** Loss on `data` of the model's own predictions. */
+function lossOf(model: ReturnType<typeof fitGbdt>, data: GbdtRows): number {
+  return createLoss(data, completeParams({ objective: model.objective }))(predictMargin(model, data.rows));
+}
+
+describe('bins', () => {
+  test('a value is in the first bin whose border is at or above it, in float32', () => {
+    const value = fc.oneof(fc.float({ noNaN: true }), fc.constantFrom(0, -0, 1, Number.NaN, Infinity, -Infinity, FLOAT32_MAX, -FLOAT32_MAX));
+    fc.assert(
+      fc.property(fc.array(value, { minLength: 1, maxLength: 40 }), (values) => {
+        const rows = Float32Array.from(values);
+        const table = binTable(rows, rows.length, 1, 1);
+        const borders = table.borders[0]!;
+        expect(borders.every((border, i) => Number.isFinite(border) && (i === 0 || border >= borders[i - 1]!))).toBe(true);
+        rows.forEach((x, row) => {
+          const bin = table.columns[0]![row]!;
+          expect(bin === MISSING_BIN).toBe(Number.isNaN(x));
+          borders.forEach((border, i) => {
+            if (!Number.isNaN(x)) expect(bin <= i).toBe(x <= border);
+          });
+        });
+      }),
+      { seed: 7, numRuns: 300 },
+    );
+  });
+
+  test('many distinct values share 255 bins of about equal size', () => {
+    const random = seededRandom(3);
+    const rows = Float32Array.from({ length: 20_000 }, () => random.normal());
+    const table = binTable(rows, rows.length, 1, 1);
+    const counts = new Uint32Array(256);
+    for (const bin of table.columns[0]!) counts[bin]! += 1;
+    expect(table.borders[0]!.length).toBe(254);
+    expect(counts[MISSING_BIN]).toBe(0);
+    expect(Math.max(...counts)).toBeLessThan(120);
+    expect(binOf(table.borders[0]!, -100)).toBe(0);
+    expect(binOf(table.borders[0]!, 100)).toBe(254);
+  });
+
+  test('a value that half of the rows have takes one bin and leaves the others to the rest', () => {
+    const random = seededRandom(4);
+    const rows = Float32Array.from({ length: 10_000 }, (_, i) => (i % 2 ? 0 : random.normal()));
+    expect(binTable(rows, rows.length, 1, 1).borders[0]!.length).toBeGreaterThan(200);
+  });
+});
+
+describe('boosting', () => {
+  const all = syntheticRows(12_000, 10, 5);
+  const train = slice(all, 0, 8_000);
+  const held = slice(all, 8_000, 12_000);
+  const params = { numIterations: 60, numLeaves: 15, lambdaL2: 1 };
+
+  test('learns the planted probabilities, the missing value included', () => {
+    const model = fitGbdt(train, params, SEED);
+    expect(lossOf(model, held)).toBeLessThan(0.56); // 0.69 for a coin, 0.52 for the truth itself
+    const gains = model.gainByFeature;
+    for (const useful of [0, 1, 2, 3, 6]) for (const noise of [7, 8, 9]) expect(gains[useful]!).toBeGreaterThan(2 * gains[noise]!);
+  });
+
+  test('the same seed gives the same model, another seed another one', () => {
+    const drawn = { ...params, numIterations: 10, featureFraction: 0.5, baggingFraction: 0.5 };
+    const first = fitGbdt(train, drawn, SEED);
+    expect(fitGbdt(train, drawn, SEED)).toEqual(first);
+    expect(treeEnsembleToOnnx(fitGbdt(train, drawn, SEED))).toEqual(treeEnsembleToOnnx(first));
+    expect(fitGbdt(train, drawn, { seed: 2 }).trees).not.toEqual(first.trees);
+    expect(lossOf(fitGbdt(train, { ...drawn, numIterations: 60 }, SEED), held)).toBeLessThan(0.57);
+  });
+
+  test('regression approaches the noise', () => {
+    const rows = syntheticRows(10_000, 8, 6, 'regression');
+    const model = fitGbdt(slice(rows, 0, 8_000), { objective: 'regression', numIterations: 150, numLeaves: 15 }, SEED);
+    expect(lossOf(model, slice(rows, 8_000, 10_000))).toBeLessThan(0.25); // noise variance .09, variance of the target 3.5
+  });
+
+  test('leaves respect their limits', () => {
+    const model = fitGbdt(train, { ...params, numIterations: 10, numLeaves: 31, maxDepth: 3, objective: 'regression', minDataInLeaf: 50 }, SEED);
+    for (const tree of model.trees) {
+      const leaves = tree.feature.filter((feature) => feature === LEAF).length;
+      expect(leaves).toBeLessThanOrEqual(8);
+      tree.feature.forEach((feature, node) => {
+        expect(tree.cover[node]).toBeGreaterThanOrEqual(50);
+        if (feature !== LEAF) expect(tree.cover[tree.left[node]!]! + tree.cover[tree.right[node]!]!).toBe(tree.cover[node]);
+      });
+    }
+  });
+
+  test('early stopping keeps the trees up to the smallest validation loss', () => {
+    const calls: number[] = [];
+    const model = fitGbdt(
+      slice(train, 0, 1_000),
+      { numIterations: 500, numLeaves: 31, learningRate: 0.3, earlyStoppingRounds: 5 },
+      { seed: 1, validation: held, progress: (done) => calls.push(done) },
+    );
+    const best = model.validationLosses.indexOf(Math.min(...model.validationLosses));
+    expect(model.trees.length).toBe(best + 1);
+    expect(model.validationLosses.length).toBe(best + 6);
+    expect(calls).toEqual(model.validationLosses.map((_, i) => i + 1));
+    expect(lossOf(model, held)).toBeCloseTo(model.validationLosses[best]!, 9);
+  });
+
+  test('a weight of two counts like the row twice', () => {
+    // Few enough that each value has its own bin in both tables.
+    const few = slice(train, 0, 250);
+    const doubled: GbdtRows = {
+      rows: Float32Array.from([...few.rows, ...few.rows.slice(0, 100 * few.f)]),
+      n: 350,
+      f: few.f,
+      labels: Float32Array.from([...few.labels, ...few.labels.slice(0, 100)]),
+    };
+    const weights = new Float32Array(250).fill(1).fill(2, 0, 100);
+    const limits = { numIterations: 5, numLeaves: 8, minDataInLeaf: 0 };
+    const byWeight = predictMargin(fitGbdt({ ...few, weights }, limits, SEED), few.rows);
+    const byRows = predictMargin(fitGbdt(doubled, limits, SEED), few.rows);
+    byWeight.forEach((margin, i) => {
+      expect(margin).toBeCloseTo(byRows[i]!, 5);
+    });
+  });
+
+  test('scalePosWeight moves the probabilities up', () => {
+    const plain = predict(fitGbdt(train, params, SEED), held.rows);
+    const scaled = predict(fitGbdt(train, { ...params, scalePosWeight: 4 }, SEED), held.rows);
+    const mean = (values: Float32Array) => values.reduce((sum, value) => sum + value, 0) / values.length;
+    expect(mean(scaled)).toBeGreaterThan(mean(plain) + 0.15);
+  });
+});
+
+describe('lambdarank', () => {
+  test('ranks the relevant rows of each query first', () => {
+    const random = seededRandom(8);
+    const [queries, size, f] = [400, 20, 5];
+    const rows = new Float32Array(queries * size * f);
+    const labels = new Float32Array(queries * size);
+    for (let query = 0; query < queries; query++) {
+      // A level that differs by query carries nothing within it.
+      const level = 5 * random.normal();
+      for (let i = 0; i < size; i++) {
+        const row = query * size + i;
+        for (let feature = 0; feature < f; feature++) rows[row * f + feature] = random.normal();
+        rows[row * f + 4] = level;
+        const z = rows[row * f]! + 0.7 * rows[row * f + 1]! + 0.5 * random.normal();
+        labels[row] = z > 2 ? 2 : z > 1 ? 1 : 0;
+      }
+    }
+    const half = (queries / 2) * size;
+    const part = (from: number, to: number): GbdtRows => ({
+      rows: rows.slice(from * f, to * f),
+      n: to - from,
+      f,
+      labels: labels.slice(from, to),
+      groups: new Int32Array(queries / 2).fill(size),
+    });
+    const held = part(half, 2 * half);
+    const ranker = { objective: 'lambdarank' as const, numIterations: 60, numLeaves: 8, ndcgTruncation: 5, baggingFraction: 0.8 };
+    const model = fitGbdt(part(0, half), ranker, { seed: 1, validation: held });
+    const loss = createLoss(held, completeParams(ranker));
+    const untrained = -loss(new Float64Array(half).map(() => random.next()));
+    expect(untrained).toBeLessThan(0.45);
+    expect(-loss(predictMargin(model, held.rows))).toBeGreaterThan(0.8);
+    expect(-model.validationLosses[59]!).toBeCloseTo(-loss(predictMargin(model, held.rows)), 9);
+    expect(model.gainByFeature[0]!).toBeGreaterThan(5 * model.gainByFeature[4]!);
+  });
+});
+
+describe('ONNX', () => {
+  test.each(['binary', 'regression'] as const)('%s: equals the trainer within 1e-5, missing and infinite values included', async (objective) => {
+    const data = syntheticRows(4_000, 8, 9, objective);
+    // A column where being present is all that matters, so that this split occurs.
+    for (let row = 0; row < data.n; row++) data.rows[row * 8 + 7] = data.labels[row]! > 0.5 && row % 3 > 0 ? Number.NaN : 1;
+    data.rows[3] = Infinity;
+    data.rows[11] = -Infinity;
+    const fitted = fitGbdt(data, { objective, numIterations: 80, numLeaves: 15 }, SEED);
+    expect(fitted.trees.some((tree) => tree.threshold.includes(FLOAT32_MAX))).toBe(true);
+    expect(fitted.trees.some((tree) => tree.missingLeft.includes(1))).toBe(true);
+    const model = JSON.parse(JSON.stringify(fitted)) as typeof fitted;
+    expect(model).toEqual(fitted);
+    const unseen = syntheticRows(3_000, 8, 10).rows;
+    unseen.fill(Number.NaN, 0, 8);
+    unseen.fill(Infinity, 8, 16);
+    unseen.fill(-Infinity, 16, 24);
+    const onnx = await loadOnnx(treeEnsembleToOnnx(model));
+    expect(onnx.inputs).toEqual(['features']);
+    expect(onnx.outputs).toEqual(objective === 'binary' ? ['score', 'probability'] : ['score']);
+    const answer = await onnx.run({ features: { data: unseen, dims: [3_000, 8] } });
+    const margins = predictMargin(model, unseen);
+    const answers = predict(model, unseen);
+    expect(answer['score']!.dims).toEqual([3_000, 1]);
+    const output = answer[objective === 'binary' ? 'probability' : 'score']!.data as Float32Array;
+    for (let row = 0; row < 3_000; row++) {
+      expect(Math.abs((answer['score']!.data[row] as number) - margins[row]!)).toBeLessThan(1e-5);
+      expect(Math.abs(output[row]! - answers[row]!)).toBeLessThan(1e-5);
+    }
+    await onnx.release();
+  });
+
+  test('an ensemble without a tree answers its base', async () => {
+    const onnx = await loadOnnx(treeEnsembleToOnnx({ objective: 'regression', featureCount: 2, base: 0.25, trees: [] }));
+    const { score } = await onnx.run({ features: { data: Float32Array.of(1, Number.NaN), dims: [1, 2] } });
+    expect(score!.data).toEqual(Float32Array.of(0.25));
+    await onnx.release();
+  });
+});
+
+describe('bad data', () => {
+  const good = syntheticRows(200, 3, 11);
+  const code = (data: GbdtRows, objective: 'binary' | 'regression' = 'binary') => {
+    try {
+      fitGbdt(data, { objective }, SEED);
+    } catch (error) {
+      return (error as { code?: string }).code ?? (error as Error).name;
+    }
+    return 'fitted';
+  };
+
+  test('is refused with a code', () => {
+    expect(code({ rows: new Float32Array(0), n: 0, f: 3, labels: new Float32Array(0) })).toBe('training_data_insufficient');
+    expect(code({ ...good, labels: new Float32Array(200) })).toBe('training_data_insufficient');
+    expect(code({ ...good, labels: new Float32Array(200).fill(2) })).toBe('training_data_insufficient');
+    expect(code({ ...good, labels: new Float32Array(200).fill(Number.NaN) }, 'regression')).toBe('training_data_insufficient');
+    expect(code({ ...good, weights: new Float32Array(200) })).toBe('training_data_insufficient');
+    expect(code({ ...good, labels: new Float32Array(199) })).toBe('RangeError');
+  });
+
+  test('constant and all-missing columns are left alone', () => {
+    const rows = good.rows.slice();
+    for (let row = 0; row < 200; row++) {
+      rows[row * 3 + 1] = 4;
+      rows[row * 3 + 2] = Number.NaN;
+    }
+    const model = fitGbdt({ ...good, rows }, { numIterations: 5 }, SEED);
+    expect(model.gainByFeature.slice(1)).toEqual([0, 0]);
+    const nothing = fitGbdt({ ...good, rows: new Float32Array(600).fill(Number.NaN) }, { numIterations: 2 }, SEED);
+    const share = good.labels.reduce((sum, label) => sum + label, 0) / 200;
+    expect(predict(nothing, rows)[0]).toBeCloseTo(share, 5);
+  });
+});
