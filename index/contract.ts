@@ -1,6 +1,8 @@
 /**
  * A nearest-neighbour index over float32 vectors with string ids. Similarity is larger-is-closer: the inner product for `ip`,
- * cosine for `cosine`, negative squared Euclidean distance for `l2`. Every implementation passes `index/vector.suite.ts`.
+ * cosine for `cosine` (0 where either vector is all zeros), negative squared Euclidean distance for `l2`; computed in double
+ * precision from the stored vectors, so every implementation reports the same number for the same pair.
+ * Every implementation passes `index/vector.suite.ts`.
  */
 export type Metric = 'ip' | 'cosine' | 'l2';
 
@@ -12,22 +14,31 @@ export interface Neighbour {
 export interface SearchOptions {
   /** Keep only ids for which this holds. It must be pure and must not change the index. */
   readonly filter?: (id: string) => boolean;
-  /** Size of the dynamic candidate list (HNSW's `ef`); raised to k where smaller. Ignored by exact search. */
+  /** Size of the dynamic candidate list (HNSW's `ef`); raised to k where smaller. Chosen by the index where absent; ignored by exact search. */
   readonly ef?: number;
 }
 
 export interface VectorIndex {
+  readonly kind: 'hnsw' | 'exact';
   readonly dimensions: number;
   readonly metric: Metric;
   readonly size: number;
   has(id: string): boolean;
-  /** Add or replace. Throws RangeError on a wrong length or a non-finite component. Grows as needed, up to `capacityMax`. */
+  /**
+   * Add or replace. Throws RangeError on a wrong length, a component that is not finite (or over 1e15, whose squares would overflow),
+   * and where a new id would pass `capacityMax`; the index is then unchanged.
+   */
   upsert(id: string, vector: Float32Array): void;
   /** Returns whether it was there. */
   remove(id: string): boolean;
   /** A copy of the vector, or undefined. */
   get(id: string): Float32Array | undefined;
-  /** At most k neighbours, the most similar first, ties by id. Fewer only where fewer match. */
+  /** Every id, in no particular order. */
+  ids(): IterableIterator<string>;
+  /**
+   * At most k neighbours, the most similar first, ties by id. Fewer only where fewer match. An approximate index may choose any of
+   * several equals at the cut. Throws RangeError on a bad query (as `upsert`) and on a k that is not a whole number from 0.
+   */
   search(query: Float32Array, k: number, options?: SearchOptions): Neighbour[];
 }
 

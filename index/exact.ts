@@ -1,0 +1,66 @@
+import type { Metric, Neighbour, SearchOptions, VectorIndex } from './contract.ts';
+import { requireK, VectorSlab } from './slab.ts';
+
+export interface ExactOptions {
+  readonly dimensions: number;
+  readonly metric: Metric;
+  /** Vectors that may be stored at once; one more is a RangeError. */
+  readonly capacityMax?: number;
+}
+
+/**
+ * Brute force over one Float32Array: the oracle that other indexes are measured against, and the right choice for a few thousand
+ * vectors and for scans behind a narrow filter.
+ */
+export class ExactIndex implements VectorIndex {
+  readonly kind = 'exact';
+  /** The stored vectors, for snapshots. */
+  readonly slab: VectorSlab;
+
+  constructor(slab: VectorSlab) {
+    this.slab = slab;
+  }
+
+  get dimensions(): number {
+    return this.slab.dimensions;
+  }
+
+  get metric(): Metric {
+    return this.slab.metric;
+  }
+
+  get size(): number {
+    return this.slab.size;
+  }
+
+  has(id: string): boolean {
+    return this.slab.slotOf(id) !== undefined;
+  }
+
+  upsert(id: string, vector: Float32Array): void {
+    this.slab.put(id, vector);
+  }
+
+  remove(id: string): boolean {
+    return this.slab.remove(id);
+  }
+
+  get(id: string): Float32Array | undefined {
+    return this.slab.get(id);
+  }
+
+  ids(): IterableIterator<string> {
+    return this.slab.ids();
+  }
+
+  search(query: Float32Array, k: number, options: SearchOptions = {}): Neighbour[] {
+    this.slab.requireVector(query);
+    requireK(k);
+    return this.slab.scan(query, k, options.filter);
+  }
+}
+
+/** An empty exact index. Throws RangeError on options out of range. */
+export function createExactIndex(options: ExactOptions): ExactIndex {
+  return new ExactIndex(new VectorSlab(options));
+}

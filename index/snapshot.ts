@@ -1,0 +1,220 @@
+import { createHash } from 'node:crypto';
+import { open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { decode, encode } from '@msgpack/msgpack';
+import { GatehouseError } from '../contracts/errors.ts';
+import type { Metric, SnapshotManifest, VectorIndex } from './contract.ts';
+import { ExactIndex } from './exact.ts';
+import { EF_CONSTRUCTION_MAX, GRAPH_FROM_SLOTS_MAX, HnswIndex, loadHnswIndex, M_MAX, M_MIN } from './hnsw.ts';
+import { checkHnswFile } from './hnsw-file.ts';
+import { CAPACITY_MAX_DEFAULT, DIMENSIONS_MAX, VectorSlab } from './slab.ts';
+
+/** Node reads at most 2 GiB into one buffer: about 4.8 million vectors of 64 dimensions with their graph. */
+export const SNAPSHOT_FILE_BYTES_MAX = 2 ** 31 - 1;
+/** A file name of our own making: no path, nothing hidden. */
+const FILE_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.(ids|f32|hnsw)$/;
+const SHA256 = /^[0-9a-f]{64}$/;
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
+
+export interface ReadSnapshotOptions {
+  /** Refuse a snapshot of another metric. */
+  readonly metric?: Metric;
+  /** Refuse a snapshot of another width. */
+  readonly dimensions?: number;
+  /** Vectors that the loaded index may grow to. */
+  readonly capacityMax?: number;
+}
+
+type SnapshotFile = SnapshotManifest['files'][number];
+
+function corrupt(detail: string, cause?: unknown): GatehouseError {
+  return new GatehouseError('snapshot_corrupt', detail, cause === undefined ? {} : { cause });
+}
+
+/**
+ * Write an index into a folder: `<name>.ids` (MessagePack array; null for a hole), `<name>.f32` (rows, little-endian) and, once an HNSW
+ * index has a graph, `<name>.hnsw`. Each file is written beside, fsynced and renamed; the manifest that is returned binds them together,
+ * so store it last. The index must not change meanwhile. Throws RangeError on a bad name and what the disk says.
+ */
+export async function writeSnapshot(index: VectorIndex, dir: string, options: { readonly name?: string } = {}): Promise<SnapshotManifest> {
+  const name = options.name ?? 'index';
+  if (!NAME.test(name)) throw new RangeError('a snapshot name is 1 to 64 letters, digits, _ and -');
+  if (!(index instanceof HnswIndex || index instanceof ExactIndex)) throw new Error('only exact and HNSW indexes have snapshots');
+  const { slab } = index;
+  const ids = Array.from({ length: slab.slotCount }, (_, slot) => slab.idAt(slot) ?? null);
+  const files = [await writeBytes(dir, `${name}.ids`, encode(ids)), await writeBytes(dir, `${name}.f32`, littleEndian(slab.rows))];
+  const common = { format: 'gatehouse-index-1', metric: slab.metric, dimensions: slab.dimensions, count: slab.size } as const;
+  if (index instanceof ExactIndex) {
+    await syncFolder(dir);
+    return { ...common, kind: 'exact', files };
+  }
+  if (index.hasGraph) files.push(await writeGraph(dir, `${name}.hnsw`, index));
+  await syncFolder(dir);
+  return { ...common, kind: 'hnsw', m: index.m, efConstruction: index.efConstruction, files };
+}
+
+/**
+ * Read a snapshot into a new index. Sizes and hashes are compared with the manifest, then every number that native code would follow is
+ * checked, so a crafted snapshot is refused too: GatehouseError `snapshot_corrupt`. The folder must not be writable by others: hnswlib
+ * opens the graph file by its name after it was checked.
+ */
+export async function readSnapshot(dir: string, manifest: SnapshotManifest, options: ReadSnapshotOptions = {}): Promise<VectorIndex> {
+  checkManifest(manifest, options);
+  const files = new Map(manifest.files.map((file) => [file.name.slice(file.name.lastIndexOf('.') + 1), file]));
+  const ids = readIds(await readBytes(dir, files.get('ids')), manifest.count);
+  const rowBytes = await readBytes(dir, files.get('f32'));
+  if (rowBytes.length !== ids.length * manifest.dimensions * Float32Array.BYTES_PER_ELEMENT) throw corrupt('the vectors are not as many as the ids');
+  const slab = buildSlab(ids, floats(rowBytes), manifest, options);
+  if (manifest.kind === 'exact') return new ExactIndex(slab);
+  const { m, efConstruction } = graphShape(manifest);
+  const graph = files.get('hnsw');
+  if (graph === undefined) {
+    if (slab.slotCount > GRAPH_FROM_SLOTS_MAX) throw corrupt('an index of this size needs a graph');
+    return loadHnswIndex(slab, { m, efConstruction });
+  }
+  checkHnswFile(await readBytes(dir, graph), slab, { m, efConstruction });
+  try {
+    return loadHnswIndex(slab, { m, efConstruction }, join(dir, graph.name));
+  } catch (cause) {
+    throw corrupt('hnswlib cannot load the graph file', cause);
+  }
+}
+
+function checkManifest(manifest: SnapshotManifest, options: ReadSnapshotOptions): void {
+  const { format, kind, metric, dimensions, count, files } = manifest;
+  if (format !== 'gatehouse-index-1') throw corrupt('the format is not gatehouse-index-1');
+  if (kind !== 'exact' && kind !== 'hnsw') throw corrupt('the kind is neither exact nor hnsw');
+  if (metric !== 'ip' && metric !== 'cosine' && metric !== 'l2') throw corrupt('the metric is not ip, cosine or l2');
+  if (!within(dimensions, 1, DIMENSIONS_MAX)) throw corrupt('the dimensions are out of range');
+  if (!within(count, 0, CAPACITY_MAX_DEFAULT)) throw corrupt('the count is out of range');
+  if (options.metric !== undefined && metric !== options.metric) throw corrupt(`the metric is ${metric}, expected ${options.metric}`);
+  if (options.dimensions !== undefined && dimensions !== options.dimensions) {
+    throw corrupt(`the vectors have ${dimensions} dimensions, expected ${options.dimensions}`);
+  }
+  if (!Array.isArray(files)) throw corrupt('the files are not a list');
+  const kinds = new Set<string>();
+  for (const file of files) {
+    const match = FILE_NAME.exec(String(file?.name));
+    if (!match || !within(file.bytes, 0, SNAPSHOT_FILE_BYTES_MAX) || !SHA256.test(String(file.sha256))) throw corrupt('a file entry is malformed');
+    kinds.add(match[1]!);
+  }
+  if (kinds.size !== files.length || !kinds.has('ids') || !kinds.has('f32')) throw corrupt('the files are not one of each kind');
+  if (kind === 'exact' && kinds.has('hnsw')) throw corrupt('an exact index has no graph');
+}
+
+function graphShape({ m, efConstruction }: SnapshotManifest): { m: number; efConstruction: number } {
+  if (!within(m, M_MIN, M_MAX) || !within(efConstruction, 1, EF_CONSTRUCTION_MAX)) throw corrupt('m or efConstruction is out of range');
+  return { m, efConstruction };
+}
+
+function within(value: unknown, min: number, max: number): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max;
+}
+
+function readIds(bytes: Buffer, count: number): (string | null)[] {
+  let value: unknown;
+  try {
+    value = decode(bytes);
+  } catch (cause) {
+    throw corrupt('the ids are not MessagePack', cause);
+  }
+  if (!Array.isArray(value)) throw corrupt('the ids are not a list');
+  const ids: (string | null)[] = [];
+  let live = 0;
+  for (const id of value as unknown[]) {
+    if (id !== null && typeof id !== 'string') throw corrupt('an id is not a string');
+    if (id !== null) live++;
+    ids.push(id);
+  }
+  if (live !== count) throw corrupt(`there are ${live} ids, the manifest says ${count}`);
+  return ids;
+}
+
+function buildSlab(ids: (string | null)[], rows: Float32Array, manifest: SnapshotManifest, options: ReadSnapshotOptions): VectorSlab {
+  const { dimensions, metric } = manifest;
+  try {
+    return VectorSlab.from(ids, rows, { dimensions, metric, ...(options.capacityMax === undefined ? {} : { capacityMax: options.capacityMax }) });
+  } catch (cause) {
+    if (cause instanceof RangeError) throw corrupt(cause.message, cause);
+    throw cause;
+  }
+}
+
+function floats(bytes: Buffer): Float32Array {
+  const rows = new Float32Array(bytes.length / Float32Array.BYTES_PER_ELEMENT);
+  for (let i = 0; i < rows.length; i++) rows[i] = bytes.readFloatLE(i * Float32Array.BYTES_PER_ELEMENT);
+  return rows;
+}
+
+function littleEndian(rows: Float32Array): Buffer {
+  const bytes = Buffer.alloc(rows.length * Float32Array.BYTES_PER_ELEMENT);
+  for (let i = 0; i < rows.length; i++) bytes.writeFloatLE(rows[i]!, i * Float32Array.BYTES_PER_ELEMENT);
+  return bytes;
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+async function readBytes(dir: string, file: SnapshotFile | undefined): Promise<Buffer> {
+  if (file === undefined) throw new Error('checkManifest let a missing file pass');
+  let bytes: Buffer;
+  try {
+    // Size first: a file that grew must not be read into memory to find that out.
+    const { size } = await stat(join(dir, file.name));
+    if (size !== file.bytes) throw corrupt(`${file.name} has ${size} bytes, the manifest says ${file.bytes}`);
+    bytes = await readFile(join(dir, file.name));
+  } catch (cause) {
+    if (cause instanceof GatehouseError) throw cause;
+    throw corrupt(`${file.name} cannot be read`, cause);
+  }
+  if (bytes.length !== file.bytes || sha256(bytes) !== file.sha256) throw corrupt(`${file.name} does not match its hash`);
+  return bytes;
+}
+
+async function writeBytes(dir: string, name: string, bytes: Uint8Array): Promise<SnapshotFile> {
+  requireFileSize(name, bytes.length);
+  const beside = join(dir, `.${name}.tmp`);
+  const handle = await open(beside, 'w');
+  try {
+    await handle.writeFile(bytes);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(beside, join(dir, name));
+  return { name, bytes: bytes.length, sha256: sha256(bytes) };
+}
+
+async function writeGraph(dir: string, name: string, index: HnswIndex): Promise<SnapshotFile> {
+  const beside = join(dir, `.${name}.tmp`);
+  await rm(beside, { force: true });
+  index.saveGraph(beside);
+  const handle = await open(beside, 'r+');
+  let bytes: Buffer;
+  try {
+    await handle.sync();
+    requireFileSize(name, (await handle.stat()).size);
+    bytes = await handle.readFile();
+  } finally {
+    await handle.close();
+  }
+  // hnswlib does not report a full disk; the same check that guards loading does.
+  checkHnswFile(bytes, index.slab, index);
+  await rename(beside, join(dir, name));
+  return { name, bytes: bytes.length, sha256: sha256(bytes) };
+}
+
+function requireFileSize(name: string, bytes: number): void {
+  if (bytes > SNAPSHOT_FILE_BYTES_MAX) throw new RangeError(`${name} would have ${bytes} bytes, the limit is ${SNAPSHOT_FILE_BYTES_MAX}`);
+}
+
+/** A rename is durable once its folder is. */
+async function syncFolder(dir: string): Promise<void> {
+  const handle = await open(dir, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
