@@ -4,8 +4,8 @@ import { EVENTS_PER_BATCH_MAX, Event, eventProblem, type TimedEvent } from '../.
 import { Item } from '../../contracts/item.ts';
 import type { ProgressReporter } from '../progress.ts';
 import { type Cell, duckdbMessage, openTables, type TableOptions, type Tables } from './duckdb.ts';
-import { loadMapping, MAPPED_FIELDS, type Mapping } from './mapping.ts';
-import { checkExpressions, EVENT_COLUMNS, eventsSql, itemsSql, sourceSql } from './sql.ts';
+import { loadMapping, type MappedField, type Mapping } from './mapping.ts';
+import { checkExpressions, eventColumns, eventsSql, itemsSql, sourceSql, usedFields } from './sql.ts';
 
 /** Items an event may have (contracts/event.ts); a longer one becomes several. */
 const ITEMS_PER_EVENT_MAX = 100;
@@ -126,13 +126,14 @@ interface Quality {
 }
 
 async function eventQuality(tables: Tables, mapping: Mapping): Promise<Quality> {
-  const counts = MAPPED_FIELDS.map((name) => `count(${name})`).join(', ');
+  const used = usedFields(mapping);
+  const counts = used.map((name) => `count(${name})`).join(', ');
   const byStream = await tables.all(`SELECT stream, count(*), ${counts} FROM events GROUP BY stream ORDER BY stream`);
   const [whole] = await tables.all('SELECT count(*), count(event_id) - count(DISTINCT event_id), min(timestamp_ms), max(timestamp_ms) FROM events');
   const missing: Record<string, number> = {};
   for (const [number, total, ...present] of byStream) {
     const stream = mapping.streams[Number(number)]!;
-    for (const [i, name] of MAPPED_FIELDS.entries()) {
+    for (const [i, name] of used.entries()) {
       const share = 1 - Number(present[i]) / Number(total);
       if (stream.fields[name] !== undefined && share > 0) missing[`${stream.event}.${name}`] = share;
     }
@@ -197,11 +198,12 @@ async function importEvents(
   let batch: TimedEvent[] = [];
   let seen = 0;
   let split = 0;
-  const sql = `SELECT ${EVENT_COLUMNS.join(', ')} FROM ${unique} ORDER BY timestamp_ms NULLS LAST, stream, event_id`;
+  const used = usedFields(mapping);
+  const sql = `SELECT ${eventColumns(mapping).join(', ')} FROM ${unique} ORDER BY timestamp_ms NULLS LAST, stream, event_id`;
   for await (const columns of tables.stream(sql)) {
     const length = columns[0]!.length;
     for (let row = 0; row < length; row++) {
-      const parts = rowEvents(mapping, columns, row);
+      const parts = rowEvents(mapping, used, columns, row);
       if (parts.length > 1) split++;
       for (const event of parts) {
         const problem = eventShape.Check(event) ? eventProblem(event) : shapeProblem(eventShape, event);
@@ -225,23 +227,21 @@ async function importEvents(
   return { events, split };
 }
 
-const FIRST_FIELD = 1;
-const ITEM_IDS = EVENT_COLUMNS.indexOf('item_ids');
-
 /** The event of a row, or its parts: the first keeps the id, the others are `<id>~2`, `<id>~3` and so on. */
-function rowEvents(mapping: Mapping, columns: readonly (readonly Cell[])[], row: number): Event[] {
+function rowEvents(mapping: Mapping, used: readonly MappedField[], columns: readonly (readonly Cell[])[], row: number): Event[] {
   const stream = mapping.streams[Number(columns[0]![row])]!;
   const fields: Record<string, Cell> = { name: stream.event };
-  for (let i = 0; i < MAPPED_FIELDS.length; i++) {
-    const value = columns[FIRST_FIELD + i]![row]!;
+  for (let i = 0; i < used.length; i++) {
+    const value = columns[1 + i]![row]!;
     if (value === null) continue;
-    const name = MAPPED_FIELDS[i]!;
+    const name = used[i]!;
     fields[name] = name === 'timestamp_ms' || name === 'rating' ? Math.round(Number(value)) : value;
   }
-  const ids = columns[ITEM_IDS]![row] as readonly Cell[] | null;
+  const lists = 1 + used.length;
+  const ids = stream.item ? (columns[lists]![row] as readonly Cell[] | null) : null;
   if (!ids) return [fields as unknown as Event];
-  const quantities = columns[ITEM_IDS + 1]![row] as readonly (number | null)[];
-  const prices = columns[ITEM_IDS + 2]![row] as readonly (number | null)[];
+  const quantities = columns[lists + 1]![row] as readonly (number | null)[];
+  const prices = columns[lists + 2]![row] as readonly (number | null)[];
   const items = ids
     .map((id, i) => {
       const quantity = quantities[i] ?? null;

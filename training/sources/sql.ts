@@ -1,9 +1,19 @@
 import { GatehouseError } from '../../contracts/errors.ts';
 import { duckdbMessage, readFunction, type Tables } from './duckdb.ts';
-import { expressions, FIELD_TYPES, MAPPED_FIELDS, type Mapping, type MappingStream } from './mapping.ts';
+import { expressions, FIELD_TYPES, MAPPED_FIELDS, type MappedField, type Mapping, type MappingStream } from './mapping.ts';
 
-/** Column order of the event table: the stream's number, the fields, then the items as three parallel lists. */
-export const EVENT_COLUMNS = ['stream', ...MAPPED_FIELDS, 'item_ids', 'quantities', 'prices'] as const;
+const ITEM_LISTS = ['item_ids', 'quantities', 'prices'] as const;
+
+/** The fields that any stream fills, in a fixed order: a column that nobody fills is not made, sorted or read. */
+export function usedFields(mapping: Mapping): MappedField[] {
+  return MAPPED_FIELDS.filter((name) => mapping.streams.some((stream) => stream.fields[name] !== undefined));
+}
+
+/** Column order of the event table: the stream's number, the used fields, then the items as three parallel lists where any stream has items. */
+export function eventColumns(mapping: Mapping): string[] {
+  return ['stream', ...usedFields(mapping), ...(mapping.streams.some((stream) => stream.item) ? ITEM_LISTS : [])];
+}
+
 /** Sums of cents are rounded to this many decimals, so that no float residue reaches an event. */
 const MONEY_DECIMALS = 6;
 
@@ -21,8 +31,8 @@ export function sourceSql(mapping: Mapping, files: readonly string[]): string {
 /** TRY_CAST: a row that cannot be read becomes a missing value that is counted, not the end of the import. */
 const cast = (sql: string, type: string) => `TRY_CAST((${sql}) AS ${type})`;
 
-function rowSql(stream: MappingStream): string {
-  const columns = MAPPED_FIELDS.map((name) => {
+function rowSql(stream: MappingStream, used: readonly MappedField[]): string {
+  const columns = used.map((name) => {
     const field = stream.fields[name];
     const sql = typeof field === 'string' ? field : field?.sum;
     return sql === undefined ? `NULL::${FIELD_TYPES[name]} AS ${name}` : `${cast(sql, FIELD_TYPES[name])} AS ${name}`;
@@ -34,17 +44,17 @@ function rowSql(stream: MappingStream): string {
   return `SELECT ${columns.join(', ')} FROM source${stream.where === undefined ? '' : ` WHERE (${stream.where})`}`;
 }
 
-function streamSql(stream: MappingStream, number: number): string {
+function streamSql(stream: MappingStream, number: number, used: readonly MappedField[]): string {
   if (!stream.group) {
     const list = (column: string) => (stream.item ? `[${column}]` : `NULL::${column === 'item_id' ? 'VARCHAR' : 'DOUBLE'}[]`);
-    return `SELECT ${number} AS stream, ${MAPPED_FIELDS.join(', ')}, ${list('item_id')} AS item_ids, ${list('quantity')} AS quantities, ${list('price')} AS prices FROM (${rowSql(stream)})`;
+    return `SELECT ${number} AS stream, ${used.join(', ')}, ${list('item_id')} AS item_ids, ${list('quantity')} AS quantities, ${list('price')} AS prices FROM (${rowSql(stream, used)})`;
   }
   // First one line for each item of an event (its price is the mean over the units), then one event with its lines.
   const fold = (name: string, field: unknown) => `${typeof field === 'object' ? 'sum' : 'min'}(${name}) AS ${name}`;
-  const fields = MAPPED_FIELDS.filter((name) => name !== 'event_id');
+  const fields = used.filter((name) => name !== 'event_id');
   const folded = fields.map((name) => fold(name, stream.fields[name]));
   const price = `coalesce(round(sum(quantity * price) / nullif(sum(quantity) FILTER (price IS NOT NULL), 0), ${MONEY_DECIMALS}), min(price)) AS price`;
-  const lines = `SELECT event_id, item_id, ${folded.join(', ')}, sum(quantity) AS quantity, ${price} FROM (${rowSql(stream)}) GROUP BY event_id, item_id`;
+  const lines = `SELECT event_id, item_id, ${folded.join(', ')}, sum(quantity) AS quantity, ${price} FROM (${rowSql(stream, used)}) GROUP BY event_id, item_id`;
   const outer = fields.map((name) =>
     typeof stream.fields[name] === 'object' ? `round(sum(${name}), ${MONEY_DECIMALS}) AS ${name}` : fold(name, undefined),
   );
@@ -56,7 +66,8 @@ function streamSql(stream: MappingStream, number: number): string {
 
 /** Events of all streams, unsorted. `fromMs` is inclusive, `untilMs` exclusive; events without a time stay, to be counted as refused. */
 export function eventsSql(mapping: Mapping, range: { readonly fromMs?: number | undefined; readonly untilMs?: number | undefined }): string {
-  const union = mapping.streams.map((stream, i) => `SELECT ${EVENT_COLUMNS.join(', ')} FROM (${streamSql(stream, i)})`).join(' UNION ALL ');
+  const [columns, used] = [eventColumns(mapping).join(', '), usedFields(mapping)];
+  const union = mapping.streams.map((stream, i) => `SELECT ${columns} FROM (${streamSql(stream, i, used)})`).join(' UNION ALL ');
   const bounds = [
     ...(range.fromMs === undefined ? [] : [`timestamp_ms >= ${range.fromMs}`]),
     ...(range.untilMs === undefined ? [] : [`timestamp_ms < ${range.untilMs}`]),
