@@ -1,0 +1,80 @@
+import { ENTITY_KINDS, type EntityKind } from './contract.ts';
+
+/** One entity's decoded state. `batch` is the last batch that changed it: while that isn't durable the entry is the only truth. */
+export interface CacheEntry<S> {
+  readonly kind: EntityKind;
+  readonly id: string;
+  state: S | undefined;
+  touchedMs: number;
+  batch: number;
+  newer: CacheEntry<S> | undefined;
+  older: CacheEntry<S> | undefined;
+}
+
+/**
+ * Least-recently-used cache of decoded states, one map a kind so that a look-up builds no string.
+ *
+ *   newest <-> ... <-> oldest      an entry that isn't durable is never dropped; the cache may then pass its limit by what is pending
+ */
+export class StateCache<S> {
+  readonly #maps: ReadonlyMap<EntityKind, Map<string, CacheEntry<S>>> = new Map(ENTITY_KINDS.map((kind) => [kind, new Map()]));
+  readonly #entriesMax: number;
+  #newest: CacheEntry<S> | undefined;
+  #oldest: CacheEntry<S> | undefined;
+  size = 0;
+
+  constructor(entriesMax: number) {
+    this.#entriesMax = entriesMax;
+  }
+
+  get(kind: EntityKind, id: string): CacheEntry<S> | undefined {
+    const entry = this.#map(kind).get(id);
+    if (entry !== undefined && entry !== this.#newest) {
+      this.#unlink(entry);
+      this.#linkNewest(entry);
+    }
+    return entry;
+  }
+
+  /** The entry without marking it as used. */
+  peek(kind: EntityKind, id: string): CacheEntry<S> | undefined {
+    return this.#map(kind).get(id);
+  }
+
+  /** Add an entry that isn't there yet, and drop old ones whose last batch is at most `durableBatch`. */
+  add(entry: CacheEntry<S>, durableBatch: number): void {
+    this.#map(entry.kind).set(entry.id, entry);
+    this.#linkNewest(entry);
+    this.size++;
+    while (this.size > this.#entriesMax && this.#oldest !== undefined && this.#oldest !== entry && this.#oldest.batch <= durableBatch) {
+      this.drop(this.#oldest);
+    }
+  }
+
+  drop(entry: CacheEntry<S>): void {
+    if (!this.#map(entry.kind).delete(entry.id)) return;
+    this.#unlink(entry);
+    this.size--;
+  }
+
+  #map(kind: EntityKind): Map<string, CacheEntry<S>> {
+    const map = this.#maps.get(kind);
+    if (map === undefined) throw new Error(`unknown entity kind ${kind}`);
+    return map;
+  }
+
+  #linkNewest(entry: CacheEntry<S>): void {
+    entry.newer = undefined;
+    entry.older = this.#newest;
+    if (this.#newest) this.#newest.newer = entry;
+    this.#newest = entry;
+    this.#oldest ??= entry;
+  }
+
+  #unlink(entry: CacheEntry<S>): void {
+    if (entry.newer) entry.newer.older = entry.older;
+    else this.#newest = entry.older;
+    if (entry.older) entry.older.newer = entry.newer;
+    else this.#oldest = entry.newer;
+  }
+}

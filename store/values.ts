@@ -1,0 +1,71 @@
+import { Decoder, Encoder } from '@msgpack/msgpack';
+
+const encoder = new Encoder({ ignoreUndefined: true });
+const decoder = new Decoder();
+
+/** MessagePack bytes of a plain value; keys with undefined are left out. The bytes are only good until the next call. */
+export function encodeShared(value: unknown): Uint8Array {
+  return encoder.encodeSharedRef(value);
+}
+
+/** MessagePack bytes of a plain value; keys with undefined are left out. */
+export function encodeValue(value: unknown): Uint8Array {
+  return encoder.encode(value);
+}
+
+export function decodeValue(bytes: Uint8Array): unknown {
+  return decoder.decode(bytes);
+}
+
+/** What is remembered of a unit under its idempotency key. */
+export interface KeyRecord {
+  readonly offset: number;
+  readonly digest: string;
+  readonly atMs: number;
+  readonly answer: Uint8Array | undefined;
+}
+
+// offset f64 | atMs f64 | has answer u8 | digest length u16 | digest utf8 | answer
+const KEY_HEADER_BYTES = 19;
+
+export function encodeKeyRecord(record: KeyRecord): Buffer {
+  const digestBytes = Buffer.byteLength(record.digest);
+  const out = Buffer.allocUnsafe(KEY_HEADER_BYTES + digestBytes + (record.answer?.length ?? 0));
+  out.writeDoubleBE(record.offset, 0);
+  out.writeDoubleBE(record.atMs, 8);
+  out[16] = record.answer ? 1 : 0;
+  out.writeUInt16BE(digestBytes, 17);
+  out.write(record.digest, KEY_HEADER_BYTES);
+  if (record.answer) out.set(record.answer, KEY_HEADER_BYTES + digestBytes);
+  return out;
+}
+
+export function decodeKeyRecord(bytes: Uint8Array): KeyRecord {
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const answerAt = KEY_HEADER_BYTES + view.readUInt16BE(17);
+  return {
+    offset: view.readDoubleBE(0),
+    atMs: view.readDoubleBE(8),
+    digest: view.toString('utf8', KEY_HEADER_BYTES, answerAt),
+    answer: view[16] === 1 ? new Uint8Array(view.subarray(answerAt)) : undefined,
+  };
+}
+
+/** When the key was first used, without decoding the rest. */
+export function keyRecordAtMs(bytes: Uint8Array): number {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getFloat64(8);
+}
+
+// touchedMs f64 | state as its codec wrote it
+export const STATE_HEADER_BYTES = 8;
+
+export function encodeState(touchedMs: number, state: Uint8Array): Buffer {
+  const out = Buffer.allocUnsafe(STATE_HEADER_BYTES + state.length);
+  out.writeDoubleBE(touchedMs, 0);
+  out.set(state, STATE_HEADER_BYTES);
+  return out;
+}
+
+export function stateTouchedMs(bytes: Uint8Array): number {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getFloat64(0);
+}
