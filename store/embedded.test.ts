@@ -1,0 +1,204 @@
+import { describe, expect, test } from 'vitest';
+import { GatehouseError } from '../contracts/errors.ts';
+import type { Disk, DiskKey, DiskOp, DiskRow, Table } from './disk.ts';
+import { type EmbeddedOptions, openEmbedded } from './embedded.ts';
+import { alertOf, fact, item, SUITE_RETENTION, SUITE_START_MS, storeSuite, type Tally, tallyCodec, unit, user } from './store.suite.ts';
+import { encodeValue } from './values.ts';
+
+/** A disk in memory, whose commits wait for `release` or fail as told. */
+class TestDisk implements Disk {
+  readonly tables = new Map<Table, Map<DiskKey, Uint8Array>>();
+  commits = 0;
+  failWith: Error | undefined;
+  /** While set, commits wait. */
+  gate: Promise<void> | undefined;
+
+  get(table: Table, key: DiskKey): Uint8Array | undefined {
+    const value = this.tables.get(table)?.get(key);
+    return value && Uint8Array.from(value);
+  }
+
+  range(table: Table, start: DiskKey, limit: number): DiskRow[] {
+    const rows = [...(this.tables.get(table) ?? [])].filter(([key]) => key >= start).sort(([a], [b]) => (a < b ? -1 : 1));
+    return rows.slice(0, limit).map(([key, value]) => ({ key, value }));
+  }
+
+  async commit(ops: readonly DiskOp[]): Promise<void> {
+    this.commits++;
+    await this.gate;
+    if (this.failWith) throw this.failWith;
+    for (const { table, key, value } of ops) {
+      const rows = this.tables.get(table) ?? new Map<DiskKey, Uint8Array>();
+      this.tables.set(table, rows);
+      if (value) rows.set(key, Uint8Array.from(value));
+      else rows.delete(key);
+    }
+  }
+
+  bytes(): number {
+    return 0;
+  }
+
+  async close(): Promise<void> {}
+}
+
+const OPTIONS: EmbeddedOptions<Tally> = {
+  codec: tallyCodec,
+  retention: SUITE_RETENTION,
+  clock: () => SUITE_START_MS,
+  cacheEntriesMax: 1_000,
+  pendingUnitsMax: 1_000,
+  newEpoch: () => 'epoch',
+};
+
+// The suite again with a cache of two entities, so that every path through the disk is taken.
+storeSuite('embedded engine with a tiny cache', async (retention) => {
+  const disk = new TestDisk();
+  let nowMs = SUITE_START_MS;
+  const open = () => openEmbedded(disk, { ...OPTIONS, retention, cacheEntriesMax: 2, pendingUnitsMax: 10_000, clock: () => nowMs });
+  const store = await open();
+  let current = store;
+  return {
+    store,
+    reopen: async () => {
+      await current.close();
+      current = await open();
+      return current;
+    },
+    advance: async (ms) => {
+      nowMs += ms;
+    },
+    destroy: () => current.close(),
+  };
+});
+
+/** A gate that holds commits until it is opened. */
+function gate(): { readonly wait: Promise<void>; readonly open: () => void } {
+  let release: () => void = () => undefined;
+  const wait = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  return { wait, open: release };
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+describe('a failing commit', () => {
+  test('rejects everything built on it and takes memory back to the disk', async () => {
+    const disk = new TestDisk();
+    const store = await openEmbedded(disk, OPTIONS);
+    const heard: number[] = [];
+    store.onAlert((record) => heard.push(record.offset));
+    await store.ingest([unit('e:1', [user('u')])]);
+    await store.write([], [{ collection: 'c', id: 'd', value: 'old' }]);
+
+    const { wait, open } = gate();
+    disk.gate = wait;
+    disk.failWith = new GatehouseError('store_full', 'no space');
+    const first = store.ingest([unit('e:2', [user('u'), item('i')])]);
+    await turn();
+    await turn();
+    expect(disk.commits).toBe(4);
+    // Joined while the first commit runs: built on it, so lost with it.
+    const second = store.decide('e:2', fact(1), new Uint8Array([1]), alertOf(1));
+    const third = store.write([fact(2)], [{ collection: 'c', id: 'd', value: 'new' }]);
+    await store.ingest([unit('e:3', [user('u')])], { durable: false });
+    expect((await store.states([user('u')]))[0]?.count).toBe(3);
+    open();
+    for (const lost of [first, second, third]) await expect(lost).rejects.toMatchObject({ code: 'store_full' });
+
+    expect(await store.states([user('u'), item('i')])).toEqual([{ count: 1, keys: ['e:1'] }, undefined]);
+    expect(await store.lookup('e:2')).toBeUndefined();
+    expect(await store.doc('c', 'd')).toBe('old');
+    expect(await store.bounds()).toEqual({ first: 1, last: 1 });
+    expect(await store.alertsPosition()).toMatchObject({ offset: 0 });
+    expect(await store.stats()).toMatchObject({ commit_failures: 1, pending_units: 0 });
+    await expect(store.decide('e:3', fact(1), new Uint8Array())).rejects.toMatchObject({ code: 'store_unavailable' });
+
+    disk.failWith = undefined;
+    const [again] = await store.ingest([unit('e:2', [user('u'), item('i')])]);
+    expect(again).toMatchObject({ offset: 2, duplicate: false });
+    expect((await store.states([user('u')]))[0]).toEqual({ count: 2, keys: ['e:1', 'e:2'] });
+    await store.raise(alertOf(2));
+    expect(heard).toEqual([1]);
+  });
+
+  test('is store_unavailable when the disk gives no better reason', async () => {
+    const disk = new TestDisk();
+    const store = await openEmbedded(disk, OPTIONS);
+    disk.failWith = new Error('input/output error');
+    await expect(store.write([fact(1)])).rejects.toMatchObject({ code: 'store_unavailable', cause: disk.failWith });
+    await expect(store.flush()).resolves.toBeUndefined();
+  });
+});
+
+describe('group commit', () => {
+  test('answers nobody before the disk has it, and takes all who came meanwhile in one commit', async () => {
+    const disk = new TestDisk();
+    const store = await openEmbedded(disk, OPTIONS);
+    const { wait, open } = gate();
+    disk.gate = wait;
+    const done: string[] = [];
+    const writes = [store.ingest([unit('e:0', [user('u')])]).then(() => done.push('first'))];
+    await turn();
+    await turn();
+    for (let i = 1; i <= 50; i++) writes.push(store.ingest([unit(`e:${i}`, [user('u')])]).then(() => done.push('later')));
+    // A duplicate of something that is not durable yet must wait too.
+    writes.push(store.ingest([unit('e:0', [user('u')])]).then(() => done.push('duplicate')));
+    await turn();
+    expect(done).toEqual([]);
+    expect(disk.commits).toBe(2);
+    disk.gate = undefined;
+    open();
+    await Promise.all(writes);
+    expect(done).toHaveLength(52);
+    expect(disk.commits).toBe(3);
+  });
+
+  test('refuses what is over the limit, and only while it is', async () => {
+    const disk = new TestDisk();
+    const store = await openEmbedded(disk, { ...OPTIONS, pendingUnitsMax: 10 });
+    const { wait, open } = gate();
+    disk.gate = wait;
+    const waiting = store.ingest(Array.from({ length: 10 }, (_, i) => unit(`e:${i}`, [user('u')])));
+    await expect(store.ingest([unit('e:10', [user('u')])])).rejects.toMatchObject({ code: 'overloaded' });
+    expect((await store.states([user('u')]))[0]?.count).toBe(10);
+    open();
+    await waiting;
+    await store.ingest([unit('e:10', [user('u')])]);
+    expect((await store.states([user('u')]))[0]?.count).toBe(11);
+  });
+
+  test('keeps batches whole when one call fills several', async () => {
+    const disk = new TestDisk();
+    const store = await openEmbedded(disk, { ...OPTIONS, pendingUnitsMax: 10_000, cacheEntriesMax: 3 });
+    await store.ingest(Array.from({ length: 5_000 }, (_, i) => unit(`e:${i}`, [user(`u${i % 7}`)])));
+    const states = await store.states(Array.from({ length: 7 }, (_, i) => user(`u${i}`)));
+    expect(states.reduce((sum, state) => sum + (state?.count ?? 0), 0)).toBe(5_000);
+    expect(await store.bounds()).toEqual({ first: 1, last: 5_000 });
+    expect((await store.stats())['cache_entries']).toBeLessThanOrEqual(7);
+  });
+
+  test('does not remove a state that is on its way to the disk', async () => {
+    const disk = new TestDisk();
+    let nowMs = SUITE_START_MS;
+    const store = await openEmbedded(disk, { ...OPTIONS, clock: () => nowMs });
+    await store.ingest([unit('e:1', [user('u')])]);
+    nowMs += SUITE_RETENTION.stateTtlMs - 1;
+    const { wait, open } = gate();
+    const retained = store.retain(nowMs + 2);
+    disk.gate = wait;
+    const touched = store.ingest([unit('e:2', [user('u')])]);
+    await turn();
+    open();
+    await Promise.all([retained, touched]);
+    const reopened = await openEmbedded(disk, { ...OPTIONS, clock: () => nowMs });
+    expect((await reopened.states([user('u')]))[0]?.count).toBe(2);
+  });
+});
+
+test('a newer format is refused', async () => {
+  const disk = new TestDisk();
+  await disk.commit([{ table: 'meta', key: 'format', value: encodeValue(99) }]);
+  await expect(openEmbedded(disk, OPTIONS)).rejects.toMatchObject({ code: 'store_incompatible' });
+});
