@@ -51,5 +51,7 @@ export interface SnapshotManifest {
   readonly count: number;
   readonly m?: number;
   readonly efConstruction?: number;
+  /** The sphere that an `ip` graph lifts its vectors to (index/graph-row.ts). */
+  readonly sphere?: { readonly radius: number; readonly spread: number };
   readonly files: readonly { readonly name: string; readonly bytes: number; readonly sha256: string }[];
 }

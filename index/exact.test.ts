@@ -24,10 +24,16 @@ test('a slab keeps slots in place and fills holes before it grows', () => {
   for (const id of ['a', 'b', 'c']) slab.put(id, Float32Array.of(id.charCodeAt(0)));
   slab.remove('b');
   expect(slab.idAt(1)).toBeUndefined();
-  expect(slab.put('d', Float32Array.of(4))).toBe(1);
-  expect(slab.put('d', Float32Array.of(4))).toBeUndefined();
+  slab.put('d', Float32Array.of(4));
+  expect(slab.slotOf('d')).toBe(1);
   expect(slab.slotOf('c')).toBe(2);
   expect(slab.slotCount).toBe(3);
+  expect(slab.putFresh('d', Float32Array.of(4))).toBeUndefined();
+  expect(slab.putFresh('d', Float32Array.of(5))).toBe(3);
+  expect(slab.rowAt(1)).toEqual(Float32Array.of(4));
+  expect(slab.get('d')).toEqual(Float32Array.of(5));
+  expect(slab.slotCount).toBe(4);
+  expect(slab.size).toBe(3);
 });
 
 test('refuses options out of range', () => {

@@ -21,6 +21,10 @@ const LAYERS_MAX = 53;
 /** hnswlib's mult and ours may differ by the last bits of a logarithm. */
 const MULT_TOLERANCE = 1e-9;
 
+/** Capacity doubles, so it is never far over the count, except where a caller reserved room. It is allocated at once, so bound it. */
+const CAPACITY_SLACK = 4;
+const CAPACITY_SLACK_MIN = 1_000_000;
+
 export interface GraphShape {
   readonly m: number;
   readonly efConstruction: number;
@@ -83,7 +87,7 @@ function checkHeader(header: Header, slab: VectorSlab, { m, efConstruction }: Gr
   const dataOffset = LINK_COUNT_BYTES + 2 * m * NEIGHBOUR_BYTES;
   const labelOffset = dataOffset + graphDimensions(slab.metric, slab.dimensions) * Float32Array.BYTES_PER_ELEMENT;
   require(header.count === count && count > 0, 'count is not the number of vectors');
-  require(header.maxElements >= count && header.maxElements <= slab.capacityMax, 'capacity is out of range');
+  require(header.maxElements >= count && header.maxElements <= CAPACITY_SLACK * count + CAPACITY_SLACK_MIN, 'capacity is out of range');
   require(header.m === m && header.maxM === m && header.maxM0 === 2 * m, 'number of links is not the M of the manifest');
   require(header.offsetLevel0 === 0 && header.dataOffset === dataOffset, 'layout does not follow from M');
   require(header.labelOffset === labelOffset && header.elementBytes === labelOffset + LABEL_BYTES, 'layout does not follow from the dimensions');

@@ -22,8 +22,10 @@ export interface SlabOptions {
  * The stored vectors of an index: one Float32Array of rows (slots), the ids, and the exact search over them.
  *
  *   slot     0        1        2        3
- *   ids    'shoe'   hole     'hat'    'sock'     a removed id leaves a hole; the next new id fills the latest hole,
- *   rows   [....]   [old]    [....]   [....]     so slots never move and a graph can name vectors by slot
+ *   ids    'shoe'   hole     'hat'    'sock'     slots never move, so a graph can name vectors by slot;
+ *   rows   [....]   [old]    [....]   [....]     a removed id leaves a hole, which `put` fills before it takes a new slot
+ *
+ * `putFresh` never writes a slot twice: a graph that links to a slot needs its row to stay as it was.
  */
 export class VectorSlab {
   readonly dimensions: number;
@@ -43,7 +45,7 @@ export class VectorSlab {
     this.dimensions = dimensions;
     this.metric = metric;
     this.capacityMax = capacityMax;
-    const capacity = Math.min(capacityMax, Math.max(capacityInitial, CAPACITY_FIRST));
+    const capacity = Math.max(capacityInitial, CAPACITY_FIRST);
     this.#rows = new Float32Array(capacity * dimensions);
     this.#norms = new Float64Array(capacity);
   }
@@ -54,7 +56,6 @@ export class VectorSlab {
    */
   static from(ids: readonly (string | null)[], rows: Float32Array, options: SlabOptions): VectorSlab {
     const slab = new VectorSlab({ ...options, capacityInitial: ids.length });
-    if (ids.length > slab.capacityMax) throw new RangeError(`${ids.length} slots are over the capacity of ${slab.capacityMax}`);
     if (rows.length !== ids.length * slab.dimensions) throw new RangeError(`${rows.length} components for ${ids.length} rows`);
     for (let slot = 0; slot < ids.length; slot++) {
       const row = rows.subarray(slot * slab.dimensions, (slot + 1) * slab.dimensions);
@@ -67,6 +68,7 @@ export class VectorSlab {
       else if (slab.#slots.has(id)) throw new RangeError('an id occurs twice');
       else slab.#slots.set(id, slot);
     }
+    if (slab.size > slab.capacityMax) throw new RangeError(`${slab.size} vectors are over the capacity of ${slab.capacityMax}`);
     return slab;
   }
 
@@ -117,16 +119,23 @@ export class VectorSlab {
     return slot === undefined ? undefined : this.rowAt(slot).slice();
   }
 
-  /** Store a vector. Returns its slot, or undefined where exactly this vector was already there. */
-  put(id: string, vector: Float32Array): number | undefined {
+  /** Store a vector, in the id's own slot or a hole where there is one. */
+  put(id: string, vector: Float32Array): void {
     this.requireVector(vector);
     const known = this.#slots.get(id);
-    if (known !== undefined && sameVector(this.rowAt(known), vector)) return undefined;
-    const slot = known ?? this.#takeSlot();
-    this.#rows.set(vector, slot * this.dimensions);
-    this.#norms[slot] = norm(vector);
-    this.#ids[slot] = id;
-    this.#slots.set(id, slot);
+    if (known === undefined) this.#requireRoom();
+    this.#store(known ?? this.#holes.pop() ?? this.#newSlot(), id, vector);
+  }
+
+  /** Store a vector in a slot never used before; returns it, or undefined where exactly this vector was already there. */
+  putFresh(id: string, vector: Float32Array): number | undefined {
+    this.requireVector(vector);
+    const known = this.#slots.get(id);
+    if (known === undefined) this.#requireRoom();
+    else if (sameVector(this.rowAt(known), vector)) return undefined;
+    else this.remove(id);
+    const slot = this.#newSlot();
+    this.#store(slot, id, vector);
     return slot;
   }
 
@@ -170,18 +179,26 @@ export class VectorSlab {
     }
   }
 
-  #takeSlot(): number {
-    const hole = this.#holes.pop();
-    if (hole !== undefined) return hole;
+  #requireRoom(): void {
+    if (this.size >= this.capacityMax) throw new RangeError(`the index is full: ${this.capacityMax} vectors`);
+  }
+
+  #newSlot(): number {
     const slot = this.#ids.length;
-    if (slot >= this.capacityMax) throw new RangeError(`the index is full: ${this.capacityMax} vectors`);
     if (slot >= this.capacity) this.#grow();
     this.#ids.push(undefined);
     return slot;
   }
 
+  #store(slot: number, id: string, vector: Float32Array): void {
+    this.#rows.set(vector, slot * this.dimensions);
+    this.#norms[slot] = norm(vector);
+    this.#ids[slot] = id;
+    this.#slots.set(id, slot);
+  }
+
   #grow(): void {
-    const capacity = Math.min(this.capacityMax, this.capacity * 2);
+    const capacity = this.capacity * 2;
     const rows = new Float32Array(capacity * this.dimensions);
     rows.set(this.#rows);
     this.#rows = rows;

@@ -5,12 +5,15 @@ import { decode, encode } from '@msgpack/msgpack';
 import { GatehouseError } from '../contracts/errors.ts';
 import type { Metric, SnapshotManifest, VectorIndex } from './contract.ts';
 import { ExactIndex } from './exact.ts';
+import { SPREAD_MAX, type Sphere } from './graph-row.ts';
 import { EF_CONSTRUCTION_MAX, GRAPH_FROM_SLOTS_MAX, HnswIndex, loadHnswIndex, M_MAX, M_MIN } from './hnsw.ts';
 import { checkHnswFile } from './hnsw-file.ts';
-import { CAPACITY_MAX_DEFAULT, DIMENSIONS_MAX, VectorSlab } from './slab.ts';
+import { CAPACITY_MAX_DEFAULT, COMPONENT_ABS_MAX, DIMENSIONS_MAX, VectorSlab } from './slab.ts';
 
 /** Node reads at most 2 GiB into one buffer: about 4.8 million vectors of 64 dimensions with their graph. */
 export const SNAPSHOT_FILE_BYTES_MAX = 2 ** 31 - 1;
+/** No stored vector is longer. */
+const RADIUS_MAX = COMPONENT_ABS_MAX * Math.sqrt(DIMENSIONS_MAX);
 /** A file name of our own making: no path, nothing hidden. */
 const FILE_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.(ids|f32|hnsw)$/;
 const SHA256 = /^[0-9a-f]{64}$/;
@@ -48,9 +51,10 @@ export async function writeSnapshot(index: VectorIndex, dir: string, options: { 
     await syncFolder(dir);
     return { ...common, kind: 'exact', files };
   }
-  if (index.hasGraph) files.push(await writeGraph(dir, `${name}.hnsw`, index));
+  const { m, efConstruction, sphere } = index;
+  if (sphere) files.push(await writeGraph(dir, `${name}.hnsw`, index));
   await syncFolder(dir);
-  return { ...common, kind: 'hnsw', m: index.m, efConstruction: index.efConstruction, files };
+  return { ...common, kind: 'hnsw', m, efConstruction, ...(sphere ? { sphere } : {}), files };
 }
 
 /**
@@ -72,9 +76,10 @@ export async function readSnapshot(dir: string, manifest: SnapshotManifest, opti
     if (slab.slotCount > GRAPH_FROM_SLOTS_MAX) throw corrupt('an index of this size needs a graph');
     return loadHnswIndex(slab, { m, efConstruction });
   }
+  const sphere = graphSphere(manifest);
   checkHnswFile(await readBytes(dir, graph), slab, { m, efConstruction });
   try {
-    return loadHnswIndex(slab, { m, efConstruction }, join(dir, graph.name));
+    return loadHnswIndex(slab, { m, efConstruction }, { path: join(dir, graph.name), sphere });
   } catch (cause) {
     throw corrupt('hnswlib cannot load the graph file', cause);
   }
@@ -105,6 +110,13 @@ function checkManifest(manifest: SnapshotManifest, options: ReadSnapshotOptions)
 function graphShape({ m, efConstruction }: SnapshotManifest): { m: number; efConstruction: number } {
   if (!within(m, M_MIN, M_MAX) || !within(efConstruction, 1, EF_CONSTRUCTION_MAX)) throw corrupt('m or efConstruction is out of range');
   return { m, efConstruction };
+}
+
+function graphSphere({ sphere }: SnapshotManifest): Sphere {
+  if (typeof sphere !== 'object' || sphere === null) throw corrupt('a graph needs its sphere');
+  const { radius, spread } = sphere;
+  if (!(radius >= 0 && radius <= RADIUS_MAX && spread >= 1 && spread <= SPREAD_MAX)) throw corrupt('the sphere is out of range');
+  return { radius, spread };
 }
 
 function within(value: unknown, min: number, max: number): value is number {
