@@ -6,24 +6,22 @@ import { DECISIONS } from './score.ts';
 
 const strict = { additionalProperties: false };
 
-/** A bundle that lies in the bundle folder. */
+/** A bundle that lies in the bundle folder. `problem` says why its manifest cannot be read; the figures are then missing. */
 export const BundleSummary = Type.Object(
   {
-    version: BundleManifest.properties.version,
-    created_ms: Type.Integer(),
+    version: Type.String(),
     state: Type.Enum(['current', 'previous', 'available']),
-    bytes: Type.Integer({ minimum: 0 }),
-    metrics: BundleManifest.properties.metrics,
+    created_ms: Type.Optional(Type.Integer()),
+    bytes: Type.Optional(Type.Integer({ minimum: 0 })),
+    metrics: Type.Optional(BundleManifest.properties.metrics),
+    problem: Type.Optional(Type.String()),
   },
   strict,
 );
 export type BundleSummary = Static<typeof BundleSummary>;
 
 /** The newest first. */
-export const BundlesResponse = Type.Object(
-  { current: Type.Union([Type.String(), Type.Null()]), previous: Type.Union([Type.String(), Type.Null()]), bundles: Type.Array(BundleSummary) },
-  strict,
-);
+export const BundlesResponse = Type.Object({ current: Type.Union([Type.String(), Type.Null()]), bundles: Type.Array(BundleSummary) }, strict);
 export type BundlesResponse = Static<typeof BundlesResponse>;
 export const BundleChangeResponse = Type.Object({ current: Type.String() }, strict);
 export type BundleChangeResponse = Static<typeof BundleChangeResponse>;
@@ -32,10 +30,11 @@ export const RuleSummary = Type.Object(
   {
     id: Type.String(),
     version: Type.Integer(),
-    state: Type.Enum(['draft', 'shadow', 'live', 'retired']),
-    action: Type.Enum([...DECISIONS]),
-    expression: Type.String(),
     description: Type.String(),
+    /** A CEL expression. */
+    when: Type.String(),
+    action: Type.Enum([...DECISIONS]),
+    state: Type.Enum(['draft', 'shadow', 'live', 'retired']),
   },
   strict,
 );
