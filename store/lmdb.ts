@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { statSync } from 'node:fs';
+import { statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { GatehouseError } from '../contracts/errors.ts';
@@ -14,6 +14,9 @@ const CACHE_ENTRIES_MAX = 200_000;
 const PENDING_UNITS_MAX = 60_000;
 /** What LMDB (MDB_MAP_FULL) and the system (ENOSPC, EDQUOT, EFBIG) say when there is no room. */
 const NO_ROOM = new Set<unknown>([-30792, 28, 122, 27, 'ENOSPC', 'EDQUOT', 'EFBIG']);
+
+/** LMDB reports a write cut short by a full disk as EIO; with less free space than this it is the space and not the disk. */
+const FREE_BYTES_LOW = 16 * 1024 * 1024;
 
 export interface LmdbStoreOptions<S> {
   /** The folder that the store has for itself. It is created if need be. */
@@ -52,13 +55,13 @@ export async function openLmdbStore<S>(options: LmdbStoreOptions<S>): Promise<St
 }
 
 class LmdbDisk implements Disk {
-  readonly #file: string;
+  readonly #path: string;
   readonly #lock: FolderLock;
   readonly #root: RootDatabase<Buffer, DiskKey>;
   readonly #tables: Record<Table, Database<Buffer, DiskKey>>;
 
   constructor(path: string, lock: FolderLock) {
-    this.#file = join(path, 'data.mdb');
+    this.#path = path;
     this.#lock = lock;
     try {
       this.#root = open<Buffer, DiskKey>({
@@ -69,13 +72,15 @@ class LmdbDisk implements Disk {
         // With overlapping sync a write's promise resolves before the sync, and a failed sync is only logged. Without it the commit itself
         // syncs, and its error rejects the promise.
         overlappingSync: false,
+        // Each commit is one explicit batch. The implicit batch of an event turn would add a promise of its own that nobody can catch.
+        eventTurnBatching: false,
       });
       this.#tables = Object.fromEntries(TABLES.map((name) => [name, this.#root.openDB<Buffer, DiskKey>(name, { encoding: 'binary' })])) as Record<
         Table,
         Database<Buffer, DiskKey>
       >;
     } catch (cause) {
-      throw asStoreError(cause, `LMDB cannot open ${path}`);
+      throw asStoreError(cause, `LMDB cannot open ${path}`, path);
     }
   }
 
@@ -101,12 +106,12 @@ class LmdbDisk implements Disk {
         }
       });
     } catch (error) {
-      throw asStoreError(await commitCause(error), 'LMDB could not commit');
+      throw asStoreError(await commitCause(error), 'LMDB could not commit', this.#path);
     }
   }
 
   bytes(): number {
-    return statSync(this.#file).size;
+    return statSync(join(this.#path, 'data.mdb')).size;
   }
 
   async close(): Promise<void> {
@@ -126,8 +131,10 @@ async function commitCause(error: unknown): Promise<unknown> {
   }
 }
 
-function asStoreError(cause: unknown, what: string): GatehouseError {
+function asStoreError(cause: unknown, what: string, path: string): GatehouseError {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
   const why = cause instanceof Error ? cause.message : String(cause);
-  return new GatehouseError(NO_ROOM.has(code) ? 'store_full' : 'store_unavailable', `${what}: ${why}`, { cause });
+  const { bavail, bsize } = statfsSync(path);
+  const full = NO_ROOM.has(code) || bavail * bsize < FREE_BYTES_LOW;
+  return new GatehouseError(full ? 'store_full' : 'store_unavailable', `${what}: ${why}`, { cause });
 }
