@@ -1,0 +1,47 @@
+import type { EventFilter, Feature } from './contract.ts';
+import { context, count, ratio, share, since, subject, total } from './declare.ts';
+
+const VIEW: EventFilter = { events: ['view_item', 'select_item'] };
+const CART: EventFilter = { events: ['add_to_cart'] };
+const BUY: EventFilter = { events: ['purchase'] };
+const ACTIVITY: EventFilter = { events: ['view_item', 'select_item', 'add_to_cart', 'purchase'] };
+
+/** The default set for ranking candidates. The context is what the candidate sources know: scores, and the shopper's own past with the item. */
+export const RANK_FEATURES: readonly Feature[] = [
+  context('user_vector', 'taste match {value}'),
+  context('item_to_item', 'goes with what was viewed: {value}'),
+  context('popular', 'popularity score {value}'),
+  context('buy_again', 'bought-before score {value}'),
+  context('own_count', 'bought {value} times by this shopper'),
+  context('own_days', 'last bought {value} days ago by this shopper'),
+
+  subject('item_price', 'item_price', 'price {value}'),
+  subject('item_age_days', 'item_age_days', 'offered for {value} days'),
+  subject('item_stock', 'item_stock', '{value} in stock'),
+  subject('hour', 'hour', 'asked at hour {value} UTC'),
+  subject('weekday', 'weekday', 'asked on weekday {value} (Monday is 0)'),
+
+  count('user_activity_24h', 'user', '24h', ACTIVITY, '{value} actions of this shopper in the last 24 hours'),
+  count('user_activity_30d', 'user', '30d', ACTIVITY, '{value} actions of this shopper in the last 30 days'),
+  count('user_purchases_90d', 'user', '90d', BUY, '{value} purchases of this shopper in the last 90 days'),
+  total('mean', 'user_mean_price_90d', 'user', '90d', 'price', ACTIVITY, 'mean price {value} of what this shopper looked at in the last 90 days'),
+  ratio('price_to_user_mean', 'item_price', 'user_mean_price_90d', 'the price is {value} times what this shopper usually looks at'),
+  share('user_category_share', 'user', 'category', ACTIVITY, '{value} of this shopper’s recent actions were in this category'),
+  share('user_brand_share', 'user', 'brand', ACTIVITY, '{value} of this shopper’s recent actions were on this brand'),
+
+  count('session_activity_1h', 'session', '1h', ACTIVITY, '{value} actions in this visit in the last hour'),
+  since('session_first', 'session', 'first', ACTIVITY, 'this visit began {value} ago'),
+  since('session_last', 'session', 'last', ACTIVITY, 'last action in this visit {value} ago'),
+  share('session_category_share', 'session', 'category', ACTIVITY, '{value} of this visit’s actions were in this category'),
+  share('session_brand_share', 'session', 'brand', ACTIVITY, '{value} of this visit’s actions were on this brand'),
+
+  count('item_views_24h', 'item', '24h', VIEW, 'viewed {value} times in the last 24 hours'),
+  count('item_views_7d', 'item', '7d', VIEW, 'viewed {value} times in the last 7 days'),
+  count('item_views_30d', 'item', '30d', VIEW, 'viewed {value} times in the last 30 days'),
+  count('item_carts_7d', 'item', '7d', CART, 'put into {value} carts in the last 7 days'),
+  count('item_purchases_7d', 'item', '7d', BUY, 'bought {value} times in the last 7 days'),
+  count('item_purchases_30d', 'item', '30d', BUY, 'bought {value} times in the last 30 days'),
+  count('item_purchases_90d', 'item', '90d', BUY, 'bought {value} times in the last 90 days'),
+  ratio('item_view_trend', 'item_views_24h', 'item_views_7d', 'share {value} of the week’s views fell into the last 24 hours'),
+  ratio('item_conversion', 'item_purchases_30d', 'item_views_30d', '{value} purchases a view in the last 30 days'),
+];

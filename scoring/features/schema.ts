@@ -1,0 +1,192 @@
+import type { EntityKind } from '../../store/contract.ts';
+import type { EventFilter, Feature, FeatureDeclarations, KeyField, NumericField, Window } from './contract.ts';
+import { hash32 } from './hash.ts';
+import type { Plan } from './plan.ts';
+import { DISTINCT_KEYS_MAX, RECENT_EVENTS_MAX, SHARE_SIGHTINGS_MAX, SKEW_MS, SPARE_TILES, WINDOW_SPECS } from './tiles.ts';
+
+/** What a column of a tile table holds. `values` is how many numbers went into a sum: an event may carry none, or one an item. */
+export type ColumnOp = 'count' | 'values' | 'sum' | 'min' | 'max';
+
+export interface Column {
+  readonly name: string;
+  /** Place in `KindSchema.columnKeys`; the same for this column at every level. */
+  readonly ordinal: number;
+  readonly op: ColumnOp;
+  readonly field: NumericField | undefined;
+  readonly filter: EventFilter;
+}
+
+/** One tile length of one entity kind: a table with a row a tile, its number first, then the columns. */
+export interface Level {
+  readonly tileMs: number;
+  readonly tilesMax: number;
+  readonly rowsMax: number;
+  /** Rows older than the newest by more than this are dropped. */
+  readonly spanTiles: number;
+  readonly columns: readonly Column[];
+  readonly stride: number;
+  /** A row in which nothing happened. */
+  readonly blank: Float64Array;
+}
+
+/** A bounded list of the newest things: see top.ts. */
+export interface TopSpec {
+  readonly name: string;
+  readonly key: number;
+  readonly role: 'distinct' | 'sightings' | 'recent' | 'first';
+  readonly filter: EventFilter;
+  readonly of: KeyField | undefined;
+  readonly field: NumericField | undefined;
+  readonly width: number;
+  readonly entriesMax: number;
+}
+
+export interface HistorySpec {
+  readonly name: string;
+  readonly key: number;
+  readonly filter: EventFilter;
+  readonly itemsMax: number;
+}
+
+/** Everything that one kind of entity keeps. Its order does not depend on the order of the declarations. */
+export interface KindSchema {
+  readonly kind: EntityKind;
+  readonly levels: readonly Level[];
+  readonly columnKeys: readonly number[];
+  readonly ordinalOfKey: ReadonlyMap<number, number>;
+  readonly tops: readonly TopSpec[];
+  readonly histories: readonly HistorySpec[];
+  /** What an event does to this kind, made on first use: see plan.ts. */
+  readonly plans: (Plan | null | undefined)[];
+}
+
+export function filterName(filter: EventFilter): string {
+  const events = [...new Set(filter.events)].sort().join('+');
+  return filter.where ? `${events}?${filter.where.field}=${filter.where.equals}` : events;
+}
+
+export function columnName(filter: EventFilter, op: ColumnOp, field: NumericField | undefined): string {
+  return `${filterName(filter)}|${op}|${field ?? ''}`;
+}
+
+export function topName(role: TopSpec['role'], filter: EventFilter, what: string): string {
+  return `${role}|${filterName(filter)}|${what}`;
+}
+
+/** The columns that an aggregate is computed from. */
+export function columnsOf(feature: Feature): readonly { readonly op: ColumnOp; readonly field: NumericField | undefined }[] {
+  switch (feature.aggregate) {
+    case 'count':
+      return [{ op: 'count', field: undefined }];
+    case 'mean':
+      return [
+        { op: 'sum', field: feature.of },
+        { op: 'values', field: feature.of },
+      ];
+    case 'sum':
+    case 'min':
+    case 'max':
+      return [{ op: feature.aggregate, field: feature.of }];
+    default:
+      return [];
+  }
+}
+
+/** The list that an aggregate is computed from, if it is computed from one. */
+export function topOf(feature: Feature): Omit<TopSpec, 'key'> | undefined {
+  const top = (role: TopSpec['role'], filter: EventFilter, what: string, width: number, entriesMax: number, extra: Partial<TopSpec> = {}) => ({
+    name: topName(role, filter, what),
+    role,
+    filter: plainFilter(filter),
+    of: extra.of,
+    field: extra.field,
+    width,
+    entriesMax,
+  });
+  switch (feature.aggregate) {
+    case 'distinct':
+      return top('distinct', feature, feature.of, 2, DISTINCT_KEYS_MAX, { of: feature.of });
+    case 'share':
+      return top('sightings', feature, feature.of, 2, SHARE_SIGHTINGS_MAX, { of: feature.of });
+    case 'last':
+      return top('recent', feature, feature.of, 3, RECENT_EVENTS_MAX, { field: feature.of });
+    case 'time_since':
+      return feature.edge === 'first' ? top('first', feature, '', 1, 1) : top('recent', feature, '', 3, RECENT_EVENTS_MAX);
+    default:
+      return undefined;
+  }
+}
+
+function plainFilter(filter: EventFilter): EventFilter {
+  return filter.where ? { events: filter.events, where: filter.where } : { events: filter.events };
+}
+
+class KindBuilder {
+  readonly levels = new Map<number, { tilesMax: number; columns: Map<string, Omit<Column, 'ordinal'>> }>();
+  readonly tops = new Map<string, Omit<TopSpec, 'key'>>();
+  readonly histories = new Map<string, HistorySpec>();
+
+  column(window: Window, filter: EventFilter, op: ColumnOp, field: NumericField | undefined): void {
+    const { tileMs, windowMs } = WINDOW_SPECS[window];
+    const level = this.levels.get(tileMs) ?? { tilesMax: 0, columns: new Map() };
+    this.levels.set(tileMs, level);
+    level.tilesMax = Math.max(level.tilesMax, windowMs / tileMs);
+    const name = columnName(filter, op, field);
+    level.columns.set(name, { name, op, field, filter: plainFilter(filter) });
+  }
+
+  build(kind: EntityKind): KindSchema {
+    const names = [...new Set([...this.levels.values()].flatMap((level) => [...level.columns.keys()]))].sort();
+    const tops = [...this.tops.values()].sort((a, b) => (a.name < b.name ? -1 : 1)).map((top) => ({ ...top, key: hash32(top.name) }));
+    const histories = [...this.histories.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+    const columnKeys = names.map(hash32);
+    for (const keys of [columnKeys, tops.map((top) => top.key), histories.map((history) => history.key)]) {
+      if (new Set(keys).size !== keys.length) throw new Error(`two stored columns of ${kind} have the same 32-bit key`);
+    }
+    const levels = [...this.levels.entries()]
+      .sort(([a], [b]) => a - b)
+      .map(([tileMs, { tilesMax, columns }]): Level => {
+        const sorted = [...columns.values()]
+          .map((column) => ({ ...column, ordinal: names.indexOf(column.name) }))
+          .sort((a, b) => a.ordinal - b.ordinal);
+        const blank = Float64Array.from([0, ...sorted.map(({ op }) => (op === 'min' ? Infinity : op === 'max' ? -Infinity : 0))]);
+        return {
+          tileMs,
+          tilesMax,
+          rowsMax: tilesMax + 1 + SPARE_TILES,
+          spanTiles: tilesMax + Math.ceil(SKEW_MS / tileMs),
+          columns: sorted,
+          stride: blank.length,
+          blank,
+        };
+      });
+    return { kind, levels, columnKeys, ordinalOfKey: new Map(columnKeys.map((key, i) => [key, i])), tops, histories, plans: [] };
+  }
+}
+
+/** The smallest state that answers every declared feature and history, by entity kind. Kinds that nothing asks for are absent. */
+export function compileSchemas(declarations: FeatureDeclarations): ReadonlyMap<EntityKind, KindSchema> {
+  const builders = new Map<EntityKind, KindBuilder>();
+  const builderOf = (kind: EntityKind): KindBuilder => {
+    const builder = builders.get(kind) ?? new KindBuilder();
+    builders.set(kind, builder);
+    return builder;
+  };
+  for (const feature of Object.values(declarations.sets).flat()) {
+    if (feature.aggregate === 'ratio' || feature.aggregate === 'subject' || feature.aggregate === 'context') continue;
+    const builder = builderOf(feature.entity);
+    const top = topOf(feature);
+    if (top) builder.tops.set(top.name, top);
+    else if ('window' in feature) for (const { op, field } of columnsOf(feature)) builder.column(feature.window, feature, op, field);
+  }
+  for (const { name, entity, itemsMax, ...filter } of declarations.histories) {
+    const key = hash32(`history|${name}|${filterName(filter)}`);
+    builderOf(entity).histories.set(name, { name, key, filter: plainFilter(filter), itemsMax });
+  }
+  return new Map([...builders].map(([kind, builder]) => [kind, builder.build(kind)]));
+}
+
+/** Of a kind that nothing is declared of: it remembers nothing. */
+export function emptySchema(kind: EntityKind): KindSchema {
+  return new KindBuilder().build(kind);
+}

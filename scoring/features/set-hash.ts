@@ -1,0 +1,40 @@
+import { createHash } from 'node:crypto';
+import type { Feature } from './contract.ts';
+import { filterName } from './schema.ts';
+import {
+  DISTINCT_KEYS_MAX,
+  ENGINE_VERSION,
+  RECENT_EVENTS_MAX,
+  SHARE_SIGHTINGS_MAX,
+  SKEW_MS,
+  SPARE_TILES,
+  UNITS_PER_ONE,
+  WINDOW_SPECS,
+} from './tiles.ts';
+
+/**
+ * sha256 over what decides a set's values: engine version, limits, and each feature in order with its window's tile. Sentences are left out,
+ * and so is the order in which a filter lists its events. Names are in, because reasons and stored vectors are read by them.
+ */
+export function setHash(features: readonly Feature[]): string {
+  const limits = [ENGINE_VERSION, DISTINCT_KEYS_MAX, SHARE_SIGHTINGS_MAX, RECENT_EVENTS_MAX, SKEW_MS, SPARE_TILES, UNITS_PER_ONE];
+  return createHash('sha256')
+    .update(JSON.stringify([limits, features.map(canonical)]))
+    .digest('hex');
+}
+
+function canonical(feature: Feature): readonly unknown[] {
+  const common = [feature.name, feature.aggregate];
+  switch (feature.aggregate) {
+    case 'ratio':
+      return [...common, feature.numerator, feature.denominator];
+    case 'subject':
+      return [...common, feature.field];
+    case 'context':
+      return [...common, feature.key];
+    default:
+  }
+  const window = 'window' in feature ? [feature.window, WINDOW_SPECS[feature.window].windowMs, WINDOW_SPECS[feature.window].tileMs] : [];
+  const what = 'of' in feature ? feature.of : 'edge' in feature ? feature.edge : '';
+  return [...common, feature.entity, filterName(feature), what, ...window];
+}

@@ -1,0 +1,64 @@
+import { type ByteReader, type ByteWriter, damaged } from './bytes.ts';
+import type { TopSpec } from './schema.ts';
+import { newTop, type Top } from './top.ts';
+
+/** A time of at most 8 bytes, a hash of 7, a number of at most 9. */
+const ENTRY_BYTES_MAX = 24;
+/** A key's place among the keys of a list is written as a varint; these fit one or two bytes. */
+const KEY_BYTES = 7;
+
+/**
+ * Entries, oldest first: the time after the entry before, then by role
+ *   distinct   the key's hash
+ *   sightings  the key's place in a table of the keys, which stands before the entries: a shopper's 50 sightings are of few categories
+ *   recent     the event's hash, the value
+ *   first      nothing
+ */
+export function writeTop(writer: ByteWriter, spec: TopSpec, top: Top): void {
+  const { data, count } = top;
+  const { width } = spec;
+  writer.reserve(16 + count * (ENTRY_BYTES_MAX + KEY_BYTES));
+  writer.varint(count);
+  const keys: number[] = [];
+  if (spec.role === 'sightings') {
+    for (let i = 0; i < count; i++) if (!keys.includes(data[i * width + 1]!)) keys.push(data[i * width + 1]!);
+    writer.varint(keys.length);
+    for (const key of keys) writer.hash(key);
+  }
+  let before = 0;
+  for (let i = 0; i < count; i++) {
+    const at = i * width;
+    writer.varint(data[at]! - before);
+    before = data[at]!;
+    if (spec.role === 'sightings') writer.varint(keys.indexOf(data[at + 1]!));
+    else if (spec.role !== 'first') writer.hash(data[at + 1]!);
+    if (spec.role === 'recent') writer.number(data[at + 2]!);
+  }
+}
+
+export function readTop(reader: ByteReader, spec: TopSpec): Top {
+  const { width, role } = spec;
+  const count = reader.count(1);
+  if (count > spec.entriesMax) throw damaged('a list is too long');
+  const top = newTop(width, Math.min(count + 1, spec.entriesMax));
+  const { data } = top;
+  const keys: number[] = [];
+  if (role === 'sightings') for (let left = reader.count(KEY_BYTES); left > 0; left--) keys.push(reader.hash());
+  let atMs = 0;
+  for (let i = 0; i < count; i++) {
+    const at = i * width;
+    atMs += reader.varint();
+    if (atMs > Number.MAX_SAFE_INTEGER) throw damaged('a time is too large');
+    data[at] = atMs;
+    if (role === 'sightings') {
+      const key = keys[reader.varint()];
+      if (key === undefined) throw damaged('a sighting has no key');
+      data[at + 1] = key;
+    } else if (role !== 'first') {
+      data[at + 1] = reader.hash();
+    }
+    if (role === 'recent') data[at + 2] = reader.number();
+  }
+  top.count = count;
+  return top;
+}

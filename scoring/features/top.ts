@@ -1,0 +1,75 @@
+/**
+ * The newest few of something: entries of `width` doubles, oldest first, ordered by their first two numbers (time, then a hash), so that
+ * which ones are kept depends on the set of events and not on their order.
+ *
+ *   distinct   (last seen ms, key hash)             at most one entry a key: its latest sighting
+ *   sightings  (seen ms, key hash)                  one entry a sighting
+ *   recent     (at ms, hash of event id, value)     one entry an event
+ *   first      (at ms)                              a single number, the smallest
+ */
+export interface Top {
+  data: Float64Array;
+  count: number;
+}
+
+/** Room for these is made at first, then doubled. */
+const ENTRIES_AT_FIRST = 2;
+
+export function newTop(width: number, capacity = ENTRIES_AT_FIRST): Top {
+  return { data: new Float64Array(Math.max(capacity, 1) * width), count: 0 };
+}
+
+/** Keep the earlier of what is kept and `atMs`. */
+export function keepFirst(top: Top, atMs: number): void {
+  if (top.count === 0 || atMs < top.data[0]!) {
+    top.data[0] = atMs;
+    top.count = 1;
+  }
+}
+
+/** Add a sighting of `key`, or bring its entry forward. */
+export function keepDistinct(top: Top, entriesMax: number, atMs: number, key: number): void {
+  const { data } = top;
+  for (let i = top.count - 1; i >= 0; i--) {
+    if (data[i * 2 + 1] === key) {
+      if (data[i * 2]! < atMs) settle(top, 2, i, atMs, key);
+      return;
+    }
+  }
+  keepNewest(top, 2, entriesMax, atMs, key);
+}
+
+/** Add an entry; the oldest goes when there are too many. Returns where it stands, or -1 when it is older than all that are kept. */
+export function keepNewest(top: Top, width: number, entriesMax: number, atMs: number, key: number): number {
+  if (top.count === entriesMax) {
+    if (!precedes(top.data[0]!, top.data[1]!, atMs, key)) return -1;
+    return settle(top, width, 0, atMs, key);
+  }
+  if ((top.count + 1) * width > top.data.length) {
+    const larger = new Float64Array(Math.min(top.count * 2, entriesMax) * width);
+    larger.set(top.data);
+    top.data = larger;
+  }
+  return settle(top, width, top.count++, atMs, key);
+}
+
+function precedes(aMs: number, aKey: number, bMs: number, bKey: number): boolean {
+  return aMs < bMs || (aMs === bMs && aKey < bKey);
+}
+
+/** Put an entry into the free place, then move it to where it belongs. */
+function settle(top: Top, width: number, free: number, atMs: number, key: number): number {
+  const { data } = top;
+  let place = free;
+  while (place + 1 < top.count && precedes(data[(place + 1) * width]!, data[(place + 1) * width + 1]!, atMs, key)) {
+    data.copyWithin(place * width, (place + 1) * width, (place + 2) * width);
+    place++;
+  }
+  while (place > 0 && precedes(atMs, key, data[(place - 1) * width]!, data[(place - 1) * width + 1]!)) {
+    data.copyWithin(place * width, (place - 1) * width, place * width);
+    place--;
+  }
+  data[place * width] = atMs;
+  data[place * width + 1] = key;
+  return place;
+}
