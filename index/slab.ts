@@ -10,6 +10,8 @@ export const DIMENSIONS_MAX = 4096;
 export const CAPACITY_MAX_DEFAULT = 50_000_000;
 /** The smallest slab: growing by doubling from here costs nothing. */
 const CAPACITY_FIRST = 16;
+/** Answers of a filter after which a scan decides whether to ask it before or after the sums. */
+const FILTER_SAMPLE = 64;
 
 export interface SlabOptions {
   readonly dimensions: number;
@@ -153,18 +155,29 @@ export class VectorSlab {
   }
 
   /**
-   * Exact search over every live vector. The filter is asked only about vectors that are similar enough to be kept, so a filter
-   * that lets much through is called a few hundred times, not once a row.
+   * Exact search over every live vector. The filter is asked only about vectors that are similar enough to be kept, so one that lets
+   * much through is called a few hundred times, not once a row; one that turns out to refuse most is asked first, and saves the sums.
    */
   scan(query: Float32Array, k: number, filter?: (id: string) => boolean): Neighbour[] {
     const top = new TopK(Math.min(k, this.size));
     const queryNorm = norm(query);
+    let asked = 0;
+    let passed = 0;
+    const passes = (id: string): boolean => {
+      if (filter === undefined) return true;
+      asked++;
+      if (!filter(id)) return false;
+      passed++;
+      return true;
+    };
     for (let slot = 0; slot < this.#ids.length; slot++) {
       const id = this.#ids[slot];
       if (id === undefined) continue;
+      const filterFirst = asked >= FILTER_SAMPLE && 2 * passed < asked;
+      if (filterFirst && !passes(id)) continue;
       const value = this.similarityAt(slot, query, queryNorm);
       if (value < top.floor || !top.wants(value, id)) continue;
-      if (filter === undefined || filter(id)) top.offer(value, id);
+      if (filterFirst || passes(id)) top.offer(value, id);
     }
     return top.sorted();
   }
