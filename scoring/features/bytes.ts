@@ -106,6 +106,7 @@ export class ByteWriter {
 export class ByteReader {
   private readonly bytes: Uint8Array;
   private readonly view: DataView;
+  private latin1: string | undefined;
   private at = 0;
 
   constructor(bytes: Uint8Array) {
@@ -174,7 +175,12 @@ export class ByteReader {
   text(): string {
     const length = this.varint();
     const from = this.take(length);
-    return Buffer.from(this.bytes.buffer, this.bytes.byteOffset + from, length).toString('utf8');
+    for (let i = from; i < from + length; i++) {
+      if (this.bytes[i]! > 127) return Buffer.from(this.bytes.buffer, this.bytes.byteOffset + from, length).toString('utf8');
+    }
+    // One decoding of all bytes, then substrings: a history holds hundreds of short ids.
+    this.latin1 ??= Buffer.from(this.bytes.buffer, this.bytes.byteOffset, this.bytes.length).toString('latin1');
+    return this.latin1.substring(from, from + length);
   }
 
   skip(count: number): void {

@@ -25,6 +25,9 @@ export const NUMERIC_FIELDS: readonly NumericField[] = ['amount', 'price', 'quan
 
 const NAME_INDEX: ReadonlyMap<string, number> = new Map(EVENT_NAMES.map((name, i) => [name, i]));
 
+/** One plan for each name, `authorised` (unknown, no, yes) and `is_fraud`. */
+export const PLAN_SLOTS = EVENT_NAMES.length * 9;
+
 /** A chargeback says by itself that the payment was fraud. */
 function isFraud(event: TimedEvent): boolean | undefined {
   return event.is_fraud ?? (event.name === 'chargeback' ? true : undefined);

@@ -7,20 +7,25 @@ import type { State } from './state.ts';
 import { type SubjectField, subjectValue } from './subject.ts';
 import { UNITS_PER_ONE } from './tiles.ts';
 
-/** One feature, ready to run: where its inputs stand. */
-type Step = { readonly to: number } & (
-  | { readonly op: 'slot'; readonly slots: Float64Array; readonly at: number }
-  | { readonly op: 'units'; readonly slots: Float64Array; readonly at: number }
-  | { readonly op: 'mean'; readonly slots: Float64Array; readonly at: number; readonly by: number }
-  | { readonly op: 'ratio'; readonly at: number; readonly by: number }
-  | { readonly op: 'subject'; readonly field: SubjectField }
-  | { readonly op: 'context'; readonly at: number }
-  | { readonly op: 'share'; readonly kind: EntityKind; readonly top: number; readonly of: KeyField }
-);
+/** One feature, ready to run: where its inputs stand. All steps have one shape, which keeps the loop over them quick. */
+interface Step {
+  readonly to: number;
+  readonly op: 'slot' | 'units' | 'mean' | 'ratio' | 'subject' | 'context' | 'share';
+  /** Where `slot`, `units` and `mean` read. */
+  readonly slots: Float64Array;
+  /** Place in the slots, of the numerator among the values, in the context, or of the list among the entity's lists. */
+  readonly at: number;
+  /** The mean's count among the slots, or the denominator among the values. */
+  readonly by: number;
+  readonly field: SubjectField;
+  readonly kind: EntityKind;
+  readonly of: KeyField;
+}
 
 export type StateOf = (kind: EntityKind) => State | undefined;
 
 const NO_CONTEXT: ArrayLike<number> = [];
+const NO_STEP = { slots: new Float64Array(0), at: 0, by: 0, field: 'amount', kind: 'user', of: 'user_id' } as const;
 
 /**
  * A feature set, compiled: readers that fill slots, then one step a feature over doubles; the result is rounded to float32 last.
@@ -73,27 +78,27 @@ export class SetProgram {
     return features.map((feature, to): Step => {
       switch (feature.aggregate) {
         case 'ratio':
-          return { to, op: 'ratio', at: this.names.indexOf(feature.numerator), by: this.names.indexOf(feature.denominator) };
+          return { ...NO_STEP, to, op: 'ratio', at: this.names.indexOf(feature.numerator), by: this.names.indexOf(feature.denominator) };
         case 'subject':
-          return { to, op: 'subject', field: feature.field };
+          return { ...NO_STEP, to, op: 'subject', field: feature.field };
         case 'context':
-          return { to, op: 'context', at: this.contextKeys.indexOf(feature.key) };
+          return { ...NO_STEP, to, op: 'context', at: this.contextKeys.indexOf(feature.key) };
         case 'share': {
           const name = topOf(feature)?.name;
-          const top = schemaOf(schemas, feature.entity).tops.findIndex((spec) => spec.name === name);
-          return { to, op: 'share', kind: feature.entity, top, of: feature.of };
+          const at = schemaOf(schemas, feature.entity).tops.findIndex((spec) => spec.name === name);
+          return { ...NO_STEP, to, op: 'share', kind: feature.entity, at, of: feature.of };
         }
       }
       const kind = built.get(feature.entity);
       if (!kind) throw new Error(`no reader for ${feature.entity}`);
       const { slots } = kind.reader;
       const list = listOf.get(feature);
-      if (list !== undefined) return { to, op: feature.aggregate === 'last' ? 'units' : 'slot', slots, at: kind.topSlot(list) };
+      if (list !== undefined) return { ...NO_STEP, to, op: feature.aggregate === 'last' ? 'units' : 'slot', slots, at: kind.topSlot(list) };
       if (!('window' in feature)) throw new Error(`${feature.name} has neither a window nor a list`);
       const [at, by] = columnsOf(feature).map(({ op, field }) => kind.columnSlot(feature.window, columnName(feature, op, field)));
       if (at === undefined) throw new Error(`${feature.name} has no column`);
-      if (by !== undefined) return { to, op: 'mean', slots, at, by };
-      return { to, op: feature.aggregate === 'count' ? 'slot' : 'units', slots, at };
+      if (by !== undefined) return { ...NO_STEP, to, op: 'mean', slots, at, by };
+      return { ...NO_STEP, to, op: feature.aggregate === 'count' ? 'slot' : 'units', slots, at };
     });
   }
 
@@ -122,10 +127,12 @@ export class SetProgram {
     for (const cache of shareCache) cache.clear();
     const width = values.length;
     const first = new Float32Array(values);
+    let state: State | undefined;
+    const stateOfCandidate: StateOf = (kind) => (kind === 'item' ? state : stateOf(kind));
     for (let c = 0; c < candidates.length; c++) {
       const candidate = candidates[c]!;
-      itemReader?.read(itemState(candidate), subject.nowMs, ownKey);
-      const stateOfCandidate: StateOf = (kind) => (kind === 'item' ? itemState(candidate) : stateOf(kind));
+      state = itemState(candidate);
+      itemReader?.read(state, subject.nowMs, ownKey);
       for (let i = 0; i < candidateSteps.length; i++) {
         const step = candidateSteps[i]!;
         values[step.to] = this.run(step, subject, candidate, stateOfCandidate, shareCache[i]);
@@ -165,7 +172,7 @@ export class SetProgram {
         if (key === undefined) return Number.NaN;
         const known = step.kind === 'item' ? undefined : cache?.get(key);
         if (known !== undefined) return known;
-        const share = shareOf(stateOf(step.kind), step.top, hash53(key), subject.nowMs);
+        const share = shareOf(stateOf(step.kind), step.at, hash53(key), subject.nowMs);
         cache?.set(key, share);
         return share;
       }

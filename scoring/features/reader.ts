@@ -1,4 +1,5 @@
 import type { Feature, Window } from './contract.ts';
+import type { Rows } from './rows.ts';
 import { type ColumnOp, type KindSchema, topOf } from './schema.ts';
 import type { State } from './state.ts';
 import { WINDOW_SPECS } from './tiles.ts';
@@ -58,25 +59,29 @@ export class KindReader {
     const { totals, slots } = this;
     const columns = offsets.length;
     for (let c = 0; c < columns; c++) totals[c] = c < added ? 0 : ops[c] === 'min' ? Infinity : -Infinity;
-    const rows = state.levels[index];
+    const { data, count } = state.levels[index] ?? NO_ROWS;
     const stride = state.schema.levels[index]!.stride;
-    const data = rows?.data;
     const current = Math.floor(nowMs / tileMs);
-    let at = rows ? (rows.count - 1) * stride : -1;
-    while (data && at >= 0 && data[at]! > current) at -= stride;
+    let at = (count - 1) * stride;
+    while (at >= 0 && data[at]! > current) at -= stride;
     for (let w = 0; w < windowTiles.length; w++) {
       const oldest = current - windowTiles[w]!;
-      for (; data && at >= 0 && data[at]! >= oldest; at -= stride) {
-        for (let c = 0; c < added; c++) totals[c] = totals[c]! + data[at + offsets[c]!]!;
-        for (let c = added; c < columns; c++) {
-          const value = data[at + offsets[c]!]!;
-          if (ops[c] === 'min' ? value < totals[c]! : value > totals[c]!) totals[c] = value;
-        }
+      const from = at;
+      while (at >= 0 && data[at]! >= oldest) at -= stride;
+      for (let c = 0; c < columns; c++) {
+        const offset = offsets[c]!;
+        let value = totals[c]!;
+        if (c < added) for (let row = from; row > at; row -= stride) value += data[row + offset]!;
+        else if (ops[c] === 'min') for (let row = from; row > at; row -= stride) value = Math.min(value, data[row + offset]!);
+        else for (let row = from; row > at; row -= stride) value = Math.max(value, data[row + offset]!);
+        totals[c] = value;
+        slots[slot + w * columns + c] = value;
       }
-      for (let c = 0; c < columns; c++) slots[slot + w * columns + c] = totals[c]!;
     }
   }
 }
+
+const NO_ROWS: Rows = { data: new Float64Array(0), count: 0 };
 
 /** Keys last seen within the window; one last seen after `nowMs` is not yet counted. Exact to the millisecond. */
 function distinctSince(top: Top | undefined, nowMs: number, windowMs: number): number {

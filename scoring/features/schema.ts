@@ -1,7 +1,7 @@
 import type { EntityKind } from '../../store/contract.ts';
 import type { EventFilter, Feature, FeatureDeclarations, KeyField, NumericField, Window } from './contract.ts';
 import { hash32 } from './hash.ts';
-import type { Plan } from './plan.ts';
+import { PLAN_SLOTS, type Plan } from './plan.ts';
 import { DISTINCT_KEYS_MAX, RECENT_EVENTS_MAX, SHARE_SIGHTINGS_MAX, SKEW_MS, SPARE_TILES, WINDOW_SPECS } from './tiles.ts';
 
 /** What a column of a tile table holds. `values` is how many numbers went into a sum: an event may carry none, or one an item. */
@@ -160,7 +160,15 @@ class KindBuilder {
           blank,
         };
       });
-    return { kind, levels, columnKeys, ordinalOfKey: new Map(columnKeys.map((key, i) => [key, i])), tops, histories, plans: [] };
+    return {
+      kind,
+      levels,
+      columnKeys,
+      ordinalOfKey: new Map(columnKeys.map((key, i) => [key, i])),
+      tops,
+      histories,
+      plans: new Array(PLAN_SLOTS).fill(undefined),
+    };
   }
 }
 

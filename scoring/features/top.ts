@@ -57,17 +57,16 @@ function precedes(aMs: number, aKey: number, bMs: number, bKey: number): boolean
   return aMs < bMs || (aMs === bMs && aKey < bKey);
 }
 
-/** Put an entry into the free place, then move it to where it belongs. */
+/** Write an entry where it belongs, moving those between into the free place. The newest comes last as a rule, so the search starts there. */
 function settle(top: Top, width: number, free: number, atMs: number, key: number): number {
   const { data } = top;
-  let place = free;
-  while (place + 1 < top.count && precedes(data[(place + 1) * width]!, data[(place + 1) * width + 1]!, atMs, key)) {
-    data.copyWithin(place * width, (place + 1) * width, (place + 2) * width);
-    place++;
-  }
-  while (place > 0 && precedes(atMs, key, data[(place - 1) * width]!, data[(place - 1) * width + 1]!)) {
-    data.copyWithin(place * width, (place - 1) * width, place * width);
-    place--;
+  let place = top.count - 1;
+  while (place > free && precedes(atMs, key, data[place * width]!, data[place * width + 1]!)) place--;
+  if (place > free) {
+    data.copyWithin(free * width, (free + 1) * width, (place + 1) * width);
+  } else {
+    while (place > 0 && precedes(atMs, key, data[(place - 1) * width]!, data[(place - 1) * width + 1]!)) place--;
+    if (place < free) data.copyWithin((place + 1) * width, place * width, free * width);
   }
   data[place * width] = atMs;
   data[place * width + 1] = key;
