@@ -78,12 +78,27 @@ export const RouteTraffic = Type.Object(
 );
 export type RouteTraffic = Static<typeof RouteTraffic>;
 
-/** The dashboard's numbers over the last `window_s` seconds (at most a minute), counters since the start. */
+/** One second of the data plane; quantiles over the routes that answer (recommend and score). */
+export const TrafficSecond = Type.Object(
+  {
+    at_ms: Type.Integer(),
+    /** Requests by route; a route without any is left out. */
+    requests: Type.Record(Type.String(), Type.Number()),
+    p50_ms: Quantile,
+    p99_ms: Quantile,
+  },
+  strict,
+);
+export type TrafficSecond = Static<typeof TrafficSecond>;
+
+/** The dashboard's numbers over the last `window_s` seconds (at most a minute). */
 export const TrafficResponse = Type.Object(
   {
     at_ms: Type.Integer(),
     window_s: Type.Number(),
     routes: Type.Array(RouteTraffic),
+    /** The oldest first. */
+    seconds: Type.Array(TrafficSecond),
     /** Decisions in the window, by name. */
     decisions: Type.Record(Type.String(), Type.Number()),
     /** Degraded answers in the window, by reason. */

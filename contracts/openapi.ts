@@ -41,6 +41,7 @@ const NAMED: readonly (readonly [string, TSchema])[] = [
   ['AlertsResponse', control.AlertsResponse],
   ['TrafficResponse', control.TrafficResponse],
   ['RouteTraffic', control.RouteTraffic],
+  ['TrafficSecond', control.TrafficSecond],
   ['HealthResponse', control.HealthResponse],
   ['ReadyResponse', control.ReadyResponse],
   ['ControlStreamTokenResponse', control.ControlStreamTokenResponse],

@@ -1,0 +1,110 @@
+import type { BundleManifest } from '../../contracts/bundle.ts';
+import { GatehouseError } from '../../contracts/errors.ts';
+import type { Alert } from '../../contracts/push.ts';
+import type { Rule } from '../../scoring/risk/rules.ts';
+import { createAudit, type Log } from '../audit.ts';
+import { DocsStore } from '../auth/docs.suite.ts';
+import { createKeyring } from '../auth/keyring.ts';
+import { generateKey } from '../auth/keys.ts';
+import { createStreamTokens } from '../auth/stream-tokens.ts';
+import { Metrics } from '../metrics.ts';
+import { createControlApp } from './app.ts';
+import type { ControlDeps } from './deps.ts';
+import { Traffic } from './traffic.ts';
+
+export const NOW_MS = 1_700_000_000_000;
+
+export function manifestOf(version: string): BundleManifest {
+  return {
+    format: 'gatehouse-bundle-1',
+    version,
+    created_ms: NOW_MS,
+    trained: { from_ms: 0, to_ms: 1, events: 1, users: 1, items: 1, seed: 1, journal_offset: 1 },
+    models: {},
+    indexes: {},
+    tables: {},
+    files: [{ name: 'fraud.onnx', bytes: 1000, sha256: 'a'.repeat(64) }],
+    metrics: { 'fraud.ap': 0.8 },
+  };
+}
+
+export function alertOf(at: number): Alert {
+  return { alert_id: `a${at}`, kind: 'decision', severity: 'high', at_ms: NOW_MS + at, title: `Alert ${at}` };
+}
+
+export const RULES: readonly Rule[] = [{ id: 'r1', version: 1, description: 'Large', when: 'tx.amount > 1000.0', action: 'review', state: 'live' }];
+
+/** A control app over real keys, tokens, metrics and audit, and small doubles of what scoring and the stores do. */
+export async function controlFixture(overrides: Partial<ControlDeps> = {}) {
+  const store = Object.assign(new DocsStore(), {
+    alerts: async (after: number, limit: number) =>
+      [1, 2, 3]
+        .filter((offset) => offset > after)
+        .slice(0, limit)
+        .map((offset) => ({ offset, alert: alertOf(offset) })),
+    alertsPosition: async () => ({ offset: 3, epoch: 'e1', first: 1 }),
+  });
+  const logged: { readonly level: string; readonly message: string }[] = [];
+  const log: Log = {
+    info: (_fields, message) => void logged.push({ level: 'info', message }),
+    warn: (_fields, message) => void logged.push({ level: 'warn', message }),
+    error: (_fields, message) => void logged.push({ level: 'error', message }),
+  };
+  const now = (): number => NOW_MS;
+  const metrics = new Metrics();
+  const audit = createAudit({ store, log, metrics, now });
+  const adminToken = generateKey('admin');
+  const secretKey = generateKey('secret');
+  const keyring = await createKeyring({
+    store,
+    audit,
+    now,
+    adminToken,
+    secretKeys: [secretKey],
+    onReloadError: (error) => log.error({ err: error }, 'x'),
+  });
+  const streamTokens = await createStreamTokens({ store, now });
+  store.facts.length = 0;
+  let current: string | undefined = 'v2';
+  const bundles = {
+    get current(): BundleManifest | undefined {
+      return current === undefined ? undefined : manifestOf(current);
+    },
+    list: async () => [
+      { version: 'v3', active: false, previous: false, manifest: manifestOf('v3') },
+      { version: 'v2', active: true, previous: false, manifest: manifestOf('v2') },
+      { version: 'v1', active: false, previous: true, manifest: manifestOf('v1') },
+      { version: 'v0', active: false, previous: false, problem: 'manifest.json is missing' },
+    ],
+    activate: async (version: string) => {
+      if (version === 'v0') throw new GatehouseError('bundle_corrupt', 'manifest.json is missing');
+      current = version;
+      return manifestOf(version);
+    },
+    rollback: async () => {
+      current = 'v1';
+      return manifestOf('v1');
+    },
+  };
+  const deps: ControlDeps = {
+    version: '9.9.9',
+    config: { controlHost: '127.0.0.1', controlAllowedHosts: ['risk.example'], streamUrl: undefined },
+    dataPort: () => 8080,
+    store,
+    keyring,
+    streamTokens,
+    audit,
+    bundles,
+    rules: { list: () => RULES, reload: async () => undefined },
+    metrics,
+    traffic: new Traffic(metrics, now),
+    readiness: () => [],
+    assets: new Map([
+      ['/', { body: '<!doctype html><title>Gatehouse</title>', contentType: 'text/html; charset=utf-8' }],
+      ['/main.js', { body: 'export {};', contentType: 'text/javascript; charset=utf-8' }],
+    ]),
+    log,
+    ...overrides,
+  };
+  return { app: createControlApp(deps), deps, store, metrics, logged, streamTokens, adminToken, secretKey };
+}

@@ -1,0 +1,48 @@
+import type { BundleManifest } from '../../contracts/bundle.ts';
+import type { TrafficResponse } from '../../contracts/control.ts';
+import type { BundleEntry } from '../../scoring/models/manager.ts';
+import type { Rule } from '../../scoring/risk/rules.ts';
+import type { Store } from '../../store/contract.ts';
+import type { Audit, Log } from '../audit.ts';
+import type { Keyring } from '../auth/keyring.ts';
+import type { StreamTokens } from '../auth/stream-tokens.ts';
+import type { Config } from '../config.ts';
+import type { Metrics } from '../metrics.ts';
+import type { Assets } from './assets.ts';
+
+/** The part of `BundleManager` that operators use. */
+export interface Bundles {
+  readonly current: BundleManifest | undefined;
+  /** The newest first. */
+  list(): Promise<readonly BundleEntry[]>;
+  activate(version: string): Promise<BundleManifest>;
+  rollback(): Promise<BundleManifest>;
+}
+
+/** The rules in force, and the way to read their file again. */
+export interface Rules {
+  list(): readonly Rule[];
+  /** Rejects with `rule_invalid`; the old rules then stay in force. */
+  reload(): Promise<void>;
+}
+
+/** Everything that the control plane works on; the composition root hands it in. */
+export interface ControlDeps {
+  /** The gateway's own version. */
+  readonly version: string;
+  readonly config: Pick<Config, 'controlHost' | 'controlAllowedHosts' | 'streamUrl'>;
+  /** The port that the data plane listens on; known only after it was opened where the setting is 0. */
+  readonly dataPort: () => number;
+  readonly store: Pick<Store<never>, 'alerts' | 'alertsPosition'>;
+  readonly keyring: Pick<Keyring, 'check' | 'list' | 'create' | 'revoke'>;
+  readonly streamTokens: Pick<StreamTokens, 'issue'>;
+  readonly audit: Audit;
+  readonly bundles: Bundles;
+  readonly rules: Rules;
+  readonly metrics: Pick<Metrics, 'render' | 'contentType' | 'counter'>;
+  readonly traffic: { snapshot(): TrafficResponse };
+  /** Why the gateway should not get traffic now, a sentence each; empty when it should. */
+  readonly readiness: () => Promise<readonly string[]> | readonly string[];
+  readonly assets: Assets;
+  readonly log: Log;
+}

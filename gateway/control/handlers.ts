@@ -1,0 +1,148 @@
+import type { Context } from 'hono';
+import type { AlertsResponse, BundlesResponse, RulesResponse } from '../../contracts/control.ts';
+import { GatehouseError } from '../../contracts/errors.ts';
+import { openApi } from '../../contracts/openapi.ts';
+import { CHANNELS } from '../../contracts/push.ts';
+import { ROUTES, type RouteName } from '../../contracts/routes.ts';
+import type { ControlDeps } from './deps.ts';
+import { docsPage } from './docs-page.ts';
+import { streamUrlFor } from './guards.ts';
+import { checker, jsonBody, queryOf } from './input.ts';
+
+export interface ControlEnv {
+  Variables: {
+    /** Who sent the request; set on admin routes. */
+    actor: string;
+    requestId: string;
+    /** The host that the request was sent to, checked. */
+    host: string;
+  };
+}
+type Handler = (c: Context<ControlEnv>) => Response | Promise<Response>;
+type ControlRoute = { [N in RouteName]: (typeof ROUTES)[N]['plane'] extends 'control' ? N : never }[RouteName];
+
+const ALERTS_PAGE_DEFAULT = 100;
+/** The dashboard fetches a new token when it reconnects, so a stolen one is soon worthless. */
+const DASHBOARD_TOKEN_TTL_S = 900;
+
+const alertsQuery = checker(ROUTES.alerts.query);
+const activateParameters = checker(ROUTES.bundle_activate.parameters.version);
+const revokeParameters = checker(ROUTES.key_revoke.parameters.id);
+const createKeyRequest = checker(ROUTES.key_create.request);
+
+/** A handler for each control route of the table; a route without one does not compile. */
+export function controlHandlers(deps: ControlDeps): Readonly<Record<ControlRoute, Handler>> {
+  const { audit, bundles, keyring, metrics, rules, store } = deps;
+  const description = openApi(deps.version);
+  const docs = docsPage(description);
+
+  /**
+   * Journal the wish before the work, so that nothing is changed that cannot be accounted for, and the outcome after it. Should the second
+   * write fail, the change stands and the log says so.
+   */
+  async function audited<T>(actor: string, action: string, detail: Record<string, unknown>, work: () => Promise<T>): Promise<T> {
+    await audit.record({ actor, action, detail });
+    const outcome = async (suffix: string, more: Record<string, unknown>): Promise<void> => {
+      try {
+        await audit.record({ actor, action: `${action}.${suffix}`, detail: { ...detail, ...more } });
+      } catch (error) {
+        deps.log.error({ err: error, actor, action, outcome: suffix }, 'the outcome of an admin change could not be journalled');
+      }
+    };
+    let result: T;
+    try {
+      result = await work();
+    } catch (error) {
+      await outcome('failed', { code: error instanceof GatehouseError ? error.code : 'internal' });
+      throw error;
+    }
+    await outcome('done', {});
+    return result;
+  }
+
+  async function changeBundle(
+    c: Context<ControlEnv>,
+    action: string,
+    outcome: string,
+    work: () => Promise<{ readonly version: string }>,
+    version?: string,
+  ) {
+    const detail = { ...(version === undefined ? {} : { version }), from: bundles.current?.version ?? null };
+    try {
+      const { version: current } = await audited(c.get('actor'), action, detail, work);
+      metrics.counter('bundleChanges', outcome).inc();
+      return c.json({ current });
+    } catch (error) {
+      metrics.counter('bundleChanges', 'refused').inc();
+      throw error;
+    }
+  }
+
+  const listRules = (): RulesResponse => ({
+    rules: rules.list().map(({ id, version, description: text, when, action, state }) => ({ id, version, description: text, when, action, state })),
+  });
+
+  return {
+    health: (c) => c.json({ status: 'ok', version: deps.version }),
+    ready: async (c) => {
+      const reasons = [...(await deps.readiness())];
+      return c.json({ ready: reasons.length === 0, reasons }, reasons.length === 0 ? 200 : 503);
+    },
+    metrics: async (c) => c.body(await metrics.render(), 200, { 'content-type': metrics.contentType }),
+    openapi: (c) => c.json(description),
+    docs: (c) => c.html(docs),
+    dashboard: (c) => {
+      const page = deps.assets.get('/');
+      if (page === undefined) throw new GatehouseError('not_found', 'the dashboard is not part of this installation');
+      return c.html(page.body);
+    },
+    bundles: async (c) => {
+      const entries = await bundles.list();
+      const answer: BundlesResponse = {
+        current: bundles.current?.version ?? null,
+        bundles: entries.map(({ version, previous, manifest, problem }) => ({
+          version,
+          // What serves is what counts: an active bundle that could not be loaded serves nobody.
+          state: version === bundles.current?.version ? 'current' : previous ? 'previous' : 'available',
+          ...(manifest
+            ? { created_ms: manifest.created_ms, bytes: manifest.files.reduce((total, file) => total + file.bytes, 0), metrics: manifest.metrics }
+            : {}),
+          ...(problem === undefined ? {} : { problem }),
+        })),
+      };
+      return c.json(answer);
+    },
+    bundle_activate: (c) => {
+      const version = activateParameters(c.req.param('version'));
+      return changeBundle(c, 'bundle.activate', 'activated', () => bundles.activate(version), version);
+    },
+    bundle_rollback: (c) => changeBundle(c, 'bundle.rollback', 'rolled_back', () => bundles.rollback()),
+    rules: (c) => c.json(listRules()),
+    rules_reload: async (c) => {
+      await audited(c.get('actor'), 'rules.reload', {}, () => rules.reload());
+      return c.json(listRules());
+    },
+    alerts: async (c) => {
+      const { after = 0, limit = ALERTS_PAGE_DEFAULT } = alertsQuery(queryOf(c.req.queries()));
+      const { offset, epoch, first } = await store.alertsPosition();
+      const alerts = await store.alerts(after, limit);
+      const answer: AlertsResponse = {
+        position: { offset, epoch },
+        first,
+        alerts: alerts.map((record) => ({ offset: record.offset, alert: record.alert })),
+      };
+      return c.json(answer);
+    },
+    traffic: (c) => c.json(deps.traffic.snapshot()),
+    control_stream_token: async (c) => {
+      const { token, expires_ms } = await deps.streamTokens.issue(CHANNELS, DASHBOARD_TOKEN_TTL_S);
+      return c.json({ token, expires_ms, url: streamUrlFor(c.get('host'), deps.config.streamUrl, deps.dataPort()) });
+    },
+    keys: (c) => c.json({ keys: keyring.list() }),
+    key_create: async (c) => c.json(await keyring.create(createKeyRequest(await jsonBody(c.req.raw)), c.get('actor')), 201),
+    key_revoke: async (c) => {
+      await keyring.revoke(revokeParameters(c.req.param('id')), c.get('actor'));
+      return c.json({ keys: keyring.list() });
+    },
+  };
+}
