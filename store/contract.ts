@@ -36,7 +36,10 @@ export interface UnitResult<S> {
   readonly duplicate: boolean;
   /** The key was used before with another digest; nothing was written. */
   readonly conflict: boolean;
-  /** States after the unit, in the order of `entities`. Read-only for the caller, and valid until its next await. */
+  /**
+   * States after the unit, in the order of `entities`; empty on a conflict. Units taken in the same call or meanwhile may already be in
+   * them. For a duplicate, the states as they are now. Read-only for the caller, and valid until its next await.
+   */
   readonly states: readonly S[];
   /** For a duplicate whose `decide` is done: the answer that was given. */
   readonly answer: Uint8Array | undefined;
@@ -72,7 +75,7 @@ export interface RetentionPolicy {
 /**
  * Where facts, entity state, documents and alerts live. Each promise that resolves on a write means: durable as the store
  * gives it (embedded: fsynced; Redis: as its `appendfsync`). On failure it rejects with `store_unavailable` or `store_full` and
- * nothing of the unit may be assumed; sending it again is safe.
+ * nothing of the unit may be assumed; sending it again is safe. With too much waiting, writes reject with `overloaded`.
  *
  * Offsets are whole numbers from 1, in one order without duplicates. Every implementation passes `store/store.suite.ts`.
  */
@@ -80,14 +83,15 @@ export interface Store<S> {
   readonly kind: 'lmdb' | 'redis' | 'memory';
 
   /**
-   * Journal each unit's fact once and bring its entities forward. `durable: false` resolves when later reads and writes through this store
+   * Journal each unit's fact once and bring its entities forward; an entity that a unit lists twice counts it once. `durable: false` resolves when later reads and writes through this store
    * see it (a following `decide` waits for both).
    */
   ingest(units: readonly Unit<S>[], options?: { readonly durable?: boolean }): Promise<UnitResult<S>[]>;
 
   /**
    * Record the decision on a unit ingested under `key`, once: the first caller wins and every caller gets the winner's answer. An alert is
-   * appended to the alerts log in the same step, so that neither can exist without the other.
+   * appended to the alerts log in the same step, so that neither can exist without the other, and journalled as an `alert` fact behind
+   * the decision. Rejects with `store_unavailable` when there is no unit under `key`: its write was lost, so send it again.
    */
   decide(key: string, decision: Fact, answer: Uint8Array, alert?: Alert): Promise<{ readonly won: boolean; readonly answer: Uint8Array }>;
 
@@ -97,7 +101,7 @@ export interface Store<S> {
   /** Append facts that need no idempotency (recommendations, admin), with the document changes they stand for, in one step. */
   write(facts: readonly Fact[], changes?: readonly DocChange[], options?: { readonly durable?: boolean }): Promise<void>;
 
-  /** Append an alert that belongs to no decision. */
+  /** Append an alert that belongs to no decision, to the alerts log and as an `alert` fact to the journal. */
   raise(alert: Alert): Promise<void>;
 
   /** States of entities, in order; undefined where there is none. Read-only for the caller, valid until its next await. */
@@ -108,7 +112,9 @@ export interface Store<S> {
   /** `first` is the oldest offset still kept, `last` the newest; `last` = `first` - 1 when empty. */
   bounds(): Promise<{ readonly first: number; readonly last: number }>;
 
+  /** The document, or undefined. */
   doc(collection: string, id: string): Promise<unknown>;
+  /** Every document of a collection, in no particular order. */
   docs(collection: string): AsyncIterable<{ readonly id: string; readonly value: unknown }>;
 
   /** Alerts with offset > `after`, oldest first, at most `limit`. */
@@ -121,7 +127,10 @@ export interface Store<S> {
   /** Called with each journal record that another process appended (never for an embedded store). Returns the unsubscribe function. */
   onForeignFact(listener: (record: JournalRecord) => void): () => void;
 
-  /** Apply the retention policy now; returns what went. */
+  /**
+   * Apply the retention policy now, a bounded piece of it at a time; returns what went. Call it every few seconds. (Redis expires keys
+   * and states itself and reports none.)
+   */
   retain(nowMs: number): Promise<{ readonly journal: number; readonly alerts: number; readonly states: number }>;
   stats(): Promise<Record<string, number>>;
   /** Resolves when everything accepted before is durable. */

@@ -18,6 +18,7 @@ import type {
 } from './contract.ts';
 import type { Disk, DiskKey, Table } from './disk.ts';
 import { docKey, docPrefix, safeKey } from './keys.ts';
+import { Listeners } from './listeners.ts';
 import { Purger } from './purge.ts';
 import { type CacheEntry, StateCache } from './state-cache.ts';
 import {
@@ -67,7 +68,7 @@ export class EmbeddedStore<S> implements Store<S> {
   readonly #slabs = new Slabs();
   readonly #keys = new Map<string, Pending<KeyRecord>>();
   readonly #docs = new Map<string, Pending<{ readonly bytes: Uint8Array | undefined }>>();
-  readonly #listeners = new Set<(record: AlertRecord, epoch: string) => void>();
+  readonly #listeners = new Listeners<[AlertRecord, string]>();
   readonly #epoch: string;
   #logs: LogPositions;
   #durable: LogPositions;
@@ -211,8 +212,7 @@ export class EmbeddedStore<S> implements Store<S> {
   }
 
   onAlert(listener: (record: AlertRecord, epoch: string) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#listeners.add(listener);
   }
 
   onForeignFact(): () => void {
@@ -375,7 +375,7 @@ export class EmbeddedStore<S> implements Store<S> {
       for (const name of batch.keys) if (this.#keys.get(name)?.batch === batch.id) this.#keys.delete(name);
       for (const key of batch.docs) if (this.#docs.get(key)?.batch === batch.id) this.#docs.delete(key);
       if (batch.positions) this.#durable = batch.positions;
-      for (const record of batch.alerts) this.#tell(record);
+      for (const record of batch.alerts) this.#listeners.tell(record, this.#epoch);
     }
   }
 
@@ -400,19 +400,6 @@ export class EmbeddedStore<S> implements Store<S> {
       await nextTurn();
     }
     return out;
-  }
-
-  #tell(record: AlertRecord): void {
-    for (const listener of this.#listeners) {
-      try {
-        listener(record, this.#epoch);
-      } catch (error) {
-        // A listener's bug must neither fail the writers nor go unseen.
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
-    }
   }
 
   async #removeRows(table: Table, keys: readonly DiskKey[]): Promise<void> {

@@ -2,6 +2,7 @@ import { GatehouseError } from '../contracts/errors.ts';
 import type { Fact } from '../contracts/fact.ts';
 import type { Alert } from '../contracts/push.ts';
 import type { AlertRecord, DocChange, EntityRef, JournalRecord, RetentionPolicy, Store, Unit, UnitResult } from './contract.ts';
+import { Listeners } from './listeners.ts';
 
 export interface MemoryStoreOptions {
   /** Nothing is ever dropped unless this is given. */
@@ -46,7 +47,7 @@ class MemoryStore<S> implements Store<S> {
   readonly #docs = new Map<string, Map<string, unknown>>();
   readonly #journal: Log<Fact> = { first: 1, records: [] };
   readonly #alerts: Log<Alert> = { first: 1, records: [] };
-  readonly #listeners = new Set<(record: AlertRecord, epoch: string) => void>();
+  readonly #listeners = new Listeners<[AlertRecord, string]>();
   #closed = false;
 
   constructor(retention: RetentionPolicy, clock: () => number, epoch: string) {
@@ -129,8 +130,7 @@ class MemoryStore<S> implements Store<S> {
   }
 
   onAlert(listener: (record: AlertRecord, epoch: string) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#listeners.add(listener);
   }
 
   onForeignFact(): () => void {
@@ -200,7 +200,7 @@ class MemoryStore<S> implements Store<S> {
     this.#journal.records.push({ kind: 'alert', at_ms: alert.at_ms, alert });
     this.#alerts.records.push(alert);
     const offset = last(this.#alerts);
-    for (const listener of this.#listeners) listener({ offset, alert }, this.#epoch);
+    this.#listeners.tell({ offset, alert }, this.#epoch);
   }
 }
 

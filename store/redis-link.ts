@@ -1,0 +1,92 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { EntityRef } from './contract.ts';
+import { safeKey } from './keys.ts';
+
+export type RedisArgument = string | Buffer;
+
+/** A Lua script beside this file. */
+export interface Script {
+  readonly body: string;
+  readonly sha1: string;
+}
+
+function load(name: string): Script {
+  const body = readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8');
+  return { body, sha1: createHash('sha1').update(body).digest('hex') };
+}
+
+export const SCRIPTS = { append: load('append'), cas: load('cas'), decide: load('decide'), raise: load('raise'), write: load('write') };
+
+/**
+ * What the Redis store needs of a connection. Calls of one turn travel together. Replies hold Buffers for strings. Each call settles within
+ * a bounded time; failures are GatehouseErrors.
+ */
+export interface RedisLink {
+  call(...args: readonly RedisArgument[]): Promise<unknown>;
+  run(script: Script, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown>;
+  close(): void;
+}
+
+/**
+ * Key names. Everything that one script touches shares the hash tag, so that a cluster keeps it on one node; each entity has a slot of its
+ * own.
+ */
+export class RedisKeys {
+  readonly #prefix: string;
+  readonly #log: string;
+  readonly journal: string;
+  readonly journalCounter: string;
+  readonly alerts: string;
+  readonly alertsCounter: string;
+  readonly pending: string;
+  readonly epoch: string;
+  readonly format: string;
+
+  constructor(prefix: string) {
+    this.#prefix = prefix;
+    this.#log = `{${prefix}:log}`;
+    this.journal = `${this.#log}:journal`;
+    this.journalCounter = `${this.#log}:journal:n`;
+    this.alerts = `${this.#log}:alerts`;
+    this.alertsCounter = `${this.#log}:alerts:n`;
+    this.pending = `${this.#log}:pending`;
+    this.epoch = `${this.#log}:epoch`;
+    this.format = `${this.#log}:format`;
+  }
+
+  key(id: string): string {
+    return `${this.#log}:k:${safeKey(id)}`;
+  }
+
+  docs(collection: string): string {
+    return `${this.#log}:docs:${safeKey(collection)}`;
+  }
+
+  state({ kind, id }: EntityRef): string {
+    return `${this.#prefix}:s:${kind}:${safeKey(id)}`;
+  }
+}
+
+/** A whole number out of a reply (`:5`, `$1 5`), or undefined for nil. */
+export function toNumber(reply: unknown): number | undefined {
+  if (reply === null || reply === undefined) return undefined;
+  const value = Number(String(reply));
+  if (!Number.isSafeInteger(value)) throw new Error(`Redis answered ${String(reply)} where a number belongs`);
+  return value;
+}
+
+/** A record of a stream: the number in front of its id, and its fields. */
+export interface StreamRecord {
+  readonly offset: number;
+  readonly fields: ReadonlyMap<string, Buffer>;
+}
+
+export function toStreamRecords(reply: unknown): StreamRecord[] {
+  if (reply === null || reply === undefined) return [];
+  return (reply as [Buffer, Buffer[]][]).map(([id, flat]) => {
+    const fields = new Map<string, Buffer>();
+    for (let i = 0; i + 1 < flat.length; i += 2) fields.set(String(flat[i]), flat[i + 1] as Buffer);
+    return { offset: Number(String(id).split('-')[0]), fields };
+  });
+}

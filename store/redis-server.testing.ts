@@ -1,0 +1,70 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connectRedis } from './redis.ts';
+
+/** A redis-server that starts takes a few ms; this is for a machine under heavy load. */
+const START_MS_MAX = 10_000;
+
+/** Why tests that need Redis can't run here, or undefined when they can. With GATEHOUSE_REQUIRE_SERVICES=1 they must run. */
+export function redisMissing(): string | undefined {
+  if (spawnSync('redis-server', ['--version']).status === 0) return undefined;
+  const reason = 'redis-server is not on the PATH';
+  if (process.env['GATEHOUSE_REQUIRE_SERVICES'] === '1') throw new Error(`${reason}, and GATEHOUSE_REQUIRE_SERVICES=1`);
+  return reason;
+}
+
+/** A private redis-server on a unix socket, with an append-only file that is synced at every write. */
+export class RedisServer {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'gatehouse-redis-'));
+  readonly url = `unix://${join(this.#folder, 'redis.sock')}`;
+  #process: ChildProcess | undefined;
+
+  async start(): Promise<void> {
+    const socket = join(this.#folder, 'redis.sock');
+    const options = ['--port', '0', '--unixsocket', socket, '--dir', this.#folder, '--save', '', '--appendonly', 'yes', '--appendfsync', 'always'];
+    this.#process = spawn('redis-server', options, { stdio: 'ignore' });
+    const endMs = performance.now() + START_MS_MAX;
+    for (;;) {
+      try {
+        const link = await connectRedis(this.url);
+        try {
+          // Refused while the append-only file is read.
+          await link.call('PING');
+          return;
+        } finally {
+          link.close();
+        }
+      } catch (error) {
+        if (performance.now() > endMs) throw error;
+        await sleep(20);
+      }
+    }
+  }
+
+  /** kill -9. */
+  async kill(): Promise<void> {
+    const child = this.#process;
+    if (child === undefined) return;
+    this.#process = undefined;
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
+    await gone;
+  }
+
+  /** Stop answering without closing connections; `resume` goes on. */
+  pause(): void {
+    this.#process?.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#process?.kill('SIGCONT');
+  }
+
+  async destroy(): Promise<void> {
+    await this.kill();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
