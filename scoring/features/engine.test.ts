@@ -1,0 +1,165 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { TimedEvent } from '../../contracts/event.ts';
+import type { EntityState } from './contract.ts';
+import { createFeatureEngine } from './engine.ts';
+import { applyAll, atMs, bits, DECLARATIONS, events, ITEM, lookup, T0, truth, USER, vectorOf } from './oracle.suite.ts';
+import { WINDOW_SPECS } from './tiles.ts';
+
+const SEED = 20_240;
+const engine = createFeatureEngine(DECLARATIONS);
+
+describe('every aggregate equals its recomputation from the list of events', () => {
+  for (const ref of [USER, ITEM]) {
+    test(ref.kind, () => {
+      fc.assert(
+        fc.property(events(80), atMs, fc.nat(), (list, nowOffset, pick) => {
+          const nowMs = T0 + nowOffset;
+          const own = list.length > 0 ? list[pick % list.length] : undefined;
+          const values = vectorOf(engine, ref, applyAll(engine, ref, list), nowMs, own);
+          const set = DECLARATIONS.sets[ref.kind]!;
+          const expected = set.map((feature) => Math.fround(truth(set, feature, ref, list, nowMs, own)));
+          expect(Object.fromEntries(set.map((f, i) => [f.name, values[i]]))).toEqual(Object.fromEntries(set.map((f, i) => [f.name, expected[i]])));
+        }),
+        { seed: SEED, numRuns: 300 },
+      );
+    });
+  }
+
+  test('a window holds at least its exact events, and none older than a tile more', () => {
+    const set = DECLARATIONS.sets['user']!;
+    fc.assert(
+      fc.property(events(60), (list) => {
+        const nowMs = Math.max(T0, ...list.map((one) => one.timestamp_ms));
+        const state = applyAll(engine, USER, list);
+        const values = vectorOf(engine, USER, state, nowMs);
+        for (const [i, feature] of set.entries()) {
+          if (feature.aggregate !== 'count' || feature.where || state === undefined) continue;
+          const { windowMs, tileMs } = WINDOW_SPECS[feature.window];
+          const younger = (ms: number) => list.filter((one) => feature.events.includes(one.name) && one.timestamp_ms > nowMs - ms).length;
+          expect(values[i]).toBeGreaterThanOrEqual(younger(windowMs));
+          expect(values[i]).toBeLessThanOrEqual(younger(windowMs + tileMs));
+        }
+      }),
+      { seed: SEED, numRuns: 200 },
+    );
+  });
+});
+
+describe('the same events give the same bits', () => {
+  test('whatever was read, and however often the state went through the store', () => {
+    const steps = fc.array(fc.constantFrom('apply', 'apply', 'apply', 'read', 'restart', 'history'), { maxLength: 150 });
+    fc.assert(
+      fc.property(events(60), steps, atMs, (list, script, nowOffset) => {
+        let state: EntityState | undefined;
+        let next = 0;
+        const one = (): void => {
+          state = applyAll(engine, USER, list.slice(next, next + 1), state);
+          next++;
+        };
+        for (const step of script) {
+          if (step === 'apply') one();
+          else if (step === 'read') vectorOf(engine, USER, state, T0 + nowOffset + next);
+          else if (step === 'history') engine.history(state, 'seen');
+          else if (state) state = engine.codec.decode(engine.codec.encode(state));
+        }
+        while (next < list.length) one();
+        const replayed = applyAll(engine, USER, list);
+        for (const nowMs of [T0 + nowOffset, T0, T0 + 86_400_000]) {
+          expect(bits(vectorOf(engine, USER, state, nowMs, list[0]))).toBe(bits(vectorOf(engine, USER, replayed, nowMs, list[0])));
+        }
+        expect(engine.history(state, 'seen')).toEqual(engine.history(replayed, 'seen'));
+        if (state && replayed) expect(engine.codec.encode(state)).toEqual(engine.codec.encode(replayed));
+      }),
+      { seed: SEED, numRuns: 300 },
+    );
+  });
+
+  test('in whatever order they came, to the byte of the stored state', () => {
+    const shuffled = events(80).chain((list) => fc.tuple(fc.constant(list), fc.shuffledSubarray(list, { minLength: list.length })));
+    fc.assert(
+      fc.property(shuffled, atMs, ([list, other], nowOffset) => {
+        for (const ref of [USER, ITEM]) {
+          const [a, b] = [applyAll(engine, ref, list), applyAll(engine, ref, other)];
+          expect(bits(vectorOf(engine, ref, a, T0 + nowOffset, list[0]))).toBe(bits(vectorOf(engine, ref, b, T0 + nowOffset, list[0])));
+          // Four items are fewer than the history keeps, so that it is covered too.
+          if (a && b) expect(engine.codec.encode(a)).toEqual(engine.codec.encode(b));
+        }
+      }),
+      { seed: SEED, numRuns: 300 },
+    );
+  });
+
+  test('crowded lists and tables too: many tiles, keys and sightings', () => {
+    const many = Array.from({ length: 600 }, (_, i): TimedEvent => {
+      const common = { event_id: `e${i}`, timestamp_ms: T0 - ((i * 7_919) % 600) * 400_000 - (i % 3) * 5_000, user_id: 'u' };
+      return { ...common, name: 'payment_attempt', card_id: `c${(i * 31) % 190}`, payment_method: i % 3 === 0 ? 'card' : 'wallet', value: i / 7 };
+    });
+    const forward = applyAll(engine, USER, many)!;
+    const backward = applyAll(engine, USER, [...many].reverse())!;
+    const byTime = applyAll(
+      engine,
+      USER,
+      many.toSorted((a, b) => a.timestamp_ms - b.timestamp_ms),
+    )!;
+    expect(engine.codec.encode(backward)).toEqual(engine.codec.encode(forward));
+    expect(engine.codec.encode(byTime)).toEqual(engine.codec.encode(forward));
+    const set = DECLARATIONS.sets['user']!;
+    const expected = set.map((feature) => Math.fround(truth(set, feature, USER, many, T0, many[0])));
+    expect([...vectorOf(engine, USER, forward, T0, many[0])]).toEqual(expected);
+  });
+});
+
+test('a state stays small under 100,000 events with as many ids', () => {
+  let state: EntityState | undefined;
+  let largest = 0;
+  for (let i = 0; i < 100_000; i++) {
+    const common = { event_id: `e${i}`, timestamp_ms: T0 + i * 61_000, user_id: 'u' };
+    const shop = { ...common, name: 'view_item' as const, items: [{ item_id: `item-${i}`, price: 1 }] };
+    const pay = { ...common, name: 'payment_attempt' as const, card_id: `card-${i}`, payment_method: `m${i}`, value: 12.34 };
+    state = engine.apply(USER, state, i % 2 === 0 ? shop : pay, lookup);
+    if (i % 5_000 === 4_999) largest = Math.max(largest, engine.codec.encode(state).length);
+  }
+  // 64 keys of each of two sets, 50 sightings, about 190 tiles of few numbers.
+  expect(largest).toBeLessThan(5_000);
+  expect(engine.history(state, 'seen').map(({ item_id }) => item_id)).toEqual(['item-99998', 'item-99996', 'item-99994', 'item-99992', 'item-99990']);
+});
+
+test('clock skew: an event from the future waits for its tile, and present windows live on beside it', () => {
+  const pay = (id: string, ms: number): TimedEvent => ({ event_id: id, name: 'payment_attempt', timestamp_ms: ms, user_id: 'u', value: 10 });
+  const before = applyAll(engine, USER, [pay('a', T0 - 5_000), pay('b', T0)]);
+  const calm = vectorOf(engine, USER, before, T0);
+  const skewed = applyAll(engine, USER, [pay('future', T0 + 20 * 3_600_000)], before);
+  const at = (name: string): number => engine.names('user').indexOf(name);
+  const values = vectorOf(engine, USER, skewed, T0);
+  for (const name of ['pay_1m', 'pay_10m', 'pay_1h', 'pay_24h', 'pay_7d']) expect(values[at(name)], name).toBe(calm[at(name)]);
+  expect(values[at('previous')]).toBe(0);
+  expect(vectorOf(engine, USER, skewed, T0 + 20 * 3_600_000)[at('pay_1m')]).toBe(10);
+});
+
+test('an event older than every window changes first and nothing else', () => {
+  const pay = (id: string, ms: number): TimedEvent => ({ event_id: id, name: 'payment_attempt', timestamp_ms: ms, user_id: 'u', value: 10 });
+  const recent = [pay('a', T0 - 20_000), pay('b', T0 - 10_000)];
+  const plain = vectorOf(engine, USER, applyAll(engine, USER, recent), T0);
+  const late = vectorOf(engine, USER, applyAll(engine, USER, [...recent, pay('old', T0 - 200 * 86_400_000)]), T0);
+  const changed = engine.names('user').filter((_, i) => plain[i] !== late[i] && !(Number.isNaN(plain[i]!) && Number.isNaN(late[i]!)));
+  expect(changed).toEqual(['first']);
+});
+
+test('history: distinct, newest first, ties by id, counted', () => {
+  const buy = (id: string, ms: number, ...items: string[]): TimedEvent => ({
+    event_id: id,
+    name: 'purchase',
+    timestamp_ms: ms,
+    user_id: 'u',
+    items: items.map((item_id) => ({ item_id, quantity: 2 })),
+  });
+  const state = applyAll(engine, USER, [buy('1', T0, 'b', 'a'), buy('2', T0 + 5, 'c'), buy('3', T0 - 5, 'b')]);
+  expect(engine.history(state, 'seen')).toEqual([
+    { item_id: 'c', count: 1, quantity: 2, firstMs: T0 + 5, lastMs: T0 + 5 },
+    { item_id: 'a', count: 1, quantity: 2, firstMs: T0, lastMs: T0 },
+    { item_id: 'b', count: 2, quantity: 4, firstMs: T0 - 5, lastMs: T0 },
+  ]);
+  expect(engine.history(state, 'unknown')).toEqual([]);
+  expect(engine.history(undefined, 'seen')).toEqual([]);
+});
