@@ -179,6 +179,32 @@ describe('group commit', () => {
     expect((await store.stats())['cache_entries']).toBeLessThanOrEqual(7);
   });
 
+  test('keeps a state that is ahead of the disk, however much is read meanwhile', async () => {
+    const disk = new TestDisk();
+    const store = await openEmbedded(disk, { ...OPTIONS, cacheEntriesMax: 2 });
+    const others = Array.from({ length: 20 }, (_, i) => user(`u${i}`));
+    await store.ingest(others.map((ref, i) => unit(`o:${i}`, [ref])));
+    const { wait, open } = gate();
+    disk.gate = wait;
+    const waiting = store.ingest([unit('e:1', [user('u0'), item('new')])]);
+    await turn();
+    for (let round = 0; round < 3; round++) await store.states(others);
+    expect((await store.states([user('u0'), item('new')])).map((state) => state?.count)).toEqual([2, 1]);
+    open();
+    await waiting;
+  });
+
+  test('starts an expired entity afresh', async () => {
+    const disk = new TestDisk();
+    let nowMs = SUITE_START_MS;
+    const store = await openEmbedded(disk, { ...OPTIONS, clock: () => nowMs });
+    await store.ingest([unit('e:1', [user('u')])]);
+    nowMs += SUITE_RETENTION.stateTtlMs + 1;
+    expect(await store.states([user('u')])).toEqual([undefined]);
+    expect((await store.ingest([unit('e:2', [user('u')])]))[0]?.states).toEqual([{ count: 1, keys: ['e:2'] }]);
+    expect((await store.stats())['cache_entries']).toBe(1);
+  });
+
   test('does not remove a state that is on its way to the disk', async () => {
     const disk = new TestDisk();
     let nowMs = SUITE_START_MS;

@@ -4,33 +4,13 @@ import type { Fact } from '../contracts/fact.ts';
 import type { Alert } from '../contracts/push.ts';
 import { type Batch, type LogPositions, Slabs } from './batch.ts';
 import { Committer } from './committer.ts';
-import type {
-  AlertRecord,
-  DocChange,
-  EntityKind,
-  EntityRef,
-  JournalRecord,
-  RetentionPolicy,
-  StateCodec,
-  Store,
-  Unit,
-  UnitResult,
-} from './contract.ts';
+import type { AlertRecord, DocChange, EntityRef, JournalRecord, RetentionPolicy, StateCodec, Store, Unit, UnitResult } from './contract.ts';
 import type { Disk, DiskKey, Table } from './disk.ts';
+import { EntityStates } from './entity-states.ts';
 import { docKey, docPrefix, safeKey } from './keys.ts';
 import { Listeners } from './listeners.ts';
 import { Purger } from './purge.ts';
-import { type CacheEntry, StateCache } from './state-cache.ts';
-import {
-  decodeKeyRecord,
-  decodeValue,
-  encodeKeyRecord,
-  encodeShared,
-  encodeValue,
-  type KeyRecord,
-  STATE_HEADER_BYTES,
-  stateTouchedMs,
-} from './values.ts';
+import { alertFact, decodeKeyRecord, decodeValue, encodeKeyRecord, encodeShared, encodeValue, type KeyRecord, packDoc, unpackDoc } from './values.ts';
 
 /** The format of what is on disk. Raise it when an older Gatehouse could misread what this one writes. */
 const FORMAT = 1;
@@ -59,10 +39,9 @@ type Pending<T> = T & { readonly batch: number };
 export class EmbeddedStore<S> implements Store<S> {
   readonly kind = 'lmdb';
   readonly #disk: Disk;
-  readonly #codec: StateCodec<S>;
   readonly #retention: RetentionPolicy;
   readonly #clock: () => number;
-  readonly #cache: StateCache<S>;
+  readonly #states: EntityStates<S>;
   readonly #committer: Committer<S>;
   readonly #purger: Purger;
   readonly #slabs = new Slabs();
@@ -73,20 +52,17 @@ export class EmbeddedStore<S> implements Store<S> {
   #logs: LogPositions;
   #durable: LogPositions;
   #closed: Promise<void> | undefined;
-  #hits = 0;
-  #misses = 0;
   #duplicates = 0;
 
   /** Use `openEmbedded`, which prepares the disk. */
   constructor(disk: Disk, options: EmbeddedOptions<S>, epoch: string, logs: LogPositions) {
     this.#disk = disk;
-    this.#codec = options.codec;
     this.#retention = options.retention;
     this.#clock = options.clock;
     this.#epoch = epoch;
     this.#logs = logs;
     this.#durable = { ...logs };
-    this.#cache = new StateCache(options.cacheEntriesMax);
+    this.#states = new EntityStates(disk, this.#slabs, options, () => this.#committer.durableId);
     this.#committer = new Committer(disk, options.pendingUnitsMax, {
       seal: (batch) => this.#seal(batch),
       committed: (batches) => this.#committed(batches),
@@ -141,7 +117,7 @@ export class EmbeddedStore<S> implements Store<S> {
     for (const fact of facts) this.#appendFact(batch, fact);
     for (const { collection, id, value } of changes) {
       const key = docKey(collection, id);
-      const bytes = value === undefined ? undefined : this.#slabs.copy(encodeShared([id, value]));
+      const bytes = value === undefined ? undefined : this.#slabs.copy(packDoc(id, value));
       this.#docs.set(key, { bytes, batch: batch.id });
       batch.docs.add(key);
       batch.ops.push({ table: 'docs', key, value: bytes });
@@ -161,7 +137,7 @@ export class EmbeddedStore<S> implements Store<S> {
   async states(refs: readonly EntityRef[]): Promise<(S | undefined)[]> {
     this.#guard();
     const now = this.#clock();
-    return refs.map(({ kind, id }) => this.#entry(kind, id, now).state);
+    return refs.map((ref) => this.#states.get(ref, now));
   }
 
   async read(after: number, limit: number): Promise<JournalRecord[]> {
@@ -179,7 +155,7 @@ export class EmbeddedStore<S> implements Store<S> {
     const key = docKey(collection, id);
     const pending = this.#docs.get(key);
     const bytes = pending ? pending.bytes : this.#disk.get('docs', key);
-    return bytes && decodeDoc(bytes).value;
+    return bytes && unpackDoc(bytes).value;
   }
 
   async *docs(collection: string): AsyncIterable<{ readonly id: string; readonly value: unknown }> {
@@ -191,7 +167,7 @@ export class EmbeddedStore<S> implements Store<S> {
       const rows = this.#disk.range('docs', start, READ_SLICE);
       for (const row of rows) {
         if (!String(row.key).startsWith(prefix)) return;
-        yield decodeDoc(row.value);
+        yield unpackDoc(row.value);
       }
       const last = rows.at(-1);
       if (last === undefined || rows.length < READ_SLICE) return;
@@ -237,9 +213,7 @@ export class EmbeddedStore<S> implements Store<S> {
       alerts: this.#logs.alertsLast - this.#logs.alertsFirst + 1,
       disk_bytes: this.#disk.bytes(),
       pending_units: this.#committer.pendingUnits,
-      cache_entries: this.#cache.size,
-      cache_hits: this.#hits,
-      cache_misses: this.#misses,
+      ...this.#states.counters(),
       duplicates: this.#duplicates,
       commits: this.#committer.commits,
       commit_failures: this.#committer.failures,
@@ -272,7 +246,7 @@ export class EmbeddedStore<S> implements Store<S> {
         duplicate: !conflict,
         conflict,
         // A state that has expired since is shown as this unit alone would make it, and not stored.
-        states: conflict ? [] : unit.entities.map((ref) => this.#entry(ref.kind, ref.id, now).state ?? unit.apply(ref, undefined)),
+        states: conflict ? [] : unit.entities.map((ref) => this.#states.get(ref, now) ?? unit.apply(ref, undefined)),
         answer: conflict ? undefined : known.answer,
       };
     }
@@ -281,50 +255,13 @@ export class EmbeddedStore<S> implements Store<S> {
     for (let i = 0; i < unit.entities.length; i++) {
       const ref = unit.entities[i] as EntityRef;
       const twin = unit.entities.findIndex((other) => other.kind === ref.kind && other.id === ref.id);
-      const state = twin < i ? (states[twin] as S) : this.#bring(batch, unit, ref, now);
+      const state = twin < i ? (states[twin] as S) : this.#states.bring(batch, unit, ref, now);
       states.push(state);
     }
     const offset = this.#appendFact(batch, unit.fact);
     this.#setKey(batch, name, { offset, digest: unit.digest, atMs: now, answer: undefined });
     this.#committer.count(batch, 1);
     return { offset, duplicate: false, conflict: false, states, answer: undefined };
-  }
-
-  /** Apply the unit to one entity, in memory. */
-  #bring(batch: Batch<S>, unit: Unit<S>, ref: EntityRef, now: number): S {
-    let entry = this.#entry(ref.kind, ref.id, now);
-    const state = unit.apply(ref, entry.state);
-    if (this.#cache.peek(ref.kind, ref.id) !== entry) {
-      entry = { ...entry };
-      this.#cache.add(entry, this.#committer.durableId);
-    }
-    entry.state = state;
-    entry.touchedMs = now;
-    entry.batch = batch.id;
-    batch.dirty.add(entry);
-    return state;
-  }
-
-  /** The entity's entry, from the cache or the disk. One that has no state is not put into the cache. */
-  #entry(kind: EntityKind, id: string, now: number): CacheEntry<S> {
-    const expiredMs = now - this.#retention.stateTtlMs;
-    let entry = this.#cache.get(kind, id);
-    if (entry !== undefined) {
-      this.#hits++;
-    } else {
-      this.#misses++;
-      entry = { kind, id, state: undefined, touchedMs: 0, batch: 0, newer: undefined, older: undefined };
-      const bytes = this.#disk.get('states', stateKey(kind, id));
-      if (bytes !== undefined) {
-        entry.touchedMs = stateTouchedMs(bytes);
-        if (entry.touchedMs >= expiredMs) {
-          entry.state = this.#codec.decode(bytes.subarray(STATE_HEADER_BYTES));
-          this.#cache.add(entry, this.#committer.durableId);
-        }
-      }
-    }
-    if (entry.state !== undefined && entry.touchedMs < expiredMs) entry.state = undefined;
-    return entry;
   }
 
   #key(name: string): KeyRecord | undefined {
@@ -345,9 +282,8 @@ export class EmbeddedStore<S> implements Store<S> {
     return offset;
   }
 
-  /** Every alert is journalled as well, so that the alerts log can be rebuilt from the journal. */
   #appendAlert(batch: Batch<S>, alert: Alert): void {
-    this.#appendFact(batch, { kind: 'alert', at_ms: alert.at_ms, alert });
+    this.#appendFact(batch, alertFact(alert));
     const offset = ++this.#logs.alertsLast;
     batch.ops.push({ table: 'alerts', key: offset, value: this.#slabs.copy(encodeShared(alert)) });
     batch.alerts.push({ offset, alert });
@@ -358,14 +294,7 @@ export class EmbeddedStore<S> implements Store<S> {
       const record = this.#keys.get(name);
       if (record) batch.ops.push({ table: 'keys', key: name, value: encodeKeyRecord(record) });
     }
-    for (const { kind, id, state, touchedMs } of batch.dirty) {
-      if (state === undefined) throw new Error('a dirty entity has a state');
-      const bytes = this.#codec.encode(state);
-      const value = this.#slabs.take(STATE_HEADER_BYTES + bytes.length);
-      value.writeDoubleBE(touchedMs, 0);
-      value.set(bytes, STATE_HEADER_BYTES);
-      batch.ops.push({ table: 'states', key: stateKey(kind, id), value });
-    }
+    this.#states.seal(batch);
     batch.positions = { ...this.#logs };
     batch.ops.push({ table: 'meta', key: 'logs', value: encodeValue(batch.positions) });
   }
@@ -382,7 +311,7 @@ export class EmbeddedStore<S> implements Store<S> {
   #lost(batches: readonly Batch<S>[]): void {
     this.#keys.clear();
     this.#docs.clear();
-    for (const batch of batches) for (const entry of batch.dirty) this.#cache.drop(entry);
+    this.#states.forget(batches);
     this.#logs = { ...this.#durable };
   }
 
@@ -429,14 +358,4 @@ export async function openEmbedded<S>(disk: Disk, options: EmbeddedOptions<S>): 
   const [epoch, logs] = [disk.get('meta', 'epoch'), disk.get('meta', 'logs')];
   if (epoch === undefined || logs === undefined) throw new GatehouseError('store_incompatible', 'the store has lost its own description');
   return new EmbeddedStore(disk, options, decodeValue(epoch) as string, decodeValue(logs) as LogPositions);
-}
-
-function stateKey(kind: EntityKind, id: string): string {
-  return `${kind}:${safeKey(id)}`;
-}
-
-/** Documents carry their id, because their key may be a hash of it. */
-function decodeDoc(bytes: Uint8Array): { readonly id: string; readonly value: unknown } {
-  const [id, value] = decodeValue(bytes) as [string, unknown];
-  return { id, value };
 }

@@ -3,6 +3,7 @@ import type { Fact } from '../contracts/fact.ts';
 import type { Alert } from '../contracts/push.ts';
 import type { AlertRecord, DocChange, EntityRef, JournalRecord, RetentionPolicy, Store, Unit, UnitResult } from './contract.ts';
 import { Listeners } from './listeners.ts';
+import { alertFact } from './values.ts';
 
 export interface MemoryStoreOptions {
   /** Nothing is ever dropped unless this is given. */
@@ -197,7 +198,7 @@ class MemoryStore<S> implements Store<S> {
   }
 
   #append(alert: Alert): void {
-    this.#journal.records.push({ kind: 'alert', at_ms: alert.at_ms, alert });
+    this.#journal.records.push(alertFact(alert));
     this.#alerts.records.push(alert);
     const offset = last(this.#alerts);
     this.#listeners.tell({ offset, alert }, this.#epoch);

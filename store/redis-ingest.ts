@@ -72,6 +72,7 @@ export class RedisIngest<S> {
   readonly #options: RedisIngestOptions<S>;
   #jobs: Job<S>[] = [];
   #running: Promise<void> | undefined;
+  #finishing: Promise<unknown> = Promise.resolve();
   #queued = 0;
   /** Every unit below it is finished, in all processes. It rises with each answer, unless Redis lost its data and starts again. */
   #oldestPending = 0;
@@ -91,9 +92,11 @@ export class RedisIngest<S> {
     return this.#enqueue(units.map((unit) => newWork(unit)));
   }
 
-  /** Resolves when what is queued has been tried. */
+  /** Resolves when what is queued has been tried, and what was brought is off the pending list. */
   async drain(): Promise<void> {
     while (this.#running) await this.#running;
+    // Answers come in order, so the last one is enough.
+    await this.#finishing;
   }
 
   /** Finish units that other processes left half done. Never rejects; failures are counted, and the next sweep tries again. */
@@ -264,7 +267,7 @@ export class RedisIngest<S> {
   #finish(works: readonly Work<S>[]): void {
     const members = [...new Set(works.map((work) => work.member))];
     if (members.length === 0) return;
-    this.#link.call('ZREM', this.#keys.pending, ...members).catch(() => {
+    this.#finishing = this.#link.call('ZREM', this.#keys.pending, ...members).catch(() => {
       this.counters.pending_removal_failures++;
     });
   }

@@ -8,7 +8,7 @@ import { readEnvelope } from './redis-envelope.ts';
 import { RedisIngest, type RedisIngestOptions } from './redis-ingest.ts';
 import { type RedisKeys, type RedisLink, SCRIPTS, toNumber, toStreamRecords } from './redis-link.ts';
 import { ensureEpoch, RedisReader } from './redis-reader.ts';
-import { decodeValue, encodeValue } from './values.ts';
+import { alertFact, decodeValue, encodeValue, unpackDoc } from './values.ts';
 
 /** Records asked for in one command: Redis is held for under 1 ms. */
 const READ_SLICE = 512;
@@ -252,21 +252,10 @@ export class RedisStore<S> implements Store<S> {
   }
 }
 
-/** Every alert is journalled as well, so that the alerts log can be rebuilt from the journal. */
-function alertFact(alert: Alert): Fact {
-  return { kind: 'alert', at_ms: alert.at_ms, alert };
-}
-
 function pack(value: unknown): Buffer {
   return toBuffer(encodeValue(value));
 }
 
 function toBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-/** Documents carry their id, because their field may be a hash of it. */
-function unpackDoc(bytes: Buffer): { readonly id: string; readonly value: unknown } {
-  const [id, value] = decodeValue(bytes) as [string, unknown];
-  return { id, value };
 }

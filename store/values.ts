@@ -1,4 +1,6 @@
 import { Decoder, Encoder } from '@msgpack/msgpack';
+import type { Fact } from '../contracts/fact.ts';
+import type { Alert } from '../contracts/push.ts';
 
 const encoder = new Encoder({ ignoreUndefined: true });
 const decoder = new Decoder();
@@ -59,13 +61,21 @@ export function keyRecordAtMs(bytes: Uint8Array): number {
 // touchedMs f64 | state as its codec wrote it
 export const STATE_HEADER_BYTES = 8;
 
-export function encodeState(touchedMs: number, state: Uint8Array): Buffer {
-  const out = Buffer.allocUnsafe(STATE_HEADER_BYTES + state.length);
-  out.writeDoubleBE(touchedMs, 0);
-  out.set(state, STATE_HEADER_BYTES);
-  return out;
-}
-
 export function stateTouchedMs(bytes: Uint8Array): number {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getFloat64(0);
+}
+
+/** Every alert is journalled as well, so that the alerts log can be rebuilt from the journal. */
+export function alertFact(alert: Alert): Fact {
+  return { kind: 'alert', at_ms: alert.at_ms, alert };
+}
+
+/** A document with its id, because its key may be a hash of it. The bytes are only good until the next call. */
+export function packDoc(id: string, value: unknown): Uint8Array {
+  return encodeShared([id, value]);
+}
+
+export function unpackDoc(bytes: Uint8Array): { readonly id: string; readonly value: unknown } {
+  const [id, value] = decodeValue(bytes) as [string, unknown];
+  return { id, value };
 }

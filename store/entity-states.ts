@@ -1,0 +1,96 @@
+import type { Batch, Slabs } from './batch.ts';
+import type { EntityKind, EntityRef, StateCodec, Unit } from './contract.ts';
+import type { Disk } from './disk.ts';
+import { safeKey } from './keys.ts';
+import { type CacheEntry, StateCache } from './state-cache.ts';
+import { STATE_HEADER_BYTES, stateTouchedMs } from './values.ts';
+
+export interface EntityStatesOptions<S> {
+  readonly codec: StateCodec<S>;
+  readonly retention: { readonly stateTtlMs: number };
+  readonly cacheEntriesMax: number;
+}
+
+/** The entities' states: in memory as long as they are ahead of the disk or in use, on disk otherwise. */
+export class EntityStates<S> {
+  readonly #disk: Disk;
+  readonly #slabs: Slabs;
+  readonly #codec: StateCodec<S>;
+  readonly #ttlMs: number;
+  /** Id of the newest durable batch: what later batches changed must stay in memory. */
+  readonly #durableId: () => number;
+  readonly #cache: StateCache<S>;
+  #hits = 0;
+  #misses = 0;
+
+  constructor(disk: Disk, slabs: Slabs, options: EntityStatesOptions<S>, durableId: () => number) {
+    this.#durableId = durableId;
+    this.#disk = disk;
+    this.#slabs = slabs;
+    this.#codec = options.codec;
+    this.#ttlMs = options.retention.stateTtlMs;
+    this.#cache = new StateCache(options.cacheEntriesMax);
+  }
+
+  get({ kind, id }: EntityRef, nowMs: number): S | undefined {
+    return this.#alive(this.#entry(kind, id), nowMs);
+  }
+
+  /** Apply the unit to one entity, in memory, as part of `batch`. */
+  bring(batch: Batch<S>, unit: Unit<S>, ref: EntityRef, nowMs: number): S {
+    const entry = this.#entry(ref.kind, ref.id);
+    const state = unit.apply(ref, this.#alive(entry, nowMs));
+    if (this.#cache.peek(ref.kind, ref.id) !== entry) this.#cache.add(entry, this.#durableId());
+    entry.state = state;
+    entry.touchedMs = nowMs;
+    entry.batch = batch.id;
+    batch.dirty.add(entry);
+    return state;
+  }
+
+  /** Encode what the batch changed. */
+  seal(batch: Batch<S>): void {
+    for (const { kind, id, state, touchedMs } of batch.dirty) {
+      if (state === undefined) throw new Error('a dirty entity has a state');
+      const bytes = this.#codec.encode(state);
+      const value = this.#slabs.take(STATE_HEADER_BYTES + bytes.length);
+      value.writeDoubleBE(touchedMs, 0);
+      value.set(bytes, STATE_HEADER_BYTES);
+      batch.ops.push({ table: 'states', key: stateKey(kind, id), value });
+    }
+  }
+
+  /** Drop what lost batches changed, so that the disk is asked again. */
+  forget(batches: readonly Batch<S>[]): void {
+    for (const batch of batches) for (const entry of batch.dirty) this.#cache.drop(entry);
+  }
+
+  counters(): Record<string, number> {
+    return { cache_entries: this.#cache.size, cache_hits: this.#hits, cache_misses: this.#misses };
+  }
+
+  #alive(entry: CacheEntry<S>, nowMs: number): S | undefined {
+    return entry.touchedMs >= nowMs - this.#ttlMs ? entry.state : undefined;
+  }
+
+  /** The entity's entry, from the cache or the disk. One without a state isn't put into the cache: it is seldom asked for again. */
+  #entry(kind: EntityKind, id: string): CacheEntry<S> {
+    const cached = this.#cache.get(kind, id);
+    if (cached !== undefined) {
+      this.#hits++;
+      return cached;
+    }
+    this.#misses++;
+    const entry: CacheEntry<S> = { kind, id, state: undefined, touchedMs: 0, batch: 0, newer: undefined, older: undefined };
+    const bytes = this.#disk.get('states', stateKey(kind, id));
+    if (bytes === undefined) return entry;
+    entry.touchedMs = stateTouchedMs(bytes);
+    entry.state = this.#codec.decode(bytes.subarray(STATE_HEADER_BYTES));
+    this.#cache.add(entry, this.#durableId());
+    return entry;
+  }
+}
+
+function stateKey(kind: EntityKind, id: string): string {
+  return `${kind}:${safeKey(id)}`;
+}
