@@ -45,7 +45,7 @@ function sampleInput(): ReportInput {
           stepName: 'iteration',
           train: curve(240, (x) => 0.09 + 0.25 * Math.exp(-x / 30), 1),
           validation: curve(240, (x) => 0.125 + 0.22 * Math.exp(-x / 28) + 0.0000004 * x * x, 1),
-          bestStep: 188,
+          bestStep: 122,
         },
         metrics: [
           { metric: 'average precision', value: 0.6841, baselines: { rules: 0.4127, 'amount only': 0.1932 } },
@@ -173,8 +173,8 @@ describe('renderReport', () => {
       'Recall at k',
       'Time per stage',
     ]);
-    expect(page).toContain('2 passed');
-    expect(page).toContain('1 warnings, 1 failed');
+    expect(page).toContain('2 of 4');
+    expect(page).toContain('1 failure, 1 warning<');
     expect(page).toMatch(/▲ 65\.8%<\/span> better than rules/);
     expect(page).toMatch(/▼ 2\.54%<\/span> worse than rules/);
     expect(unbalancedTags(page)).toEqual([]);

@@ -14,12 +14,27 @@ function tile(value: string, label: string, delta?: Markup): Markup {
   return html`<div class="tile"><b>${value}</b><span>${label}</span>${delta && html`<span class="delta">${delta}</span>`}</div>`;
 }
 
-/** Each model's first metric: what a reader looks for first. */
-function glance(models: readonly ModelReport[]): Markup {
+function counted(count: number, noun: string): string {
+  return `${formatNumber(count)} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** What a reader looks for first: each model's first metric, and whether the data was sound. */
+function glance(models: readonly ModelReport[], checks: readonly QualityCheck[]): Markup {
+  const failed = checks.filter(({ status }) => status === 'fail').length;
+  const warned = checks.filter(({ status }) => status === 'warn').length;
   return html`<div class="tiles">${models.flatMap((model) => {
     const first = model.metrics[0];
     return first ? [tile(formatNumber(first.value), `${model.name}: ${first.metric}`, gainText(first))] : [];
-  })}</div>`;
+  })}${
+    checks.length > 0 &&
+    tile(
+      `${checks.length - failed - warned} of ${checks.length}`,
+      'data checks passed',
+      failed + warned === 0
+        ? undefined
+        : html`<span class="${failed > 0 ? 'down' : 'soft'}">${counted(failed, 'failure')}, ${counted(warned, 'warning')}</span>`,
+    )
+  }</div>`;
 }
 
 function dataSection({ facts, users, items, fromMs, toMs, splits }: DataSummary): Markup {
@@ -40,12 +55,13 @@ function dataSection({ facts, users, items, fromMs, toMs, splits }: DataSummary)
 }
 
 function checksSection(checks: readonly QualityCheck[]): Markup {
-  const count = (status: QualityCheck['status']): number => checks.filter((check) => check.status === status).length;
-  return html`<section id="checks"><h2>Data quality</h2><p class="soft">${count('pass')} passed, ${count('warn')} warnings, ${count('fail')} failed.</p>${
-    checks.length > 0 &&
-    html`<div class="card"><table><thead><tr><th>Status</th><th>Check</th><th>Detail</th></tr></thead><tbody>${checks.map(
-      ({ status, name, detail }) => html`<tr><td><span class="badge ${status}">${STATUS[status]}</span></td><td>${name}</td><td>${detail}</td></tr>`,
-    )}</tbody></table></div>`
+  return html`<section id="checks"><h2>Data quality</h2>${
+    checks.length === 0
+      ? html`<p class="empty">No checks were made.</p>`
+      : html`<div class="card"><table><thead><tr><th>Status</th><th>Check</th><th>Detail</th></tr></thead><tbody>${checks.map(
+          ({ status, name, detail }) =>
+            html`<tr><td><span class="badge ${status}">${STATUS[status]}</span></td><td>${name}</td><td>${detail}</td></tr>`,
+        )}</tbody></table></div>`
   }</section>`;
 }
 
@@ -77,7 +93,7 @@ export function renderReport(input: ReportInput): string {
 <title>${title}</title><style>${STYLE_MARKUP}</style></head><body><main>
 <header><h1>${title}</h1><p class="soft">Bundle <code>${bundleVersion}</code>, made ${formatTime(createdMs)}, feature set <code>${featureSetHash}</code></p>
 <nav>${models.map((model, i) => html`<a href="#${anchor(i)}">${model.name}</a>`)}<a href="#data">Data</a><a href="#checks">Data quality</a><a href="#environment">Environment</a></nav></header>
-<section><h2>At a glance</h2>${glance(models)}</section>
+<section><h2>At a glance</h2>${glance(models, input.checks)}</section>
 ${models.map((model, i) => modelSection(model, anchor(i)))}
 ${dataSection(input.data)}${checksSection(input.checks)}${environmentSection(input.environment)}
 </main></body></html>

@@ -22,13 +22,13 @@ a { color: var(--c0); text-decoration: none; } a:hover { text-decoration: underl
 .tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(170px, 1fr)); gap: 12px; margin: 0 0 16px; }
 .tile { background: var(--card); border: 1px solid var(--rule); border-radius: 8px; padding: 12px 14px; min-width: 0; }
 .tile b { display: block; font-size: 22px; line-height: 1.25; font-weight: 650; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
-.tile span { display: block; color: var(--soft); font-size: 13px; overflow-wrap: anywhere; }
+.tile > span { display: block; color: var(--soft); font-size: 13px; overflow-wrap: anywhere; }
 .tile .delta { margin-top: 2px; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: 6px 12px 6px 0; border-bottom: 1px solid var(--rule); vertical-align: top; overflow-wrap: anywhere; }
+th, td { text-align: left; padding: 6px 12px 6px 0; border-bottom: 1px solid var(--rule); vertical-align: top; overflow-wrap: break-word; }
 th { color: var(--soft); font-weight: 550; font-size: 13px; }
 tr:last-child > * { border-bottom: 0; }
-.num { text-align: right; white-space: nowrap; }
+.num { text-align: right; white-space: nowrap; } .num + :not(.num) { padding-left: 20px; }
 td.best { font-weight: 650; }
 .up { color: var(--good); } .down { color: var(--bad); }
 .badge { display: inline-block; padding: 0 9px; border-radius: 10px; font-size: 13px; font-weight: 600; white-space: nowrap; }
@@ -40,7 +40,7 @@ figure { background: var(--card); border: 1px solid var(--rule); border-radius: 
 figcaption { font-weight: 600; margin: 0 0 4px; }
 .legend { list-style: none; display: flex; flex-wrap: wrap; gap: 0 16px; margin: 0 0 4px; padding: 0; font-size: 13px; color: var(--soft); }
 .key { display: inline-block; width: 16px; height: 0; border-top: 2.5px solid var(--hue); margin: 0 6px 4px 0; }
-.key.base { border-top-style: dashed; border-top-width: 2px; } .key.fill { height: 10px; border: 0; background: var(--hue); opacity: .65; margin-bottom: 0; border-radius: 2px; }
+.key.base { border-top-style: dashed; border-top-width: 2px; } .key.ref { --hue: var(--soft); border-top-style: dotted; border-top-width: 2px; } .key.fill { height: 10px; border: 0; background: var(--hue); opacity: .65; margin-bottom: 0; border-radius: 2px; }
 svg { display: block; width: 100%; height: auto; }
 .c0 { --hue: var(--c0); } .c1 { --hue: var(--c1); } .c2 { --hue: var(--c2); } .c3 { --hue: var(--c3); } .c4 { --hue: var(--c4); } .c5 { --hue: var(--c5); }
 .line { fill: none; stroke: var(--hue); stroke-width: 2; stroke-linejoin: round; } .line.base { stroke-width: 1.6; stroke-dasharray: 6 4; }

@@ -131,7 +131,7 @@ export function lineChart(chart: LineChart): Markup {
   const markEnds = markX !== undefined && markX > WIDTH / 2;
   return figure(
     title,
-    styled,
+    reference ? [...styled, { name: reference.label, style: 'ref' }] : styled,
     HEIGHT,
     html`${axes({ xRange, yRange, xTicks, xLabel, yLabel })}${
       reference &&
