@@ -1,5 +1,6 @@
 // Ingests numbered events into the store at argv[2], from number argv[3] on, and prints the number of each acknowledged one.
-// With argv[4] = `check` it only opens the store, prints what it holds as one line of JSON, and ends.
+// With argv[4] = `check` it only opens the store, prints what it holds as one line of JSON, and ends. With `fill` it ingests large events
+// until the disk has no room for five batches in a row, then prints what it sees in memory as one line of JSON.
 import { openLmdbStore } from '../../dist/store/lmdb.js';
 
 const [, , path, start, mode] = process.argv;
@@ -48,6 +49,25 @@ if (mode === 'check') {
       counts: Object.fromEntries(refs.map((ref, i) => [ref.id, states[i]?.count ?? 0])),
     })}\n`,
   );
+  await store.close();
+} else if (mode === 'fill') {
+  const codes = [];
+  let acknowledged = 0;
+  for (let n = 0; codes.length < 5; ) {
+    const units = Array.from({ length: 20 }, () => {
+      const base = unit(n++);
+      return { ...base, fact: { ...base.fact, actor: 'x'.repeat(1_000) } };
+    });
+    try {
+      await store.ingest(units);
+      acknowledged += units.length;
+    } catch (error) {
+      codes.push(error.code);
+    }
+  }
+  const users = await store.states([0, 1, 2, 3, 4].map((n) => ({ kind: 'user', id: `u${n}` })));
+  const { last } = await store.bounds();
+  process.stdout.write(`${JSON.stringify({ codes, acknowledged, last, counted: users.reduce((sum, state) => sum + state.count, 0) })}\n`);
   await store.close();
 } else {
   process.stdout.write('open\n');

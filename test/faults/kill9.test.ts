@@ -86,3 +86,22 @@ test(`the embedded store loses and doubles nothing over ${ROUNDS} kills`, { time
     rmSync(path, { recursive: true, force: true });
   }
 });
+
+test.skipIf(process.platform === 'win32')('the embedded store outlives a file that cannot grow, and keeps what it acknowledged', async () => {
+  const path = mkdtempSync(join(tmpdir(), 'gatehouse-full-'));
+  try {
+    // A limit on the size of files stands in for a full disk: unlike one, it needs no rights. 8192 blocks of 512 bytes.
+    const limited = `trap '' XFSZ; ulimit -f 8192; exec "$0" "$@"`;
+    const { stdout } = await promisify(execFile)('/bin/sh', ['-c', limited, process.execPath, CHILD, path, '0', 'fill']);
+    const filled = JSON.parse(stdout) as { codes: string[]; acknowledged: number; last: number; counted: number };
+    expect(filled.codes.every((code) => code === 'store_full' || code === 'store_unavailable')).toBe(true);
+    expect(filled.acknowledged).toBeGreaterThan(100);
+    expect(filled.last).toBe(filled.acknowledged);
+    expect(filled.counted).toBe(filled.acknowledged);
+    const held = await check(path);
+    expect(held.numbers).toHaveLength(filled.acknowledged);
+    expect(Object.values(held.counts).reduce((sum, count) => sum + count, 0)).toBe(2 * filled.acknowledged);
+  } finally {
+    rmSync(path, { recursive: true, force: true });
+  }
+});
