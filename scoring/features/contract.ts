@@ -1,11 +1,15 @@
 import type { EventName, TimedEvent } from '../../contracts/event.ts';
 import type { EntityKind, EntityRef, StateCodec } from '../../store/contract.ts';
 
-/** Sliding windows. Each is counted in tiles (docs/architecture.md says how fine), so it ends with the current, partly filled tile. */
+/** Sliding windows. Each is counted in tiles: the current, partly filled one and the full ones before it (tiles.ts draws it and says how fine). */
 export const WINDOWS = ['1m', '10m', '1h', '24h', '7d', '30d', '90d'] as const;
 export type Window = (typeof WINDOWS)[number];
 
-/** Numbers that an event, or an item of an event, carries. `amount` is the event's `value`; for items without one, price x quantity. */
+/**
+ * Numbers that an event, or an item of an event, carries. `amount` is the event's `value`, or price x quantity over its items; for an item
+ * entity always its own price x quantity. `price` and `quantity` give one number an item of the event; a price that is not in the event comes
+ * from the catalogue. Values are rounded to 1e-4, so that sums don't depend on order.
+ */
 export type NumericField = 'amount' | 'price' | 'quantity' | 'rating';
 /** Ids whose distinct number or share can be asked for. `category` and `brand` come from the catalogue at the time of the event. */
 export type KeyField =
@@ -22,7 +26,7 @@ export type KeyField =
   | 'category'
   | 'brand';
 
-/** Which events a feature counts. */
+/** Which events a feature counts. A chargeback without `is_fraud` counts as fraud. Labels count at their own time: when they arrived. */
 export interface EventFilter {
   readonly events: readonly EventName[];
   readonly where?: { readonly field: 'authorised' | 'is_fraud'; readonly equals: boolean };
@@ -30,7 +34,8 @@ export interface EventFilter {
 
 /**
  * One number of a vector. `text` is the sentence shown to a person, with `{value}` in it.
- * Missing is NaN: no state, an empty window for mean/min/max/last, a zero denominator.
+ * Missing is NaN: no state, an empty window for mean/min/max/last, a zero denominator. An event later than `nowMs` is not counted until its
+ * tile is reached.
  */
 export type Feature = { readonly name: string; readonly text: string } & (
   | ({ readonly aggregate: 'count'; readonly entity: EntityKind; readonly window: Window } & EventFilter)
@@ -40,16 +45,20 @@ export type Feature = { readonly name: string; readonly text: string } & (
       readonly window: Window;
       readonly of: NumericField;
     } & EventFilter)
-  /** Distinct values; exact up to a stated limit, then the limit. */
+  /** Distinct values last seen within the window, exact to the millisecond; at most 64 are told apart (then the value is 64). */
   | ({ readonly aggregate: 'distinct'; readonly entity: EntityKind; readonly window: Window; readonly of: KeyField } & EventFilter)
+  /** The value of the newest such event that is not later than `nowMs` and not the subject's own. */
   | ({ readonly aggregate: 'last'; readonly entity: EntityKind; readonly of: NumericField } & EventFilter)
-  /** Seconds since the first or the last such event. */
+  /** Seconds since the first or the last such event; the subject's own event is not its own predecessor (`last` passes over it). */
   | ({ readonly aggregate: 'time_since'; readonly entity: EntityKind; readonly edge: 'first' | 'last' } & EventFilter)
-  /** Share (0..1) of the entity's recent events whose `of` equals the subject's (the candidate item's category, the payment's method). */
+  /**
+   * Share (0..1) of the entity's latest 50 sightings of `of` that equal the subject's: `category` and `brand` of the candidate item, anything
+   * else of the subject's event. Missing where the subject has none or nothing was seen.
+   */
   | ({ readonly aggregate: 'share'; readonly entity: EntityKind; readonly of: KeyField } & EventFilter)
   /** Quotient of two features of the same set, declared before. */
   | { readonly aggregate: 'ratio'; readonly numerator: string; readonly denominator: string }
-  /** A number of the subject itself: the request's event, the candidate item, or the clock (UTC). */
+  /** A number of the subject itself: the request's event, the candidate item, or the clock (UTC; weekday 0 is Monday, night is before 7). */
   | {
       readonly aggregate: 'subject';
       readonly field: 'amount' | 'hour' | 'weekday' | 'is_night' | 'is_weekend' | 'item_price' | 'item_age_days' | 'item_stock';
@@ -58,7 +67,10 @@ export type Feature = { readonly name: string; readonly text: string } & (
   | { readonly aggregate: 'context'; readonly key: string }
 );
 
-/** A bounded list of what an entity touched last, distinct by item, for candidates and fold-in. */
+/**
+ * A bounded list of what an entity touched last, distinct by item, for candidates and fold-in. Names are unique within an entity kind.
+ * An item that had to leave a full list and comes back starts anew.
+ */
 export interface History extends EventFilter {
   readonly name: string;
   readonly entity: EntityKind;
@@ -92,7 +104,7 @@ export interface ItemFacts {
 }
 export type ItemLookup = (itemId: string) => ItemFacts | undefined;
 
-/** State of one entity. Opaque: only the engine reads or changes it. Bounded whatever the traffic. */
+/** State of one entity. Opaque: only the engine reads or changes it. Bounded whatever the traffic. It does not name its entity: the key does. */
 export interface EntityState {
   readonly kind: EntityKind;
 }
@@ -121,18 +133,21 @@ export interface FeatureEngine {
   /** Names of a set's features in vector order. Throws `bundle_incompatible` on an unknown set. */
   names(set: string): readonly string[];
   contextKeys(set: string): readonly string[];
-  /** sha256 over everything that decides a set's values: engine version, windows, the set's features in order. */
+  /** sha256 over everything that decides a set's values: engine version, windows, the set's features in order; sentences are left out. */
   hash(set: string): string;
   /** The sentence for a feature's value. */
   explain(set: string, index: number, value: number): string;
-  /** The entities whose state this event changes, without duplicates, in a fixed order (items of the event included). */
+  /** The entities whose state this event changes, without duplicates, in a fixed order (items of the event last). None for an event that nothing counts. */
   entities(event: TimedEvent): EntityRef[];
-  /** Brings a state forward, in place where it can; an event older than the widest window changes nothing but first/last times. */
+  /**
+   * Brings a state forward, in place where it can; an event older than the widest window changes nothing but first/last times. States depend
+   * on the set of events and not on their order (but for counts in overfull histories). The caller sees to it that an event comes once.
+   */
   apply(ref: EntityRef, state: EntityState | undefined, event: TimedEvent, items: ItemLookup): EntityState;
   /** Writes one row of `names(set).length` float32 values into `out` at `offset`. Never changes a state. */
   vector(set: string, subject: Subject, context: ArrayLike<number>, out: Float32Array, offset: number): void;
   /** Writes one row a candidate; what does not depend on the candidate is computed once. */
   vectors(set: string, subject: Subject, candidates: readonly Candidate[], out: Float32Array): void;
-  /** Newest first. */
+  /** Newest first, ties by item id; empty where there is no such history. A copy. */
   history(state: EntityState | undefined, name: string): readonly HistoryEntry[];
 }

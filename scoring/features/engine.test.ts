@@ -4,7 +4,7 @@ import type { TimedEvent } from '../../contracts/event.ts';
 import type { EntityState } from './contract.ts';
 import { createFeatureEngine } from './engine.ts';
 import { applyAll, atMs, bits, DECLARATIONS, events, ITEM, lookup, T0, truth, USER, vectorOf } from './oracle.suite.ts';
-import { WINDOW_SPECS } from './tiles.ts';
+import { SPARE_TILES, WINDOW_SPECS } from './tiles.ts';
 
 const SEED = 20_240;
 const engine = createFeatureEngine(DECLARATIONS);
@@ -135,6 +135,17 @@ test('clock skew: an event from the future waits for its tile, and present windo
   for (const name of ['pay_1m', 'pay_10m', 'pay_1h', 'pay_24h', 'pay_7d']) expect(values[at(name)], name).toBe(calm[at(name)]);
   expect(values[at('previous')]).toBe(0);
   expect(vectorOf(engine, USER, skewed, T0 + 20 * 3_600_000)[at('pay_1m')]).toBe(10);
+});
+
+test('a full table keeps the whole window beside a few future tiles, and never more rows than stated', () => {
+  const pay = (id: string, ms: number): TimedEvent => ({ event_id: id, name: 'payment_attempt', timestamp_ms: ms, user_id: 'u', value: 1 });
+  const minute = engine.names('user').indexOf('pay_1m');
+  const busy = Array.from({ length: 40 }, (_, i) => pay(`e${i}`, T0 - i * 10_000));
+  const future = Array.from({ length: SPARE_TILES + 1 }, (_, i) => pay(`f${i}`, T0 + (i + 1) * 600_000));
+  expect(vectorOf(engine, USER, applyAll(engine, USER, busy), T0)[minute]).toBe(7);
+  const spared = [...future.slice(1), ...busy];
+  expect(vectorOf(engine, USER, applyAll(engine, USER, spared), T0)[minute]).toBe(7);
+  expect(vectorOf(engine, USER, applyAll(engine, USER, [...spared, future[0]!]), T0)[minute]).toBe(6);
 });
 
 test('an event older than every window changes first and nothing else', () => {
