@@ -1,0 +1,64 @@
+export const DAY_MS = 86_400_000;
+export const HOUR_MS = 3_600_000;
+export const MINUTE_MS = 60_000;
+
+/** Dimensions of the hidden taste space. Enough for the styles to be told apart, few enough to be learnt from 60 days. */
+export const TASTE_DIMENSIONS = 16;
+/** Hidden clusters of items ("styles"); a user likes two or three of them. */
+export const STYLES = 20;
+export const CURRENCY = 'EUR';
+
+/** Sizes over which the arrays of one process would no longer fit; far over what a demo needs. */
+const USERS_MAX = 1_000_000;
+const ITEMS_MAX = 200_000;
+const DAYS_MAX = 3_650;
+
+export interface ShopParams {
+  readonly seed: number;
+  /** History ends here (exclusive); it is `days` long. */
+  readonly endMs: number;
+  readonly users?: number | undefined;
+  readonly items?: number | undefined;
+  readonly days?: number | undefined;
+  /**
+   * The volume knob: mean visits per user and day (heavy-tailed over users). A visit is about 7 events, so the default size gives
+   * 5,000 x 60 x 0.35 x 7 = about 0.7M events.
+   */
+  readonly visitsPerUserDay?: number | undefined;
+  /** Share of payment attempts that are fraud. Attacks are planned so that their attempts come to about this share. */
+  readonly fraudRate?: number | undefined;
+}
+
+export interface ShopSettings {
+  readonly seed: number;
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly users: number;
+  readonly items: number;
+  readonly days: number;
+  readonly visitsPerUserDay: number;
+  readonly fraudRate: number;
+}
+
+function checked(name: string, value: number, low: number, high: number, whole: boolean): number {
+  if (!(value >= low && value <= high) || (whole && !Number.isInteger(value))) {
+    throw new RangeError(`${name} must be ${whole ? 'a whole number ' : ''}from ${low} to ${high}, not ${value}`);
+  }
+  return value;
+}
+
+/** Fills in the defaults and checks the ranges. Throws RangeError. */
+export function settle(params: ShopParams): ShopSettings {
+  const days = checked('days', params.days ?? 60, 1, DAYS_MAX, true);
+  const endMs = checked('endMs', params.endMs, DAYS_MAX * DAY_MS, 4_000_000_000_000, true);
+  return {
+    seed: checked('seed', params.seed, 0, Number.MAX_SAFE_INTEGER, true),
+    startMs: endMs - days * DAY_MS,
+    endMs,
+    users: checked('users', params.users ?? 5_000, 10, USERS_MAX, true),
+    items: checked('items', params.items ?? 2_000, 60, ITEMS_MAX, true),
+    days,
+    visitsPerUserDay: checked('visitsPerUserDay', params.visitsPerUserDay ?? 0.35, 0.001, 5, false),
+    fraudRate: checked('fraudRate', params.fraudRate ?? 0.009, 0, 0.2, false),
+  };
+}
