@@ -51,6 +51,8 @@ const IndexSnapshot = Type.Object(
     count: Type.Integer({ minimum: 0 }),
     m: Type.Optional(Type.Integer()),
     efConstruction: Type.Optional(Type.Integer()),
+    /** How inner products were lifted onto a sphere when the graph was built (index/graph-row.ts). */
+    sphere: Type.Optional(Type.Object({ radius: Type.Number(), spread: Type.Number() }, { additionalProperties: false })),
     files: Type.Array(BundleFile),
   },
   { additionalProperties: false },

@@ -1,0 +1,88 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { Compile } from 'typebox/compile';
+import { BundleManifest } from '../../contracts/bundle.ts';
+import { GatehouseError } from '../../contracts/errors.ts';
+
+/** A manifest is a few kilobytes; a larger one is not ours. */
+const MANIFEST_BYTES_MAX = 4 * 1024 * 1024;
+const Manifest = Compile(BundleManifest);
+
+/** The sha256 of a file, in hexadecimal, read in chunks. */
+export async function sha256File(path: string): Promise<string> {
+  const hasher = createHash('sha256');
+  await pipeline(createReadStream(path), hasher);
+  return hasher.digest('hex');
+}
+
+/** Reads and checks `manifest.json` alone. Throws `bundle_not_found` or `bundle_corrupt`. */
+export async function readManifest(dir: string): Promise<BundleManifest> {
+  const path = join(dir, 'manifest.json');
+  let text: string;
+  try {
+    const { size } = await stat(path);
+    if (size > MANIFEST_BYTES_MAX) throw new GatehouseError('bundle_corrupt', `${basename(dir)}: the manifest has ${size} bytes`);
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    if (cause instanceof GatehouseError) throw cause;
+    throw new GatehouseError('bundle_not_found', `${basename(dir)}: no readable manifest.json`, { cause });
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new GatehouseError('bundle_corrupt', `${basename(dir)}: the manifest is not JSON`, { cause });
+  }
+  if (!Manifest.Check(value)) {
+    const [first] = Manifest.Errors(value);
+    throw new GatehouseError(
+      'bundle_corrupt',
+      `${basename(dir)}: the manifest does not match its schema at ${first?.instancePath ?? '/'}: ${first?.message ?? ''}`,
+    );
+  }
+  return value;
+}
+
+/**
+ * Checks a bundle before anything is loaded from it: the manifest's schema, that every file a model, index or table names is listed, and each listed
+ * file's size and hash. Throws `bundle_not_found` or `bundle_corrupt`.
+ */
+export async function verifyBundle(dir: string): Promise<BundleManifest> {
+  const manifest = await readManifest(dir);
+  const name = basename(dir);
+  if (manifest.version !== name) throw new GatehouseError('bundle_corrupt', `the folder ${name} holds the bundle ${manifest.version}`);
+  const listed = new Map(manifest.files.map((file) => [file.name, file]));
+  if (listed.size !== manifest.files.length) throw new GatehouseError('bundle_corrupt', `${name}: a file is listed twice`);
+  for (const file of namedFiles(manifest)) {
+    if (!listed.has(file)) throw new GatehouseError('bundle_corrupt', `${name}: ${file} is named but not listed`);
+  }
+  for (const snapshot of [manifest.indexes.items, manifest.indexes.users]) {
+    for (const file of snapshot?.files ?? []) {
+      const entry = listed.get(file.name);
+      if (entry?.sha256 !== file.sha256 || entry.bytes !== file.bytes)
+        throw new GatehouseError('bundle_corrupt', `${name}: ${file.name} is described in two ways`);
+    }
+  }
+  for (const file of manifest.files) {
+    const path = join(dir, file.name);
+    let bytes: number;
+    try {
+      bytes = (await stat(path)).size;
+    } catch (cause) {
+      throw new GatehouseError('bundle_corrupt', `${name}: ${file.name} is missing`, { cause });
+    }
+    if (bytes !== file.bytes) throw new GatehouseError('bundle_corrupt', `${name}: ${file.name} has ${bytes} bytes instead of ${file.bytes}`);
+    if ((await sha256File(path)) !== file.sha256) throw new GatehouseError('bundle_corrupt', `${name}: ${file.name} does not match its hash`);
+  }
+  return manifest;
+}
+
+function namedFiles(manifest: BundleManifest): string[] {
+  const { models, indexes, tables, report } = manifest;
+  const names = [models.fraud?.file, models.fraud?.trees, models.ranker?.file, models.user_tower?.file, tables.neighbours, tables.popularity, report];
+  for (const snapshot of [indexes.items, indexes.users]) names.push(...(snapshot?.files ?? []).map((file) => file.name));
+  return names.filter((name) => name !== undefined);
+}
