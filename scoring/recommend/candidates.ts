@@ -101,9 +101,9 @@ export function contextReader(keys: readonly string[]): (item: CandidateItem) =>
 export async function gatherCandidates(deps: CandidateDeps, request: CandidateRequest): Promise<CandidateSet> {
   const { engine, catalogue, trending, models } = deps;
   const { nowMs, caps, allow } = request;
-  const interactions = engine.history(request.user, 'user_interactions');
-  const purchases = engine.history(request.user, 'user_purchases');
-  const sessionActs = engine.history(request.session, 'session_interactions');
+  const interactions = engine.history(request.user, 'interactions');
+  const purchases = engine.history(request.user, 'purchases');
+  const sessionActs = engine.history(request.session, 'interactions');
   const pool = new Map<string, CandidateItem>();
   const missing: CandidateSource[] = [];
 

@@ -216,7 +216,7 @@ function allowance(
   if (request.item_id !== undefined) barred.add(request.item_id);
   if (placement.suppress_purchased_days > 0) {
     const sinceMs = nowMs - placement.suppress_purchased_days * DAY_MS;
-    for (const entry of engine.history(user, 'user_purchases')) if (entry.lastMs >= sinceMs) barred.add(entry.item_id);
+    for (const entry of engine.history(user, 'purchases')) if (entry.lastMs >= sinceMs) barred.add(entry.item_id);
   }
   const category = request.category;
   return (id: string): boolean => catalogue.sellable(id) && !barred.has(id) && (category === undefined || catalogue.get(id)?.category === category);

@@ -26,13 +26,16 @@ export interface FraudModel {
   contributions(vector: Float32Array): ArrayLike<number>;
 }
 
-export interface RiskInput {
+interface Judged {
   readonly request: ScoreRequest & { readonly timestamp_ms: number };
-  /** States of the transaction's entities, its own payment attempt included. */
-  readonly states: Readonly<Partial<Record<EntityKind, EntityState | undefined>>>;
   readonly model: FraudModel | undefined;
   readonly rules: RuleBook;
   readonly nowMs: number;
+}
+
+export interface RiskInput extends Judged {
+  /** States of the transaction's entities, its own payment attempt included. */
+  readonly states: Readonly<Partial<Record<EntityKind, EntityState | undefined>>>;
 }
 
 export interface RiskResult {
@@ -44,16 +47,20 @@ export interface RiskResult {
   readonly failures: readonly { readonly reason: string; readonly cause: unknown }[];
 }
 
-/**
- * From entity states to a decision. Without a model, or when it fails, the rules alone decide and the answer says that it is degraded: a checkout
- * always gets a verdict.
- */
-export async function assess(engine: FeatureEngine, input: RiskInput): Promise<RiskResult> {
-  const { request, model, rules, nowMs } = input;
-  const names = engine.names(FRAUD_SET);
-  const vector = new Float32Array(names.length);
-  engine.vector(FRAUD_SET, { nowMs: request.timestamp_ms, states: input.states, event: paymentEvent(request, request.timestamp_ms) }, [], vector, 0);
+/** From entity states to a decision. */
+export function assess(engine: FeatureEngine, input: RiskInput): Promise<RiskResult> {
+  const { request, states } = input;
+  const vector = new Float32Array(engine.names(FRAUD_SET).length);
+  engine.vector(FRAUD_SET, { nowMs: request.timestamp_ms, states, event: paymentEvent(request, request.timestamp_ms) }, [], vector, 0);
+  return judge(engine, { ...input, vector });
+}
 
+/**
+ * From a vector to a decision; a replay starts here. Without a model, or when it fails, the rules alone decide and the answer says that it is
+ * degraded: a checkout always gets a verdict.
+ */
+export async function judge(engine: FeatureEngine, input: Judged & { readonly vector: Float32Array }): Promise<RiskResult> {
+  const { request, model, rules, nowMs, vector } = input;
   const failures: { reason: string; cause: unknown }[] = [];
   let score = Number.NaN;
   let probability = Number.NaN;
