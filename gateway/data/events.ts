@@ -1,0 +1,65 @@
+import { GatehouseError } from '../../contracts/errors.ts';
+import { type Event, type EventsRequest, type EventsResponse, eventProblem, type TimedEvent } from '../../contracts/event.ts';
+import { eventKey, eventUnit } from '../../scoring/ingest.ts';
+import type { DataDeps } from './plane.ts';
+import { settleTime } from './time.ts';
+
+/** Events about a transaction: they count for the entities of its payment. */
+const ATTACHED: ReadonlySet<Event['name']> = new Set(['label', 'chargeback', 'dispute', 'refund']);
+/** What a later event takes over from the payment where it does not say it itself. */
+const INHERITED = ['user_id', 'session_id', 'card_id', 'device_id', 'ip', 'email_domain', 'address_id', 'merchant_id', 'payment_method'] as const;
+
+/** `POST /v1/events`: checks the whole batch before any of it is taken, then counts each event once. */
+export function createEventsHandler(deps: DataDeps) {
+  const { store, engine, catalogue, trending, config, metrics, now } = deps;
+  const accepted = metrics.counter('eventsAccepted');
+  const duplicated = metrics.counter('eventsDuplicate');
+  const durable = config.durability === 'sync';
+
+  return async function handleEvents(request: EventsRequest): Promise<EventsResponse> {
+    const atMs = now();
+    const events: TimedEvent[] = [];
+    for (const [i, event] of request.events.entries()) {
+      const problem = eventProblem(event);
+      if (problem !== undefined) throw new GatehouseError('invalid_request', problem, { errors: [{ path: `/events/${i}`, message: problem }] });
+      const timed = settleTime(event, atMs, config.clockSkewMaxMs, `/events/${i}/timestamp_ms`);
+      events.push(ATTACHED.has(event.name) ? await attach(timed) : timed);
+    }
+    const results = await store.ingest(
+      events.map((event) => eventUnit(engine, (id) => catalogue.get(id), event, atMs)),
+      { durable },
+    );
+    let duplicates = 0;
+    for (const [i, result] of results.entries()) {
+      if (result.conflict) {
+        const id = events[i]!.event_id;
+        throw new GatehouseError('event_conflict', `the event_id ${id} was sent before with another content`, {
+          errors: [{ path: `/events/${i}/event_id`, message: 'used before with another content; the other events of the batch were taken' }],
+        });
+      }
+      if (result.duplicate) duplicates++;
+      else trending.add(events[i]!);
+    }
+    accepted.inc(events.length - duplicates);
+    if (duplicates > 0) duplicated.inc(duplicates);
+    return { accepted: events.length - duplicates, duplicates };
+  };
+
+  /** Adds the payment's entities to a label or refund that does not name them. */
+  async function attach(event: TimedEvent): Promise<TimedEvent> {
+    if (event.transaction_id === undefined) return event;
+    const known = await store.lookup(eventKey(event.transaction_id));
+    if (!known) {
+      if (event.user_id === undefined && event.session_id === undefined) {
+        throw new GatehouseError('transaction_not_found', `${event.transaction_id} was never scored, and the ${event.name} names no user`);
+      }
+      return event;
+    }
+    const [record] = await store.read(known.offset - 1, 1);
+    if (record?.offset !== known.offset || record.fact.kind !== 'event') return event;
+    const attached = { ...event };
+    const payment = record.fact.event;
+    for (const field of INHERITED) if (attached[field] === undefined && payment[field] !== undefined) attached[field] = payment[field];
+    return attached;
+  }
+}

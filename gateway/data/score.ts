@@ -1,0 +1,63 @@
+import { GatehouseError } from '../../contracts/errors.ts';
+import type { ScoreRequest, ScoreResponse } from '../../contracts/score.ts';
+import type { EntityState } from '../../scoring/features/contract.ts';
+import { eventKey, eventUnit, paymentEvent } from '../../scoring/ingest.ts';
+import { assess } from '../../scoring/risk/pipeline.ts';
+import type { EntityKind } from '../../store/contract.ts';
+import type { DataDeps } from './plane.ts';
+import { settleTime } from './time.ts';
+
+const utf8 = {
+  encode: (text: string) => Buffer.from(text, 'utf8'),
+  decode: (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'),
+};
+
+/**
+ * `POST /v1/score`. The payment attempt is journalled and counted first, then judged; the decision is recorded once per transaction. A retry,
+ * a twin request and a request that follows a crash half-way all end with the one stored answer.
+ */
+export function createScoreHandler(deps: DataDeps) {
+  const { store, engine, catalogue, bundles, config, metrics, log, now } = deps;
+  const stages = {
+    state: metrics.latency('stages', 'score_state'),
+    assess: metrics.latency('stages', 'score_assess'),
+    store: metrics.latency('stages', 'score_store'),
+  };
+
+  return async function handleScore(sent: ScoreRequest): Promise<ScoreResponse> {
+    const nowMs = now();
+    const started = performance.now();
+    const request = settleTime(sent, nowMs, config.clockSkewMaxMs, '/timestamp_ms');
+    const event = paymentEvent(request, request.timestamp_ms);
+    const unit = eventUnit(engine, (id) => catalogue.get(id), event, nowMs);
+    // `decide` waits for both, so the event itself need not be on disk before the model runs.
+    const [result] = await store.ingest([unit], { durable: false });
+    if (!result) throw new Error('the store gave no result for a unit');
+    if (result.conflict) throw new GatehouseError('event_conflict', `${request.transaction_id} was scored before with another content`);
+    if (result.answer) return JSON.parse(utf8.decode(result.answer)) as ScoreResponse;
+    const states: Partial<Record<EntityKind, EntityState | undefined>> = {};
+    unit.entities.forEach((ref, i) => {
+      // Items are many; the fraud features are about the payment's other entities.
+      if (ref.kind !== 'item') states[ref.kind] = result.states[i];
+    });
+    const seen = performance.now();
+    stages.state.observe((seen - started) / 1000);
+
+    const outcome = await bundles.lease((bundle) => assess(engine, { request, states, model: bundle?.fraud, rules: deps.rules(), nowMs }));
+    for (const { reason, cause } of outcome.failures) {
+      metrics.counter('degraded', 'score', reason).inc();
+      if (cause !== undefined) log.warn({ err: cause, reason }, 'a score is degraded');
+    }
+    const assessed = performance.now();
+    stages.assess.observe((assessed - seen) / 1000);
+
+    const answer = utf8.encode(JSON.stringify(outcome.response));
+    const decided = await store.decide(eventKey(request.transaction_id), outcome.decision, answer, outcome.alert);
+    stages.store.observe((performance.now() - assessed) / 1000);
+    if (!decided.won) return JSON.parse(utf8.decode(decided.answer)) as ScoreResponse;
+    metrics.counter('decisions', outcome.response.decision).inc();
+    for (const hit of outcome.response.rule_hits) metrics.counter('ruleHits', hit.rule).inc();
+    if (outcome.alert) metrics.counter('alerts', outcome.alert.severity).inc();
+    return outcome.response;
+  };
+}
