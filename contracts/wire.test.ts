@@ -96,7 +96,7 @@ test('a wrong shape names its places, a bounded number of them', () => {
     expect(error).toBeInstanceOf(GatehouseError);
     const { code, errors } = error as GatehouseError;
     expect(code).toBe('invalid_request');
-    expect(errors?.[0]?.path).toBe('/list/0');
+    expect(errors?.map(({ path }) => path)).toContain('/list/0');
     expect(errors?.length).toBeLessThanOrEqual(FIELD_ERRORS_MAX);
   }
 });
