@@ -137,3 +137,23 @@ export const CLOSE = {
 } as const satisfies Record<string, { code: number; reconnect: boolean; meaning: string }>;
 
 export type CloseReason = keyof typeof CLOSE;
+
+/** The tables of docs/errors.md. */
+export function errorsMarkdown(): string {
+  const errors = Object.entries(ERRORS).map(([code, { status, title, fix }]) => `| \`${code}\` | ${status} | ${title} | ${fix} |`);
+  const closes = Object.entries(CLOSE).map(
+    ([reason, { code, reconnect, meaning }]) => `| ${code} | \`${reason}\` | ${reconnect ? 'yes' : 'no'} | ${meaning} |`,
+  );
+  return [
+    '| code | status | what is wrong | what to do |',
+    '|---|---|---|---|',
+    ...errors,
+    '',
+    '## Close codes of the stream',
+    '',
+    '| code | reason | reconnect | meaning |',
+    '|---|---|---|---|',
+    ...closes,
+    '',
+  ].join('\n');
+}
