@@ -45,7 +45,8 @@ export class KindReader {
   /** `ownKey` is the hash of the subject's own event, which does not count as its own predecessor; -1 without one. */
   read(state: State | undefined, nowMs: number, ownKey: number): void {
     if (state === undefined) {
-      this.slots.fill(Number.NaN);
+      // A loop: filling so few numbers by `fill` costs more in its call.
+      for (let i = 0; i < this.slots.length; i++) this.slots[i] = Number.NaN;
       return;
     }
     for (const level of this.levels) this.readLevel(level, state, nowMs);
