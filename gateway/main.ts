@@ -1,0 +1,312 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { pino } from 'pino';
+import { GatehouseError } from '../contracts/errors.ts';
+import type { Fact } from '../contracts/fact.ts';
+import type { Item } from '../contracts/item.ts';
+import { ROUTES, type Route } from '../contracts/routes.ts';
+import { readSnapshot } from '../index/snapshot.ts';
+import type { EntityState, FeatureEngine } from '../scoring/features/contract.ts';
+import { DEFAULT_DECLARATIONS } from '../scoring/features/defaults.ts';
+import { createFeatureEngine } from '../scoring/features/engine.ts';
+import { eventUnit } from '../scoring/ingest.ts';
+import { loadBundle } from '../scoring/models/bundle.ts';
+import { BundleManager } from '../scoring/models/manager.ts';
+import { Catalogue } from '../scoring/recommend/catalogue.ts';
+import { DEFAULT_PLACEMENTS, type Placement, parsePlacements } from '../scoring/recommend/placements.ts';
+import { Trending } from '../scoring/recommend/trending.ts';
+import { FRAUD_SET } from '../scoring/risk/pipeline.ts';
+import type { Store } from '../store/contract.ts';
+import { openLmdbStore } from '../store/lmdb.ts';
+import { openRedisStore } from '../store/redis.ts';
+import { createAudit } from './audit.ts';
+import { corsHeaders } from './auth/cors.ts';
+import { createKeyring } from './auth/keyring.ts';
+import { createStreamTokens } from './auth/stream-tokens.ts';
+import type { Config } from './config.ts';
+import { createControlApp } from './control/app.ts';
+import { loadAssets } from './control/assets.ts';
+import { startControl } from './control/server.ts';
+import { Traffic } from './control/traffic.ts';
+import { ITEMS_COLLECTION } from './data/items.ts';
+import { createDataRoutes } from './data/routes.ts';
+import { Metrics, statusClass } from './metrics.ts';
+import { createAdmission } from './overload/admission.ts';
+import { probeInChild } from './probe.ts';
+import { createPushHub } from './push/hub.ts';
+import { openRules } from './rules-file.ts';
+import { createServer } from './transport/server.ts';
+
+export const VERSION = '0.1.0';
+
+/** Journal records read at start to warm up what is popular now: enough for a day of a busy shop, read in well under a second. */
+const TRENDING_RECORDS_MAX = 50_000;
+const JOURNAL_PAGE = 5_000;
+/** The store trims a bounded slice each time, so it is asked often. */
+const RETAIN_EVERY_MS = 5_000;
+const STREAMS_PER_IP_MAX = 1_000;
+const HEADER_LINES_MAX = 64;
+
+export interface Gateway {
+  readonly dataPort: number;
+  readonly controlPort: number;
+  readonly store: Store<EntityState>;
+  readonly bundles: BundleManager;
+  /** Stop taking requests, finish what is in work, close streams with a code that asks to reconnect, flush, release. */
+  drain(): Promise<void>;
+}
+
+/** Opens the store that the settings name. */
+export function openStore(config: Config, engine: FeatureEngine, items: Catalogue): Promise<Store<EntityState>> {
+  const retention = {
+    journalRecordsMax: config.journalRecordsMax,
+    alertsMax: config.alertsMax,
+    idempotencyMs: config.idempotencyMs,
+    stateTtlMs: config.stateTtlMs,
+  };
+  if (config.store === 'lmdb') {
+    return openLmdbStore({ path: join(config.dataDir, 'store'), codec: engine.codec, retention, cacheEntriesMax: config.stateCacheEntries });
+  }
+  return openRedisStore({
+    url: config.redisUrl,
+    prefix: config.redisPrefix,
+    codec: engine.codec,
+    retention,
+    resume: (fact: Fact) => (fact.kind === 'event' ? eventUnit(engine, (id) => items.get(id), fact.event, fact.at_ms) : undefined),
+  });
+}
+
+export function bundlesDir(config: Config): string {
+  return join(config.dataDir, 'bundles');
+}
+
+/** The composition root: opens everything in order, or closes what it opened and throws. */
+export async function startGateway(config: Config): Promise<Gateway> {
+  const log = pino({ level: config.logLevel });
+  const now = Date.now;
+  const undo: (() => Promise<void> | void)[] = [];
+  try {
+    const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
+    const catalogue = new Catalogue();
+    const trending = new Trending();
+    const store = await openStore(config, engine, catalogue);
+    undo.push(() => store.close());
+    for await (const { value } of store.docs(ITEMS_COLLECTION)) catalogue.put(value as Item);
+    await warmTrending(store, trending);
+    undo.push(
+      store.onForeignFact(({ fact }) => {
+        if (fact.kind === 'event') trending.add(fact.event);
+        else if (fact.kind === 'item_put') catalogue.put(fact.item);
+        else if (fact.kind === 'item_delete') catalogue.delete(fact.item_id);
+      }),
+    );
+
+    const metrics = new Metrics();
+    undo.push(() => metrics.close());
+    const audit = createAudit({ store, log, metrics, now });
+    const keyring = await createKeyring({
+      store,
+      audit,
+      now,
+      adminToken: config.adminToken,
+      secretKeys: config.secretKeys,
+      publishableKeys: config.publishableKeys,
+      allowedOrigins: config.allowedOrigins,
+      onReloadError: (err) => log.error({ err }, 'the API keys could not be read again'),
+    });
+    undo.push(() => keyring.close());
+    const streamTokens = await createStreamTokens({ store, now });
+    const rules = await openRules(config.rulesFile, engine.names(FRAUD_SET));
+    const placements = await readPlacements(config.placementsFile);
+
+    const bundles = new BundleManager({
+      dir: bundlesDir(config),
+      load: (dir) => loadBundle(dir, { engine, readIndex: readSnapshot }),
+      probe: probeInChild,
+      onSwap: ({ version }) => {
+        metrics.clearGauge('bundleInfo');
+        metrics.gauge('bundleInfo', version).set(1);
+        log.info({ bundle: version }, 'bundle is serving');
+      },
+    });
+    const bundleProblem = await bundles.start();
+    undo.push(() => bundles.close());
+    if (bundleProblem) log.error({ err: bundleProblem }, 'the active bundle cannot be loaded: serving without models');
+
+    const admission = createAdmission({
+      inFlightMax: config.inFlightMax,
+      eventLoopDelayMaxMs: config.eventLoopDelayMaxMs,
+      eventLoopDelayMs: () => metrics.eventLoopDelay.p99S * 1000,
+      onShed: (reason) => metrics.counter('shed', reason).inc(),
+    });
+    const hub = createPushHub({
+      authorise: async (token) => {
+        try {
+          return await streamTokens.verify(token);
+        } catch (cause) {
+          if (cause instanceof GatehouseError && cause.code === 'unauthenticated') return undefined;
+          throw cause;
+        }
+      },
+      log: { position: () => store.alertsPosition(), read: (after, limit) => store.alerts(after, limit) },
+      limits: {
+        connectionsMax: config.wsConnectionsMax,
+        connectionsPerIpMax: STREAMS_PER_IP_MAX,
+        outboxBytesMax: config.wsOutboxBytesMax,
+        outboxAgeMs: config.wsOutboxAgeMs,
+      },
+      now,
+      hooks: {
+        onDelivered: pushObserver(metrics),
+        onClosed: (reason) => metrics.counter('pushClosed', reason).inc(),
+        onConnections: (count) => metrics.gauge('pushConnections').set(count),
+        onError: (err) => log.error({ err }, 'the alerts log could not be read for a stream'),
+      },
+    });
+    undo.push(store.onAlert((record, epoch) => hub.publish(record, epoch)));
+
+    const requests = requestObserver(metrics);
+    const server = await createServer({
+      host: config.host,
+      port: config.port,
+      limits: { bodyBytesMax: config.bodyBytesMax, requestTimeoutMs: config.requestTimeoutMs, headerCountMax: HEADER_LINES_MAX },
+      routes: createDataRoutes({
+        config,
+        store,
+        engine,
+        catalogue,
+        trending,
+        bundles,
+        rules: rules.book,
+        placements,
+        keyring,
+        streamTokens,
+        admission,
+        metrics,
+        log,
+        now,
+      }),
+      ws: hub.route,
+      cors: (request) => corsHeaders(request.header('origin'), keyring),
+      onRequestDone: requests,
+      log,
+    });
+    const dataPort = await server.listen();
+    undo.push(() => server.close({ graceMs: config.drainMs }));
+
+    let draining = false;
+    const traffic = new Traffic(metrics, now);
+    undo.push(traffic.start((err) => log.error({ err }, 'traffic could not be sampled')));
+    metrics.onScrape(async () => {
+      metrics.gauge('inFlight').set(server.inFlight());
+      for (const [name, value] of Object.entries(await store.stats())) metrics.gauge('store', name).set(value);
+    });
+    const control = await startControl(
+      createControlApp({
+        version: VERSION,
+        config,
+        dataPort: () => dataPort,
+        store,
+        keyring,
+        streamTokens,
+        audit,
+        bundles,
+        rules,
+        metrics,
+        traffic,
+        readiness: () => (draining ? ['the gateway is draining'] : []),
+        assets: await loadAssets(fileURLToPath(new URL('../dashboard', import.meta.url))),
+        log,
+      }),
+      { host: config.controlHost, port: config.controlPort },
+    );
+    undo.push(() => control.close());
+
+    const retention = setInterval(() => {
+      store.retain(now()).catch((err: unknown) => log.error({ err }, 'retention failed'));
+    }, RETAIN_EVERY_MS);
+    undo.push(() => clearInterval(retention));
+
+    return {
+      dataPort,
+      controlPort: control.port,
+      store,
+      bundles,
+      async drain() {
+        if (draining) return;
+        draining = true;
+        server.drain();
+        await hub.drain(config.drainMs / 2);
+        await unwind(undo, (err) => log.error({ err }, 'a part could not be closed'));
+      },
+    };
+  } catch (cause) {
+    await unwind(undo, (err) => log.error({ err }, 'a part could not be closed'));
+    throw cause;
+  }
+}
+
+/** Undoes in reverse; a part that fails is reported and does not keep the others open. */
+async function unwind(undo: (() => Promise<void> | void)[], onError: (error: unknown) => void): Promise<void> {
+  for (let step = undo.pop(); step; step = undo.pop()) {
+    try {
+      await step();
+    } catch (error) {
+      onError(error);
+    }
+  }
+}
+
+async function warmTrending(store: Store<EntityState>, trending: Trending): Promise<void> {
+  const { first, last } = await store.bounds();
+  for (let after = Math.max(first - 1, last - TRENDING_RECORDS_MAX); after < last; ) {
+    const records = await store.read(after, JOURNAL_PAGE);
+    if (records.length === 0) return;
+    for (const { fact } of records) if (fact.kind === 'event') trending.add(fact.event);
+    after = records[records.length - 1]!.offset;
+  }
+}
+
+async function readPlacements(path: string | undefined): Promise<ReadonlyMap<string, Placement>> {
+  let placements = DEFAULT_PLACEMENTS;
+  if (path !== undefined) {
+    try {
+      placements = parsePlacements(await readFile(path, 'utf8'));
+    } catch (cause) {
+      if (cause instanceof GatehouseError) throw cause;
+      throw new GatehouseError('input_unreadable', `the placements file ${path} cannot be read`, { cause });
+    }
+  }
+  return new Map(placements.map((placement) => [placement.id, placement]));
+}
+
+/** Counts answers by route and status class, with the cells resolved once. */
+function requestObserver(metrics: Metrics): (route: string, method: string, status: number, durationMs: number) => void {
+  const cells = new Map<string, ReturnType<Metrics['latency']>>();
+  return (route, method, status, durationMs) => {
+    const key = `${method} ${route} ${Math.floor(status / 100)}`;
+    let cell = cells.get(key);
+    if (!cell) {
+      cell = metrics.latency('requests', routeLabel(method, route), statusClass(status));
+      cells.set(key, cell);
+    }
+    cell.observe(durationMs / 1000);
+  };
+}
+
+/** The route's name in the table of all routes; `other` for what matched none. */
+function routeLabel(method: string, path: string): string {
+  for (const [name, route] of Object.entries<Route>(ROUTES))
+    if (route.plane === 'data' && route.method === method && route.path === path) return name;
+  return 'other';
+}
+
+function pushObserver(metrics: Metrics): (lagMs: number) => void {
+  const deliveries = metrics.counter('pushDeliveries');
+  const lag = metrics.latency('pushLag');
+  return (lagMs) => {
+    deliveries.inc();
+    lag.observe(lagMs / 1000);
+  };
+}
