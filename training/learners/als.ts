@@ -1,3 +1,4 @@
+import { cholesky, solveLower, solveLowerTransposed } from './cholesky.ts';
 import { type FitOptions, requireData, requireParam } from './contract.ts';
 import { seededRandom } from './random.ts';
 
@@ -90,29 +91,10 @@ export function foldIn(itemGram: Float64Array, items: Float32Array, confidence: 
       for (let j = 0; j < factors; j++) matrix[i * factors + j]! += extra * row[i]! * row[j]!;
     }
   });
-  solveCholesky(matrix, user);
+  cholesky(matrix, factors);
+  solveLower(matrix, user);
+  solveLowerTransposed(matrix, user);
   return user;
-}
-
-/** Solves matrix x = right in place of `right`; the matrix is symmetric and positive definite, and is overwritten. */
-function solveCholesky(matrix: Float64Array, right: Float64Array): void {
-  const n = right.length;
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j <= i; j++) {
-      let sum = matrix[i * n + j]!;
-      for (let k = 0; k < j; k++) sum -= matrix[i * n + k]! * matrix[j * n + k]!;
-      if (i === j && !(sum > 0)) throw new Error('the matrix is not positive definite');
-      matrix[i * n + j] = i === j ? Math.sqrt(sum) : sum / matrix[j * n + j]!;
-    }
-  }
-  for (let i = 0; i < n; i++) {
-    for (let k = 0; k < i; k++) right[i]! -= matrix[i * n + k]! * right[k]!;
-    right[i]! /= matrix[i * n + i]!;
-  }
-  for (let i = n - 1; i >= 0; i--) {
-    for (let k = i + 1; k < n; k++) right[i]! -= matrix[k * n + i]! * right[k]!;
-    right[i]! /= matrix[i * n + i]!;
-  }
 }
 
 type SparseRows = Pick<AlsRows, 'indptr' | 'indices' | 'values'>;
