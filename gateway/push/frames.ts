@@ -1,4 +1,4 @@
-import { Decoder, encode } from '@msgpack/msgpack';
+import { encode } from '@msgpack/msgpack';
 import { Compile } from 'typebox/compile';
 import { GatehouseError } from '../../contracts/errors.ts';
 import { ClientFrame, type ServerFrame } from '../../contracts/push.ts';
@@ -27,9 +27,4 @@ export function decodeFrame(data: Uint8Array, isBinary: boolean, encoding: Encod
     if (error instanceof GatehouseError) return undefined;
     throw error;
   }
-}
-
-/** For tests and clients in Node. */
-export function decodeServerFrame(data: string | Uint8Array): ServerFrame {
-  return (typeof data === 'string' ? JSON.parse(data) : new Decoder().decode(data)) as ServerFrame;
 }
