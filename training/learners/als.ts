@@ -1,16 +1,12 @@
 import { cholesky, solveLower, solveLowerTransposed } from './cholesky.ts';
 import { type FitOptions, requireData, requireParam } from './contract.ts';
 import { seededRandom } from './random.ts';
+import { checkSparse, type SparseRows, transpose } from './sparse.ts';
 
-/** What users did with items, by user (compressed sparse rows): user u met `indices[indptr[u]..indptr[u + 1])`, each item at most once. */
-export interface AlsRows {
+/** What users did with items, a row for each user. A value is the strength of the meeting: the confidence is 1 + alpha * value. */
+export interface AlsRows extends SparseRows {
   readonly users: number;
   readonly items: number;
-  /** users + 1 ascending offsets. */
-  readonly indptr: Uint32Array;
-  readonly indices: Uint32Array;
-  /** Strength of each meeting, 0 or more: the confidence is 1 + alpha * value. */
-  readonly values: Float32Array;
 }
 
 /** Named as in the `implicit` library. */
@@ -44,13 +40,14 @@ const START_SCALE = 0.01;
  */
 export function fitAls(rows: AlsRows, given: Partial<AlsParams>, options: FitOptions): AlsModel {
   const params = completeParams(given);
-  checkRows(rows);
+  checkSparse(rows.users, rows.items, rows);
+  requireData(rows.indices.length > 0, 'no user met an item');
   const { factors, iterations } = params;
   const random = seededRandom(options.seed);
   const start = (count: number) => Float32Array.from({ length: count * factors }, () => START_SCALE * random.normal());
   const userFactors = start(rows.users);
   const itemFactors = start(rows.items);
-  const byItem = transpose(rows);
+  const byItem = transpose(rows.users, rows.items, rows);
   for (let iteration = 0; iteration < iterations; iteration++) {
     halfStep(byItem, userFactors, itemFactors, params);
     halfStep(rows, itemFactors, userFactors, params);
@@ -96,8 +93,6 @@ export function foldIn(itemGram: Float64Array, items: Float32Array, confidence: 
   solveLowerTransposed(matrix, user);
   return user;
 }
-
-type SparseRows = Pick<AlsRows, 'indptr' | 'indices' | 'values'>;
 
 /** Solves every row of `target` while `fixed` stays. */
 function halfStep({ indptr, indices, values }: SparseRows, fixed: Float32Array, target: Float32Array, params: AlsParams): void {
@@ -170,21 +165,6 @@ function addScaled(out: Float64Array, rows: Float32Array, offset: number, scale:
   for (let i = 0; i < n; i++) out[i]! += scale * rows[offset + i]!;
 }
 
-function transpose({ users, items, indptr, indices, values }: AlsRows): SparseRows {
-  const turned = { indptr: new Uint32Array(items + 1), indices: new Uint32Array(indices.length), values: new Float32Array(indices.length) };
-  for (const item of indices) turned.indptr[item + 1]! += 1;
-  for (let item = 0; item < items; item++) turned.indptr[item + 1]! += turned.indptr[item]!;
-  const next = turned.indptr.slice();
-  for (let user = 0; user < users; user++) {
-    for (let at = indptr[user]!; at < indptr[user + 1]!; at++) {
-      const place = next[indices[at]!]!++;
-      turned.indices[place] = user;
-      turned.values[place] = values[at]!;
-    }
-  }
-  return turned;
-}
-
 function completeParams(given: Partial<AlsParams>): AlsParams {
   const params = { ...ALS_DEFAULTS, ...given };
   const { factors, regularization, alpha, iterations, cgSteps } = params;
@@ -195,20 +175,4 @@ function completeParams(given: Partial<AlsParams>): AlsParams {
   requireParam(Number.isInteger(iterations) && iterations >= 1, `iterations must be 1 or more, not ${iterations}`);
   requireParam(Number.isInteger(cgSteps) && cgSteps >= 1, `cgSteps must be 1 or more, not ${cgSteps}`);
   return params;
-}
-
-function checkRows({ users, items, indptr, indices, values }: AlsRows): void {
-  checkSparse(users, items, indptr, indices, values);
-  requireData(indices.length > 0, 'no user met an item');
-}
-
-/** Compressed sparse rows that fit their sizes, with values that are finite and not negative. */
-export function checkSparse(rows: number, columns: number, indptr: Uint32Array, indices: Uint32Array, values: Float32Array): void {
-  requireParam(indptr.length === rows + 1 && indptr[0] === 0, `indptr must hold ${rows + 1} offsets from 0`);
-  for (let row = 0; row < rows; row++) requireParam(indptr[row]! <= indptr[row + 1]!, `indptr falls at row ${row}`);
-  requireParam(indices.length === indptr[rows] && values.length === indices.length, `there must be ${indptr[rows]} indices and values`);
-  for (let at = 0; at < indices.length; at++) {
-    requireParam(indices[at]! < columns, `index ${indices[at]} is not below ${columns}`);
-    requireData(values[at]! >= 0 && values[at]! < Infinity, `value ${at} is ${values[at]}`);
-  }
 }

@@ -1,0 +1,38 @@
+import { requireData, requireParam } from './contract.ts';
+
+/** Compressed sparse rows: row r holds columns `indices[indptr[r]..indptr[r + 1])`, each at most once, with `values` beside them. */
+export interface SparseRows {
+  /** rows + 1 ascending offsets, from 0. */
+  readonly indptr: Uint32Array;
+  readonly indices: Uint32Array;
+  /** Finite, 0 or more. */
+  readonly values: Float32Array;
+}
+
+/** Throws a RangeError where the arrays do not fit together, `training_data_insufficient` for a value that cannot be learned from. */
+export function checkSparse(rows: number, columns: number, { indptr, indices, values }: SparseRows): void {
+  requireParam(indptr.length === rows + 1 && indptr[0] === 0, `indptr must hold ${rows + 1} offsets from 0`);
+  for (let row = 0; row < rows; row++) if (indptr[row]! > indptr[row + 1]!) throw new RangeError(`indptr falls at row ${row}`);
+  requireParam(indices.length === indptr[rows] && values.length === indices.length, `there must be ${indptr[rows]} indices and values`);
+  for (let at = 0; at < indices.length; at++) {
+    // Tested before the text is made: there may be hundreds of millions.
+    if (indices[at]! >= columns) throw new RangeError(`index ${indices[at]} is not below ${columns}`);
+    if (!(values[at]! >= 0 && values[at]! < Infinity)) requireData(false, `value ${at} is ${values[at]}`);
+  }
+}
+
+/** The same values by column, rows ascending. */
+export function transpose(rows: number, columns: number, { indptr, indices, values }: SparseRows): SparseRows {
+  const turned = { indptr: new Uint32Array(columns + 1), indices: new Uint32Array(indices.length), values: new Float32Array(indices.length) };
+  for (const column of indices) turned.indptr[column + 1]! += 1;
+  for (let column = 0; column < columns; column++) turned.indptr[column + 1]! += turned.indptr[column]!;
+  const next = turned.indptr.slice();
+  for (let row = 0; row < rows; row++) {
+    for (let at = indptr[row]!; at < indptr[row + 1]!; at++) {
+      const place = next[indices[at]!]!++;
+      turned.indices[place] = row;
+      turned.values[place] = values[at]!;
+    }
+  }
+  return turned;
+}
