@@ -80,8 +80,11 @@ export class FakeLog {
     return { offset: this.last, epoch: this.epoch, first: this.first };
   }
   async read(after: number, limit: number): Promise<AlertRecord[]> {
+    // What is appended while the page is on its way is not in it.
+    const page = this.records.filter(({ offset }) => offset > after).slice(0, limit);
     await Promise.resolve();
-    return this.records.filter(({ offset }) => offset > after).slice(0, limit);
+    await Promise.resolve();
+    return page;
   }
 }
 
