@@ -32,6 +32,7 @@ export const EVENT_NAMES = [
   'sign_up',
   'review',
   'payment_attempt',
+  'payment_failed',
   'chargeback',
   'dispute',
   'label',
@@ -78,8 +79,6 @@ export const Event = Type.Object(
     recommendation_id: Type.Optional(Id),
     placement: Type.Optional(Id),
     ...PAYMENT_FIELDS,
-    /** `payment_attempt`: whether the payment provider authorised it. */
-    authorised: Type.Optional(Type.Boolean()),
     rating: Type.Optional(Type.Integer({ minimum: 1, maximum: 5 })),
     title: Type.Optional(Type.String({ maxLength: 500 })),
     text: Type.Optional(Type.String({ maxLength: 5000 })),
@@ -112,15 +111,18 @@ const ITEM_EVENTS: ReadonlySet<EventName> = new Set([
   'purchase',
   'view_item_list',
 ]);
-const LABEL_EVENTS: ReadonlySet<EventName> = new Set(['chargeback', 'dispute', 'label']);
+/** Events about a payment that was made before; its `transaction_id` says which, and what they don't name they take over from it. */
+export const PAYMENT_EVENTS: ReadonlySet<EventName> = new Set(['payment_failed', 'refund', 'chargeback', 'dispute', 'label']);
+/** Those that mean nothing without their payment. A refund of a shop that has its payments scored elsewhere does. */
+const TRANSACTION_EVENTS: ReadonlySet<EventName> = new Set(['payment_failed', 'chargeback', 'dispute', 'label']);
 
 /** What the schema alone cannot say of an event: the sentence that is wrong with it, or undefined. */
 export function eventProblem(event: Event): string | undefined {
-  if (event.user_id === undefined && event.session_id === undefined && !LABEL_EVENTS.has(event.name)) {
+  if (event.user_id === undefined && event.session_id === undefined && !TRANSACTION_EVENTS.has(event.name)) {
     return `${event.name} needs user_id or session_id`;
   }
   if (ITEM_EVENTS.has(event.name) && (event.items === undefined || event.items.length === 0)) return `${event.name} needs items`;
-  if (LABEL_EVENTS.has(event.name) && event.transaction_id === undefined) return `${event.name} needs transaction_id`;
+  if (TRANSACTION_EVENTS.has(event.name) && event.transaction_id === undefined) return `${event.name} needs transaction_id`;
   if (event.name === 'label' && event.is_fraud === undefined) return 'label needs is_fraud';
   if (event.name === 'review' && event.rating === undefined) return 'review needs rating';
   return undefined;

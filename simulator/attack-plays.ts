@@ -78,7 +78,7 @@ function* buy(scene: Scene, diary: Diary, means: Means, basket: readonly Line[],
   diary.pass(rng.exponential(hasteMs));
   const ask = payAsk(diary, means, basket, rng.chance(authorisedShare), attack.kind, rng);
   const reply: Reply = yield ask;
-  if (!ask.attempt.authorised || reply.allowed === false) return;
+  if (!ask.authorised || reply.allowed === false) return;
   diary.pass(rng.exponential(1_000));
   yield purchaseOf(diary, ask.attempt, undefined);
 }

@@ -59,14 +59,13 @@ export function payAsk(diary: Diary, means: Means, lines: readonly Line[], autho
     value: totalOf(lines),
     currency: CURRENCY,
     items: itemsOf(lines),
-    authorised,
     ...paymentFields(means, transactionId),
   } as PaymentAttempt;
-  return { ask: 'pay', attempt, fraud };
+  return { ask: 'pay', attempt, authorised, fraud };
 }
 
 /** The purchase that follows an authorised attempt. */
 export function purchaseOf(diary: Diary, attempt: PaymentAttempt, campaign: string | undefined): ReturnType<Diary['event']> {
-  const { event_id: _id, name: _name, timestamp_ms: _at, authorised: _authorised, ...shared } = attempt;
+  const { event_id: _id, name: _name, timestamp_ms: _at, ...shared } = attempt;
   return diary.event('purchase', { ...shared, ...(campaign === undefined ? {} : { campaign }) });
 }

@@ -1,7 +1,7 @@
 import type { TimedEvent } from '../contracts/event.ts';
 import { attackPlay } from './attack-plays.ts';
 import { type Attack, planAttacks } from './attacks.ts';
-import { labelOf, refundOf } from './outcomes.ts';
+import { failureOf, labelOf, refundOf } from './outcomes.ts';
 import { DAY_MS, HOUR_MS } from './params.ts';
 import type { Person } from './people.ts';
 import { Rng, STREAM } from './prng.ts';
@@ -114,8 +114,7 @@ function play(world: World, steps: Play, calendar: Calendar, person: Person | un
       for (const review of reviewsOf(world, person, step)) calendar.add(review);
     } else if (step.ask === 'pay') {
       calendar.add(step.attempt);
-      const label = labelOf(seed, step.attempt, step.fraud);
-      if (label !== undefined) calendar.add(label);
+      for (const later of [failureOf(step), labelOf(seed, step)]) if (later !== undefined) calendar.add(later);
     }
   }
 }

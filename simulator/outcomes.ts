@@ -2,7 +2,7 @@ import type { Event, TimedEvent } from '../contracts/event.ts';
 import type { FraudKind } from './attacks.ts';
 import { CURRENCY, DAY_MS } from './params.ts';
 import { hashText, Rng, STREAM } from './prng.ts';
-import type { PaymentAttempt } from './steps.ts';
+import type { PayAsk, PaymentAttempt } from './steps.ts';
 
 /** A payment may be disputed this long; then a share of the honest ones is labelled as such. */
 export const DISPUTE_WINDOW_DAYS = 20;
@@ -34,15 +34,31 @@ function entityIds(attempt: PaymentAttempt): Partial<Event> {
   };
 }
 
+/** The provider's answer takes about a second. */
+const PROVIDER_MS = 900;
+
+/** What the provider says of a payment that it refuses. */
+export function failureOf({ attempt, authorised }: PayAsk): TimedEvent | undefined {
+  if (authorised) return undefined;
+  return {
+    event_id: `f_${attempt.transaction_id.slice(2)}`,
+    name: 'payment_failed',
+    timestamp_ms: attempt.timestamp_ms + PROVIDER_MS,
+    ...entityIds(attempt),
+    value: attempt.value,
+    currency: CURRENCY,
+  };
+}
+
 /** What becomes known of a payment later: at most one label or chargeback, 1 to 20 days on. */
-export function labelOf(seed: number, attempt: PaymentAttempt, fraud: FraudKind | undefined): TimedEvent | undefined {
+export function labelOf(seed: number, { attempt, authorised, fraud }: PayAsk): TimedEvent | undefined {
   const rng = new Rng(seed, STREAM.outcome, hashText(attempt.transaction_id));
   if (fraud === undefined) {
-    if (!attempt.authorised || !rng.chance(HONEST_LABELLED_SHARE)) return undefined;
+    if (!authorised || !rng.chance(HONEST_LABELLED_SHARE)) return undefined;
     return label(attempt, 'label', DISPUTE_WINDOW_DAYS * DAY_MS, false);
   }
   if (!rng.chance(FRAUD_FOUND_SHARE)) return undefined;
-  const disputed = attempt.authorised && rng.chance(CHARGEBACK_SHARE[fraud]);
+  const disputed = authorised && rng.chance(CHARGEBACK_SHARE[fraud]);
   // Card holders read their statements late; analysts look at what stands out within days.
   const days = disputed ? rng.logNormal(7, 0.6) : rng.logNormal(2.5, 0.6);
   const delayMs = Math.floor(Math.min(DISPUTE_WINDOW_DAYS, Math.max(LABEL_DELAY_DAYS_MIN, days)) * DAY_MS);

@@ -11,10 +11,11 @@ export interface ListAsk {
   readonly limit: number;
 }
 
-/** A checkout wants to be paid. `attempt.authorised` is what the payment provider will say. */
+/** A checkout wants to be paid. `authorised` is what the payment provider will say. */
 export interface PayAsk {
   readonly ask: 'pay';
   readonly attempt: PaymentAttempt;
+  readonly authorised: boolean;
   readonly fraud: FraudKind | undefined;
 }
 
@@ -23,7 +24,6 @@ export type PaymentAttempt = TimedEvent & {
   readonly transaction_id: string;
   readonly user_id: string;
   readonly value: number;
-  readonly authorised: boolean;
 };
 
 /** What a visit or an attack does next: an event that happens, or a question whose answer it waits for. */

@@ -249,7 +249,7 @@ function* checkout(mood: Mood, diary: Diary, means: Means, basket: readonly Line
     diary.pass(rng.exponential(12_000));
     const ask = payAsk(diary, paying, basket, !rng.chance(HONEST_DECLINE), undefined, rng);
     const reply: Reply = yield ask;
-    if (ask.attempt.authorised && reply.allowed !== false) {
+    if (ask.authorised && reply.allowed !== false) {
       diary.pass(rng.exponential(1_500));
       yield purchaseOf(diary, ask.attempt, mood.campaign?.id);
       settleHabit(world, person, habit, basket, diary.atMs, rng);

@@ -1,11 +1,9 @@
 import { GatehouseError } from '../../contracts/errors.ts';
-import { type Event, type EventsRequest, type EventsResponse, eventProblem, type TimedEvent } from '../../contracts/event.ts';
+import { type EventsRequest, type EventsResponse, eventProblem, PAYMENT_EVENTS, type TimedEvent } from '../../contracts/event.ts';
 import { eventKey, eventUnit } from '../../scoring/ingest.ts';
 import type { DataDeps } from './plane.ts';
 import { settleTime } from './time.ts';
 
-/** Events about a transaction: they count for the entities of its payment. */
-const ATTACHED: ReadonlySet<Event['name']> = new Set(['label', 'chargeback', 'dispute', 'refund']);
 /** What a later event takes over from the payment where it does not say it itself. */
 const INHERITED = ['user_id', 'session_id', 'card_id', 'device_id', 'ip', 'email_domain', 'address_id', 'merchant_id', 'payment_method'] as const;
 
@@ -23,7 +21,7 @@ export function createEventsHandler(deps: DataDeps) {
       const problem = eventProblem(event);
       if (problem !== undefined) throw new GatehouseError('invalid_request', problem, { errors: [{ path: `/events/${i}`, message: problem }] });
       const timed = settleTime(event, atMs, config.clockSkewMaxMs, `/events/${i}/timestamp_ms`);
-      events.push(ATTACHED.has(event.name) ? await attach(timed) : timed);
+      events.push(PAYMENT_EVENTS.has(event.name) ? await attach(timed) : timed);
     }
     const results = await store.ingest(
       events.map((event) => eventUnit(engine, (id) => catalogue.get(id), event, atMs)),

@@ -44,7 +44,7 @@ function makeEvent(i: number, name: TimedEvent['name']): TimedEvent {
   const common = { event_id: `event-${i}`, name, timestamp_ms: START_MS + i * STEP_MS, user_id: 'user-1', session_id: 'session-1' };
   if (name === 'payment_attempt') {
     const party = { card_id: `card-${pick(4)}`, device_id: `device-${pick(3)}`, ip: `10.0.0.${pick(30)}`, merchant_id: 'merchant-1' };
-    return { ...common, ...party, payment_method: pick(2) === 0 ? 'card' : 'wallet', value: 5 + random() * 200, authorised: random() > 0.05 };
+    return { ...common, ...party, payment_method: pick(2) === 0 ? 'card' : 'wallet', value: 5 + random() * 200 };
   }
   return { ...common, items: [{ item_id: `item-${pick(2000)}`, quantity: 1 + pick(3) }] };
 }

@@ -15,7 +15,7 @@ function busyState(): EntityState {
   const list = Array.from({ length: 90 }, (_, i): TimedEvent => {
     const common = { event_id: `e${i}`, timestamp_ms: T0 - i * i * 60_000, user_id: 'u', card_id: `c${i % 9}`, payment_method: `m${i % 3}` };
     return i % 2 === 0
-      ? { ...common, name: 'payment_attempt', value: i * 1.37, authorised: i % 4 === 0 }
+      ? { ...common, name: 'payment_attempt', value: i * 1.37 }
       : { ...common, name: 'view_item', items: [{ item_id: `i${1 + (i % 4)}`, price: i, quantity: 2 }] };
   });
   return applyAll(engine, USER, list)!;

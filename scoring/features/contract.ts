@@ -29,7 +29,7 @@ export type KeyField =
 /** Which events a feature counts. A chargeback without `is_fraud` counts as fraud. Labels count at their own time: when they arrived. */
 export interface EventFilter {
   readonly events: readonly EventName[];
-  readonly where?: { readonly field: 'authorised' | 'is_fraud'; readonly equals: boolean };
+  readonly where?: { readonly field: 'is_fraud'; readonly equals: boolean };
 }
 
 /**

@@ -3,7 +3,8 @@ import type { EventFilter, Feature, Window } from './contract.ts';
 import { count, distinct, ratio, share, since, subject, total } from './declare.ts';
 
 const ATTEMPT: EventFilter = { events: ['payment_attempt'] };
-const FAILED: EventFilter = { events: ['payment_attempt'], where: { field: 'authorised', equals: false } };
+/** The provider's refusal, an event of its own: when a payment is scored, nobody knows yet whether it will go through. */
+const FAILED: EventFilter = { events: ['payment_failed'] };
 /** What transactions turned out to be, counted when the news arrives. A chargeback says fraud by itself. */
 const LABEL: EventFilter = { events: ['label', 'chargeback'] };
 const FRAUD: EventFilter = { events: ['label', 'chargeback'], where: { field: 'is_fraud', equals: true } };

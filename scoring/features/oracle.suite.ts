@@ -24,7 +24,7 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
 const PAY: EventFilter = { events: ['payment_attempt'] };
-const FAILED: EventFilter = { events: ['payment_attempt'], where: { field: 'authorised', equals: false } };
+const FAILED: EventFilter = { events: ['payment_failed'] };
 const FRAUD: EventFilter = { events: ['label', 'chargeback'], where: { field: 'is_fraud', equals: true } };
 const SHOP: EventFilter = { events: ['view_item', 'purchase'] };
 const ALL_WINDOWS = ['1m', '10m', '1h', '24h', '7d', '30d', '90d'] as const;
@@ -88,13 +88,12 @@ const line: fc.Arbitrary<EventItem> = fc.record(
 const event: fc.Arbitrary<Omit<TimedEvent, 'event_id'>> = fc
   .record(
     {
-      name: fc.constantFrom('payment_attempt', 'payment_attempt', 'view_item', 'purchase', 'label', 'chargeback', 'page_view'),
+      name: fc.constantFrom('payment_attempt', 'payment_attempt', 'payment_failed', 'view_item', 'purchase', 'label', 'chargeback', 'page_view'),
       offsetMs: atMs,
       items: fc.array(line, { minLength: 1, maxLength: 4 }),
       value: fc.double({ min: -1e6, max: 1e6, noNaN: true }),
       card_id: fc.constantFrom('c1', 'c2', 'c3', 'c4'),
       payment_method: fc.constantFrom('card', 'wallet'),
-      authorised: fc.boolean(),
       is_fraud: fc.boolean(),
     },
     { requiredKeys: ['name', 'offsetMs'] },
@@ -129,7 +128,7 @@ function matches(filter: EventFilter, one: TimedEvent): boolean {
   if (!filter.events.includes(one.name)) return false;
   if (!filter.where) return true;
   const fraud = one.is_fraud ?? (one.name === 'chargeback' ? true : undefined);
-  return (filter.where.field === 'authorised' ? one.authorised : fraud) === filter.where.equals;
+  return fraud === filter.where.equals;
 }
 
 function linesOf(ref: EntityRef, one: TimedEvent): EventItem[] {

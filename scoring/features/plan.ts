@@ -25,8 +25,8 @@ export const NUMERIC_FIELDS: readonly NumericField[] = ['amount', 'price', 'quan
 
 const NAME_INDEX: ReadonlyMap<string, number> = new Map(EVENT_NAMES.map((name, i) => [name, i]));
 
-/** One plan for each name, `authorised` (unknown, no, yes) and `is_fraud`. */
-export const PLAN_SLOTS = EVENT_NAMES.length * 9;
+/** One plan for each name and `is_fraud` (unknown, no, yes). */
+export const PLAN_SLOTS = EVENT_NAMES.length * 3;
 
 /** A chargeback says by itself that the payment was fraud. */
 function isFraud(event: TimedEvent): boolean | undefined {
@@ -36,18 +36,18 @@ function isFraud(event: TimedEvent): boolean | undefined {
 function matches(filter: EventFilter, event: TimedEvent): boolean {
   if (!filter.events.includes(event.name)) return false;
   if (filter.where === undefined) return true;
-  return (filter.where.field === 'authorised' ? event.authorised : isFraud(event)) === filter.where.equals;
+  return isFraud(event) === filter.where.equals;
 }
 
 function flag(value: boolean | undefined): number {
   return value === undefined ? 0 : value ? 2 : 1;
 }
 
-/** The plan for this event, or null where it changes nothing. Events of the same name, `authorised` and `is_fraud` share one. */
+/** The plan for this event, or null where it changes nothing. Events of the same name and `is_fraud` share one. */
 export function planFor(schema: KindSchema, event: TimedEvent): Plan | null {
   const name = NAME_INDEX.get(event.name);
   if (name === undefined) return null;
-  const slot = (name * 3 + flag(event.authorised)) * 3 + flag(isFraud(event));
+  const slot = name * 3 + flag(isFraud(event));
   const known = schema.plans[slot];
   if (known !== undefined) return known;
   const plan = makePlan(schema, event);

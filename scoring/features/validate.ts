@@ -82,7 +82,7 @@ export function validateDeclarations(declarations: FeatureDeclarations): void {
 function checkFilter(filter: EventFilter, where: string): void {
   check(filter.events.length > 0, where, 'needs at least one event');
   for (const event of filter.events) member(EVENT_NAMES, event, where, 'event');
-  if (filter.where) member(['authorised', 'is_fraud'], filter.where.field, where, 'where.field');
+  if (filter.where) member(['is_fraud'], filter.where.field, where, 'where.field');
 }
 
 function member(known: readonly string[], value: string, where: string, what: string): void {

@@ -34,7 +34,6 @@ export const FIELD_TYPES = {
   address_id: 'VARCHAR',
   merchant_id: 'VARCHAR',
   payment_method: 'VARCHAR',
-  authorised: 'BOOLEAN',
   rating: 'DOUBLE',
   title: 'VARCHAR',
   text: 'VARCHAR',

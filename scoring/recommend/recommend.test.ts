@@ -1,0 +1,216 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { TimedEvent } from '../../contracts/event.ts';
+import type { Item } from '../../contracts/item.ts';
+import { openMemoryStore } from '../../store/memory.ts';
+import type { EntityState } from '../features/contract.ts';
+import { DEFAULT_DECLARATIONS } from '../features/defaults.ts';
+import { createFeatureEngine } from '../features/engine.ts';
+import { eventUnit } from '../ingest.ts';
+import { Catalogue } from './catalogue.ts';
+import { diversify } from './diversify.ts';
+import { createRecommender, type RecommendModels } from './pipeline.ts';
+import { DEFAULT_PLACEMENTS, type Placement, parsePlacements } from './placements.ts';
+import { NeighbourTable, PopularityTable } from './retrieval.ts';
+import { Trending } from './trending.ts';
+
+const NOW = Date.UTC(2026, 0, 31);
+const DAY = 86_400_000;
+const HOME = DEFAULT_PLACEMENTS[0]!;
+const AGAIN = DEFAULT_PLACEMENTS.find(({ id }) => id === 'again')!;
+
+function shop(items: readonly Item[]) {
+  const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
+  const store = openMemoryStore<EntityState>();
+  const catalogue = new Catalogue();
+  const trending = new Trending();
+  for (const item of items) catalogue.put(item);
+  const degraded: string[] = [];
+  const recommend = createRecommender({ store, engine, catalogue, trending, candidatesMax: 200, onStage: () => {}, now: () => 0 });
+  let n = 0;
+  return {
+    catalogue,
+    trending,
+    degraded,
+    async say(event: Partial<TimedEvent> & Pick<TimedEvent, 'name'>): Promise<void> {
+      const timed: TimedEvent = { event_id: `e${++n}`, timestamp_ms: NOW - DAY, user_id: 'u1', ...event };
+      await store.ingest([eventUnit(engine, (id) => catalogue.get(id), timed, timed.timestamp_ms)]);
+      trending.add(timed);
+    },
+    async ask(request: Parameters<typeof recommend>[0], placement: Placement = HOME, models?: RecommendModels, deadline = 1) {
+      const answer = await recommend(request, placement, models, NOW, deadline);
+      return { ...answer, ids: answer.items.map((item) => item.item_id) };
+    },
+  };
+}
+
+function catalogueOf(n: number, change: (i: number) => Partial<Item> = () => ({})): Item[] {
+  return Array.from({ length: n }, (_, i) => ({
+    item_id: `i${i}`,
+    category: `c${i % 4}`,
+    price: 10 + i,
+    created_ms: NOW - 100 * DAY + i,
+    ...change(i),
+  }));
+}
+
+const neighbours = (pairs: Record<string, [string, number][]>): NeighbourTable => {
+  const ids = [...new Set([...Object.keys(pairs), ...Object.values(pairs).flatMap((list) => list.map(([id]) => id))])];
+  const lists = ids.map((id) => pairs[id] ?? []);
+  const indptr = new Uint32Array(ids.length + 1);
+  lists.forEach((list, i) => {
+    indptr[i + 1] = indptr[i]! + list.length;
+  });
+  const flat = lists.flat();
+  return new NeighbourTable(
+    ids,
+    indptr,
+    Uint32Array.from(flat, ([id]) => ids.indexOf(id)),
+    Float32Array.from(flat, ([, similarity]) => similarity),
+  );
+};
+
+describe('an answer', () => {
+  test('is never empty while something may be sold, and never has what may not', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.record({ stock: fc.constantFrom(undefined, 0, 5), active: fc.boolean() }), { maxLength: 12 }),
+        fc.array(fc.nat(11), { maxLength: 4 }),
+        fc.integer({ min: 1, max: 20 }),
+        async (kinds, bought, limit) => {
+          const items = catalogueOf(kinds.length, (i) => ({
+            active: kinds[i]!.active,
+            ...(kinds[i]!.stock === undefined ? {} : { stock: kinds[i]!.stock }),
+          }));
+          const one = shop(items);
+          for (const i of bought) if (i < items.length) await one.say({ name: 'purchase', items: [{ item_id: `i${i}` }] });
+          const { ids } = await one.ask({ user_id: 'u1', limit });
+          const sellable = items.filter((item) => item.active !== false && item.stock !== 0).map((item) => item.item_id);
+          expect(ids.length).toBe(Math.min(limit, sellable.length));
+          expect(new Set(ids).size).toBe(ids.length);
+          for (const id of ids) expect(sellable).toContain(id);
+        },
+      ),
+      { seed: 3, numRuns: 100 },
+    );
+  });
+
+  test('leaves out the item on the page, what is excluded, other categories, and what was bought lately', async () => {
+    const one = shop(catalogueOf(12));
+    await one.say({ name: 'purchase', items: [{ item_id: 'i4' }] });
+    const { ids } = await one.ask({ user_id: 'u1', item_id: 'i0', exclude: ['i8'], category: 'c0', limit: 12 });
+    // Of category c0 (i0, i4, i8) only the bought item is left, and it comes back rather than nothing.
+    expect(ids).toEqual(['i4']);
+    const wide = await one.ask({ user_id: 'u1', limit: 3 });
+    expect(wide.ids).not.toContain('i4');
+  });
+
+  test('lets purchases in where the placement says so', async () => {
+    const one = shop(catalogueOf(30));
+    await one.say({ name: 'purchase', items: [{ item_id: 'i7' }] });
+    const { items } = await one.ask({ user_id: 'u1', limit: 5 }, AGAIN);
+    expect(items[0]).toMatchObject({ item_id: 'i7', reason: 'Because you bought it before' });
+    expect(items[0]!.sources).toContain('buy_again');
+  });
+
+  test('follows the last event: what was viewed leads to its neighbours', async () => {
+    const one = shop(catalogueOf(30, (i) => (i === 3 ? { title: 'Teapot' } : {})));
+    const models = {
+      neighbours: neighbours({
+        i3: [
+          ['i20', 0.9],
+          ['i21', 0.5],
+        ],
+      }),
+      popularity: new PopularityTable(['i1'], Float32Array.of(1)),
+    };
+    const before = await one.ask({ session_id: 's1', limit: 3 }, HOME, models);
+    expect(before.items.flatMap(({ sources }) => sources)).not.toContain('item_to_item');
+    expect(before.ids[0]).not.toBe('i20');
+    await one.say({ name: 'view_item', session_id: 's1', items: [{ item_id: 'i3' }] });
+    const { items } = await one.ask({ session_id: 's1', limit: 3 }, HOME, models);
+    expect(items[0]).toMatchObject({ item_id: 'i20', reason: 'Because of your interest in Teapot' });
+  });
+
+  test('a new item has a place at once', async () => {
+    const one = shop(catalogueOf(40));
+    for (let i = 0; i < 30; i++) await one.say({ name: 'purchase', user_id: `u${i + 5}`, items: [{ item_id: `i${i}` }] });
+    one.catalogue.put({ item_id: 'brand-new', category: 'c9', created_ms: NOW - 1000 });
+    const { ids } = await one.ask({ limit: 12 });
+    expect(ids).toContain('brand-new');
+  });
+
+  test('says what it did without', async () => {
+    const one = shop(catalogueOf(5));
+    expect((await one.ask({})).degradedBy).toEqual(['bundle_missing']);
+    expect((await one.ask({}, HOME, {})).degradedBy).toEqual(['source_item_to_item', 'source_user_vector']);
+    const rank = async (_: Float32Array, n: number) => new Float32Array(n);
+    const late = await one.ask({}, HOME, { ranker: { rank } }, -1);
+    expect(late.degradedBy).toContain('deadline');
+    const failing = await one.ask({}, HOME, { ranker: { rank: async () => Promise.reject(new Error('broken')) } });
+    expect(failing.degradedBy).toContain('ranker_failed');
+    expect(failing.ids.length).toBe(5);
+  });
+
+  test('is in the order of the ranker', async () => {
+    const one = shop(catalogueOf(8, () => ({ category: 'c' })));
+    const rank = async (rows: Float32Array, n: number) => Float32Array.from({ length: n }, (_, i) => -i + 0 * rows.length);
+    const { items } = await one.ask({ limit: 8 }, { ...HOME, diversity: 0, new_share: 0 }, { ranker: { rank }, neighbours: neighbours({}) });
+    const scores = items.map((item) => item.score);
+    expect(scores).toEqual([...scores].sort((a, b) => b - a));
+  });
+});
+
+test('diversity mixes groups without losing the best', () => {
+  const group = (i: number): string => (i < 6 ? 'a' : 'b');
+  const order = Array.from({ length: 10 }, (_, i) => i);
+  expect(diversify(order, (i) => 10 - i, group, 4, 0)).toEqual([0, 1, 2, 3]);
+  const mixed = diversify(order, (i) => 10 - i, group, 4, 0.5);
+  expect(mixed[0]).toBe(0);
+  expect(mixed.map(group)).toContain('b');
+});
+
+test('trending forgets by half in a week, whatever the order of events', () => {
+  const view = (item: string, days: number): TimedEvent => ({
+    event_id: `${item}${days}`,
+    name: 'view_item',
+    user_id: 'u',
+    timestamp_ms: NOW - days * DAY,
+    items: [{ item_id: item }],
+  });
+  const events = [view('old', 7), view('old', 7), view('new', 0), view('new', 0)];
+  for (const order of [events, [...events].reverse()]) {
+    const trending = new Trending();
+    for (const event of order) trending.add(event);
+    expect(trending.top(NOW)).toEqual(['new', 'old']);
+    expect(trending.score('old')).toBeCloseTo(0.5, 10);
+  }
+  const years = new Trending();
+  years.add(view('ancient', 365 * 12));
+  years.add(view('today', 0));
+  expect(years.top(NOW)).toEqual(['today', 'ancient']);
+  expect(Number.isFinite(years.score('ancient'))).toBe(true);
+});
+
+test('a placements file is checked', () => {
+  expect(parsePlacements(JSON.stringify(DEFAULT_PLACEMENTS))).toEqual(DEFAULT_PLACEMENTS);
+  expect(() => parsePlacements('[]')).toThrow('config_invalid');
+  expect(() => parsePlacements('{')).toThrow('not JSON');
+});
+
+test('a table that does not hold together is refused', () => {
+  const bytes = (...words: number[]): Uint8Array => new Uint8Array(Uint32Array.from(words).buffer);
+  const file = { ids: ['a', 'b'], indptr: bytes(0, 1, 1), neighbours: bytes(1), similarities: new Uint8Array(Float32Array.of(0.5).buffer) };
+  const seen: string[] = [];
+  NeighbourTable.fromFile(file).each('a', 10, (id) => seen.push(id));
+  expect(seen).toEqual(['b']);
+  for (const broken of [
+    { neighbours: bytes(7) },
+    { indptr: bytes(0, 5, 1) },
+    { indptr: bytes(0, 1) },
+    { similarities: new Uint8Array(3) },
+    { similarities: new Uint8Array(Float32Array.of(Number.NaN).buffer) },
+  ]) {
+    expect(() => NeighbourTable.fromFile({ ...file, ...broken })).toThrow('bundle_corrupt');
+  }
+});
