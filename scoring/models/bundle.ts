@@ -11,12 +11,11 @@ import { NeighbourTable, PopularityTable } from '../recommend/retrieval.ts';
 import type { FraudModel } from '../risk/pipeline.ts';
 import { MicroBatcher } from './batcher.ts';
 import { calibrator } from './calibration.ts';
-import { loadOnnx, type OnnxModel, type Tensor } from './onnx.ts';
+import { loadOnnx, type OnnxModel } from './onnx.ts';
+import { floats, requireFinite } from './outputs.ts';
 import { createShap } from './treeshap.ts';
+import { createUserTower } from './user-tower.ts';
 import { verifyBundle } from './verify.ts';
-
-/** History items given to the user tower: the heaviest ones. 356 is what the two bounded histories can hold; the vector hardly moves past 100. */
-const FOLD_ITEMS_MAX = 128;
 
 export interface LoadedBundle {
   readonly manifest: BundleManifest;
@@ -99,36 +98,9 @@ export async function loadBundle(dir: string, deps: BundleDeps): Promise<LoadedB
       if (itemIndex?.dimensions !== factors)
         throw new GatehouseError('bundle_incompatible', `${file} has ${factors} factors, the item index ${itemIndex?.dimensions ?? 'none'}`);
       const session = await open(file, inputs, outputs);
-      const fold = async (items: Float32Array, confidence: Float32Array): Promise<Float32Array> => {
-        const n = confidence.length;
-        const answer = await session.run({ items: { data: items, dims: [n, factors] }, confidence: { data: confidence, dims: [n] } });
-        return floats(file, 'user', factors, answer);
-      };
-      userTower = {
-        async fold(weights) {
-          const rows: { weight: number; vector: Float32Array }[] = [];
-          for (const [id, weight] of weights) {
-            const vector = itemIndex.get(id);
-            if (vector) rows.push({ weight, vector });
-          }
-          if (rows.length === 0) return undefined;
-          if (rows.length > FOLD_ITEMS_MAX) {
-            rows.sort((a, b) => b.weight - a.weight);
-            rows.length = FOLD_ITEMS_MAX;
-          }
-          const items = new Float32Array(rows.length * factors);
-          const confidence = new Float32Array(rows.length);
-          for (let i = 0; i < rows.length; i++) {
-            items.set(rows[i]!.vector, i * factors);
-            confidence[i] = alpha * rows[i]!.weight;
-          }
-          return fold(items, confidence);
-        },
-      };
-      probes.push(async () => {
-        const user = await fold(new Float32Array(3 * factors).fill(0.1), new Float32Array([1, 10, 0]));
-        requireFinite(file, user);
-      });
+      const tower = createUserTower(session, itemIndex, factors, alpha);
+      userTower = tower;
+      probes.push(() => tower.probe());
     }
 
     const neighbours = tables.neighbours && NeighbourTable.fromFile((await readTable(dir, tables.neighbours)) as NeighboursFile);
@@ -168,18 +140,6 @@ function requireSet(engine: FeatureEngine, file: string, set: string, hash: stri
       `${file} was trained on feature set ${set} ${hash.slice(0, 12)}, this gateway computes ${own.slice(0, 12)}`,
     );
   }
-}
-
-function floats(file: string, output: string, length: number, answer: Record<string, Tensor>): Float32Array {
-  const data = answer[output]?.data;
-  if (!(data instanceof Float32Array) || data.length !== length) {
-    throw new GatehouseError('bundle_probe_failed', `${file}: output ${output} has ${data?.length ?? 'no'} values instead of ${length}`);
-  }
-  return data;
-}
-
-function requireFinite(file: string, values: Float32Array): void {
-  for (const value of values) if (!Number.isFinite(value)) throw new GatehouseError('bundle_probe_failed', `${file} gave ${value}`);
 }
 
 /** Rows of zeros, ones, large and missing values: what a live request can bring. */
