@@ -34,6 +34,7 @@ export class NeighbourTable {
 
   /** Checks every position before it is used: a crafted table must not read out of bounds. Throws `bundle_corrupt`. */
   static fromFile(file: NeighboursFile): NeighbourTable {
+    requireIds(file);
     const indptr = words(file.indptr);
     const neighbours = words(file.neighbours);
     const similarities = new Float32Array(copyBuffer(file.similarities));
@@ -64,9 +65,12 @@ export class PopularityTable {
     for (let i = 0; i < ids.length; i++) this.#scores.set(ids[i]!, scores[i]!);
   }
 
+  /** Throws `bundle_corrupt`: a score that is not finite would leave the candidates in no order. */
   static fromFile(file: PopularityFile): PopularityTable {
+    requireIds(file);
     const scores = new Float32Array(copyBuffer(file.scores));
-    if (scores.length !== file.ids.length) throw new GatehouseError('bundle_corrupt', 'the popularity table does not hold together');
+    if (scores.length !== file.ids.length || !scores.every(Number.isFinite))
+      throw new GatehouseError('bundle_corrupt', 'the popularity table does not hold together');
     return new PopularityTable(file.ids, scores);
   }
 
@@ -115,8 +119,18 @@ function words(bytes: Uint8Array): Uint32Array {
   return new Uint32Array(copyBuffer(bytes));
 }
 
-/** MessagePack hands out views at any byte offset; typed arrays of wider elements need an aligned buffer of their own. */
+/**
+ * MessagePack hands out views at any byte offset; typed arrays of wider elements need an aligned buffer of their own. Not by `slice`: of a
+ * Buffer, which is what a file is read into, that is a view as well.
+ */
 function copyBuffer(bytes: Uint8Array): ArrayBuffer {
+  if (!(bytes instanceof Uint8Array)) throw new GatehouseError('bundle_corrupt', 'a table lacks a column');
   if (bytes.byteLength % 4 !== 0) throw new GatehouseError('bundle_corrupt', 'a table has a length that is no multiple of 4');
-  return bytes.slice().buffer;
+  return new Uint8Array(bytes).buffer;
+}
+
+/** The table comes from a file, so its types are checked too. */
+function requireIds(file: { readonly ids: readonly string[] } | null | undefined): asserts file {
+  const sound = typeof file === 'object' && Array.isArray(file?.ids) && file.ids.every((id: unknown) => typeof id === 'string');
+  if (!sound) throw new GatehouseError('bundle_corrupt', 'a table has no list of ids');
 }
