@@ -42,6 +42,7 @@ export const ERRORS = {
   internal: { status: 500, title: 'The gateway failed', fix: 'Report the request id; the log has the cause.' },
   // ---- bundles and models
   bundle_not_found: { status: 404, title: 'No such bundle', fix: 'List the bundles with `gatehouse bundle list`.' },
+  bundle_exists: { status: 409, title: 'A bundle of this version exists', fix: 'A version is never written twice: choose another one.' },
   bundle_corrupt: { status: 422, title: 'The bundle is damaged', fix: 'Train or copy it again; a file does not match its manifest.' },
   bundle_incompatible: { status: 422, title: 'The bundle does not fit this gateway', fix: 'Retrain it with this version and feature set.' },
   bundle_probe_failed: {

@@ -1,0 +1,76 @@
+import { createHnswIndex } from '../../index/hnsw.ts';
+import type { FeatureEngine } from '../../scoring/features/contract.ts';
+import { type AlsModel, fitAls } from '../learners/als.ts';
+import { fitGbdt } from '../learners/gbdt/fit.ts';
+import { syntheticRows } from '../learners/gbdt/synthetic.ts';
+import { fitItemKnn } from '../learners/itemKnn.ts';
+import { seededRandom } from '../learners/random.ts';
+import type { SparseRows } from '../learners/sparse.ts';
+import type { BundleParts } from './write.ts';
+
+const ROWS = 400;
+const FACTORS = 8;
+const ITEMS = 60;
+const USERS = 40;
+const ITEMS_A_USER = 6;
+
+/** Every part of a bundle, small and really learned from seeded made-up data. The items are `i0` to `i59`, the users `u0` to `u39`. */
+export function testParts(engine: FeatureEngine, version: string, seed = 1): Required<BundleParts> {
+  const trees = { numIterations: 6, numLeaves: 8, minDataInLeaf: 5 };
+  const learn = (set: string, kind: 'binary' | 'regression') => ({
+    model: fitGbdt(syntheticRows(ROWS, engine.names(set).length, seed, kind), { ...trees, objective: kind }, { seed }),
+    set,
+    hash: engine.hash(set),
+  });
+  const met = meetings(seed);
+  const als = fitAls({ ...met, users: USERS, items: ITEMS }, { factors: FACTORS, iterations: 4 }, { seed });
+  const itemIds = idsOf('i', ITEMS);
+  return {
+    version,
+    created_ms: Date.UTC(2026, 0, 1),
+    trained: { from_ms: 0, to_ms: Date.UTC(2026, 0, 1), events: USERS * ITEMS_A_USER, users: USERS, items: ITEMS, seed, journal_offset: 240 },
+    metrics: { 'fraud.ap': 0.5, 'ranker.ndcg_at_10': 0.25 },
+    fraud: {
+      ...learn('fraud', 'binary'),
+      calibration: { kind: 'platt', a: 1.1, b: -0.2 },
+      thresholds: { review: 0.2, challenge: 0.5, decline: 0.9 },
+    },
+    ranker: learn('rank', 'regression'),
+    userTower: { itemFactors: als.itemFactors, factors: FACTORS, regularization: 0.05, alpha: 1, history: 'interactions' },
+    itemIndex: indexOf(itemIds, als.itemFactors),
+    userIndex: indexOf(idsOf('u', USERS), als.userFactors),
+    neighbours: { ids: itemIds, ...fitItemKnn({ ...met, rows: USERS, items: ITEMS }, { k: 5 }, { seed }) },
+    popularity: { ids: itemIds, scores: Float32Array.from(itemIds, (_, i) => 1 / (i + 1)) },
+    report: (manifest) => `<!doctype html><title>${manifest.version}</title>`,
+  };
+}
+
+function idsOf(letter: string, count: number): string[] {
+  return Array.from({ length: count }, (_, i) => `${letter}${i}`);
+}
+
+function meetings(seed: number): SparseRows {
+  const random = seededRandom(seed);
+  const indices: number[] = [];
+  for (let user = 0; user < USERS; user++) {
+    // Tastes: a user keeps to one third of the items.
+    const taste = user % 3;
+    const items = new Set<number>();
+    while (items.size < ITEMS_A_USER) items.add(3 * random.int(ITEMS / 3) + taste);
+    indices.push(...[...items].sort((a, b) => a - b));
+  }
+  return {
+    indptr: Uint32Array.from({ length: USERS + 1 }, (_, i) => i * ITEMS_A_USER),
+    indices: Uint32Array.from(indices),
+    values: new Float32Array(indices.length).fill(1),
+  };
+}
+
+/** With a graph from the first slots on, so that a small index has all the files of a large one. */
+function indexOf(ids: readonly string[], factors: AlsModel['itemFactors']) {
+  const index = createHnswIndex({ dimensions: FACTORS, metric: 'ip', graphFromSlots: 16 });
+  ids.forEach((id, i) => {
+    index.upsert(id, factors.subarray(i * FACTORS, (i + 1) * FACTORS));
+  });
+  return index;
+}

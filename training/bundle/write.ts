@@ -1,0 +1,246 @@
+import { createHash } from 'node:crypto';
+import { access, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { encode } from '@msgpack/msgpack';
+import type { BundleFile, BundleManifest, Calibration, NeighboursFile, PopularityFile, RiskThresholds } from '../../contracts/bundle.ts';
+import { GatehouseError } from '../../contracts/errors.ts';
+import type { Tree, TreeEnsemble } from '../../contracts/trees.ts';
+import type { VectorIndex } from '../../index/contract.ts';
+import { writeSnapshot } from '../../index/snapshot.ts';
+import { readManifest } from '../../scoring/models/verify.ts';
+import { NeighbourTable, PopularityTable } from '../../scoring/recommend/retrieval.ts';
+import { lockFolder } from '../../store/lock.ts';
+import { requireParam } from '../learners/contract.ts';
+import { foldInModel } from '../onnx/foldIn.ts';
+import { treeEnsembleToOnnx } from '../onnx/treeEnsemble.ts';
+
+/** Folders of bundles that are being written start so; the gateway lists none that starts with a dot. */
+const TEMPORARY = '.tmp-';
+/** As in the manifest's schema. Checked first, because the version becomes a path. */
+const VERSION = /^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$/;
+
+/** What a bundle is made of. Each model, index and table may be absent; the gateway then serves without it and says so. */
+export interface BundleParts {
+  readonly version: string;
+  readonly created_ms: number;
+  readonly trained: BundleManifest['trained'];
+  /** Finite numbers: JSON has no others. */
+  readonly metrics: BundleManifest['metrics'];
+  /** A `binary` ensemble: its margin is the log-odds. */
+  readonly fraud?: RowModel & { readonly calibration: Calibration; readonly thresholds: RiskThresholds };
+  readonly ranker?: RowModel;
+  /** Needs `itemIndex` with the same factors. `history` names what the user's confidences are counted from. */
+  readonly userTower?: {
+    /** Row-major items x factors, all that training knew. */
+    readonly itemFactors: Float32Array;
+    readonly factors: number;
+    readonly regularization: number;
+    readonly alpha: number;
+    readonly history: string;
+  };
+  readonly itemIndex?: VectorIndex;
+  readonly userIndex?: VectorIndex;
+  /** Item i of `ids` has the neighbours `neighbours[indptr[i]..indptr[i + 1])`, positions in `ids`, the closest first. */
+  readonly neighbours?: {
+    readonly ids: readonly string[];
+    readonly indptr: Uint32Array;
+    readonly neighbours: Uint32Array;
+    readonly similarities: Float32Array;
+  };
+  /** The most popular first; scores are scaled so that the first is 1. */
+  readonly popularity?: { readonly ids: readonly string[]; readonly scores: Float32Array };
+  /** A page for people, HTML; made from the manifest without the report where it is a function. */
+  readonly report?: string | ((manifest: BundleManifest) => string);
+}
+
+/** `hash` is the feature engine's hash of `set` when the rows were made. */
+export interface RowModel {
+  readonly model: TreeEnsemble;
+  readonly set: string;
+  readonly hash: string;
+}
+
+export interface WriteBundleOptions {
+  /** Stops between two files. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Writes a bundle into `outDir/<version>`, whole or not at all: the files go to a hidden folder, each is fsynced, the manifest comes last, and one
+ * rename publishes them. Same parts, same bytes. What a killed writer left behind is removed first; `outDir` is locked meanwhile, so that this never
+ * hits a live one.
+ *
+ * Throws `bundle_exists`, `bundle_corrupt` when the parts do not make a manifest or table that the gateway would take, `store_locked` when another
+ * process writes here, RangeError on a wrong part, the signal's reason, and what the disk says.
+ */
+export async function writeBundle(outDir: string, parts: BundleParts, options: WriteBundleOptions = {}): Promise<BundleManifest> {
+  requireParam(VERSION.test(parts.version), 'a version is 1 to 64 letters, digits, dots, _ and -, and starts with a letter or digit');
+  options.signal?.throwIfAborted();
+  await mkdir(outDir, { recursive: true });
+  const lock = await lockFolder(outDir);
+  try {
+    await removeLeftovers(outDir);
+    const target = join(outDir, parts.version);
+    if (await exists(target)) throw new GatehouseError('bundle_exists', `${parts.version} exists already`);
+    const temporary = join(outDir, `${TEMPORARY}${parts.version}`);
+    await mkdir(temporary);
+    let written = temporary;
+    try {
+      const manifest = await writeFiles(temporary, parts, options.signal);
+      options.signal?.throwIfAborted();
+      await rename(temporary, target);
+      written = target;
+      await syncFolder(outDir);
+      return manifest;
+    } catch (cause) {
+      await rm(written, { recursive: true, force: true });
+      throw cause;
+    }
+  } finally {
+    lock.release();
+  }
+}
+
+async function writeFiles(dir: string, parts: BundleParts, signal: AbortSignal | undefined): Promise<BundleManifest> {
+  const files: BundleFile[] = [];
+  const put = async (name: string, bytes: Uint8Array | string): Promise<string> => {
+    signal?.throwIfAborted();
+    files.push(await writeSynced(dir, name, bytes));
+    return name;
+  };
+  const putIndex = async (name: string, index: VectorIndex): Promise<NonNullable<BundleManifest['indexes']['items']>> => {
+    signal?.throwIfAborted();
+    const snapshot = await writeSnapshot(index, dir, { name });
+    files.push(...snapshot.files);
+    return { ...snapshot, files: [...snapshot.files] };
+  };
+
+  const models: BundleManifest['models'] = {};
+  if (parts.fraud) models.fraud = await putFraud(parts.fraud, put);
+  if (parts.ranker) models.ranker = await putRanker(parts.ranker, put);
+  if (parts.userTower) models.user_tower = await putUserTower(parts.userTower, parts.itemIndex, put);
+  const indexes: BundleManifest['indexes'] = {};
+  if (parts.itemIndex) indexes.items = await putIndex('items', parts.itemIndex);
+  if (parts.userIndex) indexes.users = await putIndex('users', parts.userIndex);
+  const tables: BundleManifest['tables'] = {};
+  if (parts.neighbours) tables.neighbours = await put('neighbours.msgpack', neighboursBytes(parts.neighbours));
+  if (parts.popularity) tables.popularity = await put('popularity.msgpack', popularityBytes(parts.popularity));
+
+  const { version, created_ms, trained, metrics, report } = parts;
+  const manifest: BundleManifest = { format: 'gatehouse-bundle-1', version, created_ms, trained, models, indexes, tables, files, metrics };
+  if (report !== undefined) manifest.report = await put('report.html', typeof report === 'string' ? report : report(manifest));
+  signal?.throwIfAborted();
+  await writeSynced(dir, 'manifest.json', `${JSON.stringify(manifest, null, 2)}\n`);
+  await syncFolder(dir);
+  // What is on disk counts: a metric of NaN has become null, and the gateway would refuse it.
+  return readManifest(dir);
+}
+
+type Put = (name: string, bytes: Uint8Array | string) => Promise<string>;
+
+async function putFraud(part: NonNullable<BundleParts['fraud']>, put: Put): Promise<NonNullable<BundleManifest['models']['fraud']>> {
+  const { model, set, hash, calibration, thresholds } = part;
+  requireParam(model.objective === 'binary', `the fraud model gives probabilities: its objective must be binary, not ${model.objective}`);
+  const file = await put('fraud.onnx', treeEnsembleToOnnx(model));
+  const trees = await put('fraud.trees.json', JSON.stringify(plainTrees(model)));
+  const outputs = ['score', 'probability'].map((name) => ({ name, shape: [-1, 1] }));
+  return { file, inputs: rowInputs(model), outputs, set, hash, calibration, thresholds, trees };
+}
+
+async function putRanker({ model, set, hash }: RowModel, put: Put): Promise<NonNullable<BundleManifest['models']['ranker']>> {
+  const file = await put('ranker.onnx', treeEnsembleToOnnx(model));
+  return { file, inputs: rowInputs(model), outputs: [{ name: 'score', shape: [-1, 1] }], set, hash };
+}
+
+/** Without what a learner keeps beside the trees: gains, losses. */
+function plainTrees({ objective, featureCount, base, trees }: TreeEnsemble): TreeEnsemble {
+  const plain = ({ feature, threshold, left, right, missingLeft, value, cover }: Tree): Tree => ({
+    feature,
+    threshold,
+    left,
+    right,
+    missingLeft,
+    value,
+    cover,
+  });
+  return { objective, featureCount, base, trees: trees.map(plain) };
+}
+
+function rowInputs(model: TreeEnsemble): { name: string; shape: number[] }[] {
+  return [{ name: 'features', shape: [-1, model.featureCount] }];
+}
+
+async function putUserTower(
+  part: NonNullable<BundleParts['userTower']>,
+  itemIndex: VectorIndex | undefined,
+  put: Put,
+): Promise<NonNullable<BundleManifest['models']['user_tower']>> {
+  const { itemFactors, factors, regularization, alpha, history } = part;
+  requireParam(itemIndex?.dimensions === factors, `a user tower of ${factors} factors needs an item index of as many dimensions`);
+  return {
+    file: await put('user_tower.onnx', foldInModel({ itemFactors, factors, regularization })),
+    inputs: [
+      { name: 'items', shape: [-1, factors] },
+      { name: 'confidence', shape: [-1] },
+    ],
+    outputs: [{ name: 'user', shape: [1, factors] }],
+    factors,
+    alpha,
+    history,
+  };
+}
+
+function neighboursBytes({ ids, indptr, neighbours, similarities }: NonNullable<BundleParts['neighbours']>): Uint8Array {
+  const file: NeighboursFile = { ids, indptr: bytesOf(indptr), neighbours: bytesOf(neighbours), similarities: bytesOf(similarities) };
+  // The reader's own check: what it would refuse must not be written.
+  NeighbourTable.fromFile(file);
+  return encode(file);
+}
+
+function popularityBytes({ ids, scores }: NonNullable<BundleParts['popularity']>): Uint8Array {
+  const file: PopularityFile = { ids, scores: bytesOf(scores) };
+  PopularityTable.fromFile(file);
+  return encode(file);
+}
+
+/** Every platform of onnxruntime-node is little-endian, so memory is what the file wants. */
+function bytesOf({ buffer, byteOffset, byteLength }: Uint32Array | Float32Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+/** Size and hash are those of the bytes that were written. */
+async function writeSynced(dir: string, name: string, content: Uint8Array | string): Promise<BundleFile> {
+  const bytes = typeof content === 'string' ? Buffer.from(content, 'utf8') : content;
+  const handle = await open(join(dir, name), 'wx');
+  try {
+    await handle.writeFile(bytes);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  return { name, bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
+}
+
+async function removeLeftovers(outDir: string): Promise<void> {
+  for (const name of await readdir(outDir)) if (name.startsWith(TEMPORARY)) await rm(join(outDir, name), { recursive: true, force: true });
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw cause;
+  }
+}
+
+/** A rename is durable once its folder is. */
+async function syncFolder(dir: string): Promise<void> {
+  const handle = await open(dir, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
