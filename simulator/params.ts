@@ -59,6 +59,6 @@ export function settle(params: ShopParams): ShopSettings {
     items: checked('items', params.items ?? 2_000, 60, ITEMS_MAX, true),
     days,
     visitsPerUserDay: checked('visitsPerUserDay', params.visitsPerUserDay ?? 0.35, 0.001, 5, false),
-    fraudRate: checked('fraudRate', params.fraudRate ?? 0.009, 0, 0.2, false),
+    fraudRate: checked('fraudRate', params.fraudRate ?? 0.02, 0, 0.2, false),
   };
 }

@@ -223,7 +223,7 @@ function allowance(
 }
 
 /** The declared fallback for the ranker: each source's score scaled to its best, summed with fixed weights. */
-function blend(items: readonly CandidateItem[]): Float64Array {
+export function blend(items: readonly CandidateItem[]): Float64Array {
   let userVector = 0;
   let itemToItem = 0;
   let buyAgain = 0;

@@ -1,0 +1,123 @@
+/** Ranking by score, the highest first; equal scores keep their order. */
+function order(scores: ArrayLike<number>): Uint32Array {
+  return Uint32Array.from({ length: scores.length }, (_, i) => i).sort((a, b) => scores[b]! - scores[a]! || a - b);
+}
+
+/** A point for each distinct score, from the highest down: rows and positives taken so far. */
+function thresholds(
+  scores: ArrayLike<number>,
+  labels: ArrayLike<number>,
+): { readonly taken: number; readonly hits: number; readonly score: number }[] {
+  const ranked = order(scores);
+  const points: { taken: number; hits: number; score: number }[] = [];
+  let hits = 0;
+  for (let i = 0; i < ranked.length; i++) {
+    if (labels[ranked[i]!]! > 0) hits++;
+    const score = scores[ranked[i]!]!;
+    if (i + 1 === ranked.length || scores[ranked[i + 1]!] !== score) points.push({ taken: i + 1, hits, score });
+  }
+  return points;
+}
+
+/** Area under the ROC curve; ties count half. NaN where there is one class only. */
+export function rocAuc(scores: ArrayLike<number>, labels: ArrayLike<number>): number {
+  let [area, before, beforeHits] = [0, 0, 0];
+  const points = thresholds(scores, labels);
+  const last = points.at(-1);
+  if (!last || last.hits === 0 || last.hits === last.taken) return Number.NaN;
+  for (const { taken, hits } of points) {
+    const misses = taken - hits - before;
+    area += (misses * (hits + beforeHits)) / 2;
+    before = taken - hits;
+    beforeHits = hits;
+  }
+  return area / (last.hits * (last.taken - last.hits));
+}
+
+/** Average precision: the sum over distinct thresholds of (R_i - R_i-1) P_i, without interpolation. NaN without a positive. */
+export function averagePrecision(scores: ArrayLike<number>, labels: ArrayLike<number>): number {
+  const points = thresholds(scores, labels);
+  const positives = points.at(-1)?.hits ?? 0;
+  if (positives === 0) return Number.NaN;
+  let [sum, before] = [0, 0];
+  for (const { taken, hits } of points) {
+    sum += ((hits - before) / positives) * (hits / taken);
+    before = hits;
+  }
+  return sum;
+}
+
+/** x: false positive rate, y: true positive rate; at most `pointsMax` of them. */
+export function rocCurve(scores: ArrayLike<number>, labels: ArrayLike<number>, pointsMax = 200): { x: number; y: number }[] {
+  const points = thresholds(scores, labels);
+  const last = points.at(-1);
+  if (!last) return [];
+  return thin(
+    [
+      { x: 0, y: 0 },
+      ...points.map(({ taken, hits }) => ({ x: (taken - hits) / Math.max(1, last.taken - last.hits), y: hits / Math.max(1, last.hits) })),
+    ],
+    pointsMax,
+  );
+}
+
+/** x: recall, y: precision; at most `pointsMax` of them. */
+export function precisionRecallCurve(scores: ArrayLike<number>, labels: ArrayLike<number>, pointsMax = 200): { x: number; y: number }[] {
+  const points = thresholds(scores, labels);
+  const positives = points.at(-1)?.hits ?? 0;
+  return thin(
+    points.map(({ taken, hits }) => ({ x: hits / Math.max(1, positives), y: hits / taken })),
+    pointsMax,
+  );
+}
+
+function thin<T>(points: readonly T[], pointsMax: number): T[] {
+  if (points.length <= pointsMax) return [...points];
+  const step = (points.length - 1) / (pointsMax - 1);
+  return Array.from({ length: pointsMax }, (_, i) => points[Math.round(i * step)]!);
+}
+
+/** Share of wanted items among the first k: hits / min(k, wanted). */
+export function recallAt(k: number, ranked: readonly string[], wanted: ReadonlySet<string>): number {
+  if (wanted.size === 0) return Number.NaN;
+  let hits = 0;
+  for (let i = 0; i < ranked.length && i < k; i++) if (wanted.has(ranked[i]!)) hits++;
+  return hits / Math.min(k, wanted.size);
+}
+
+/** Normalised discounted cumulative gain with binary gains: 1 / log2(rank + 1), over what an ideal order of min(k, wanted) items gets. */
+export function ndcgAt(k: number, ranked: readonly string[], wanted: ReadonlySet<string>): number {
+  if (wanted.size === 0) return Number.NaN;
+  let [gain, ideal] = [0, 0];
+  for (let i = 0; i < ranked.length && i < k; i++) if (wanted.has(ranked[i]!)) gain += 1 / Math.log2(i + 2);
+  for (let i = 0; i < Math.min(k, wanted.size); i++) ideal += 1 / Math.log2(i + 2);
+  return gain / ideal;
+}
+
+export function mean(values: readonly number[]): number {
+  let sum = 0;
+  for (const value of values) sum += value;
+  return values.length === 0 ? Number.NaN : sum / values.length;
+}
+
+/** Equal shares of the rows by rising probability: what was predicted beside what came. */
+export function calibrationBins(
+  probabilities: ArrayLike<number>,
+  labels: ArrayLike<number>,
+  bins = 10,
+): { predicted: number; observed: number; count: number }[] {
+  const ranked = order(probabilities).reverse();
+  const result: { predicted: number; observed: number; count: number }[] = [];
+  for (let bin = 0; bin < bins; bin++) {
+    const from = Math.floor((bin * ranked.length) / bins);
+    const to = Math.floor(((bin + 1) * ranked.length) / bins);
+    if (to === from) continue;
+    let [predicted, observed] = [0, 0];
+    for (let i = from; i < to; i++) {
+      predicted += probabilities[ranked[i]!]!;
+      if (labels[ranked[i]!]! > 0) observed++;
+    }
+    result.push({ predicted: predicted / (to - from), observed: observed / (to - from), count: to - from });
+  }
+  return result;
+}

@@ -1,0 +1,145 @@
+import type { Calibration, RiskThresholds } from '../contracts/bundle.ts';
+import type { TimedEvent } from '../contracts/event.ts';
+import { hash53 } from '../scoring/features/hash.ts';
+import { calibrator } from '../scoring/models/calibration.ts';
+import { FRAUD_SET } from '../scoring/risk/pipeline.ts';
+import type { ShopLog } from './collect.ts';
+import { Column } from './columns.ts';
+import type { GbdtRows } from './learners/gbdt/objective.ts';
+import type { Replay } from './replay.ts';
+
+/** Rows kept at about the most; 80 features of them take 160 MB. Of more payments, all frauds and a share of the honest ones are kept. */
+const ROWS_MAX = 500_000;
+
+/** One past the largest hash. */
+const HASH_END = 2 ** 53;
+
+export interface FraudWindow {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/**
+ * How long after a payment its outcome is known: the time within which 95 % of the outcomes came. Younger payments teach nothing: those that
+ * are known to be fraud are known because fraud is found fast, and the honest ones beside them are not known to be honest yet.
+ */
+export function maturityMs(log: ShopLog): number {
+  const delays = log.outcomeDelaysMs.slice().sort();
+  return delays.length === 0 ? 0 : delays[Math.min(delays.length - 1, Math.floor(0.95 * delays.length))]!;
+}
+
+/** Payments of a window with the vectors that the gateway computes for them, in time of the journal. */
+export class FraudRows {
+  readonly #window: FraudWindow;
+  readonly #outcomes: ShopLog['outcomes'];
+  readonly #rows: Column<Float32Array>;
+  readonly #labels: Column<Float32Array>;
+  readonly #atMs: Column<Float64Array>;
+  readonly #vector: Float32Array;
+  /** Share of honest payments that are kept; each then stands for 1 / share. */
+  readonly #honestShare: number;
+
+  constructor(width: number, window: FraudWindow, log: Pick<ShopLog, 'outcomes' | 'payments'>) {
+    this.#window = window;
+    this.#outcomes = log.outcomes;
+    this.#honestShare = Math.min(1, ROWS_MAX / Math.max(1, log.payments));
+    this.#rows = new Column((length) => new Float32Array(length), width * 1024);
+    this.#labels = new Column((length) => new Float32Array(length));
+    this.#atMs = new Column((length) => new Float64Array(length));
+    this.#vector = new Float32Array(width);
+  }
+
+  get count(): number {
+    return this.#labels.length;
+  }
+
+  /** Takes a payment whose states have just been brought forward. One of which nothing was heard in time was honest. */
+  take(replay: Replay, event: TimedEvent): void {
+    const { fromMs, toMs } = this.#window;
+    if (event.timestamp_ms < fromMs || event.timestamp_ms >= toMs) return;
+    const id = event.transaction_id ?? event.event_id;
+    const isFraud = this.#outcomes.get(id)?.isFraud === true;
+    if (!isFraud && hash53(id) >= this.#honestShare * HASH_END) return;
+    replay.engine.vector(FRAUD_SET, replay.paymentSubject(event), [], this.#vector, 0);
+    this.#rows.append(this.#vector);
+    this.#labels.push(isFraud ? 1 : 0);
+    this.#atMs.push(event.timestamp_ms);
+  }
+
+  /** Rows [from, to) in order of time of the journal. */
+  slice(from: number, to: number): GbdtRows {
+    const f = this.#vector.length;
+    const labels = this.#labels.view().slice(from, to);
+    const rows = { rows: this.#rows.view().slice(from * f, to * f), n: to - from, f, labels };
+    return this.#honestShare === 1 ? rows : { ...rows, weights: labels.map((label) => (label > 0 ? 1 : 1 / this.#honestShare)) };
+  }
+
+  atMs(row: number): number {
+    return this.#atMs.at(row);
+  }
+
+  frauds(from = 0, to = this.count): number {
+    let sum = 0;
+    for (let row = from; row < to; row++) sum += this.#labels.at(row);
+    return sum;
+  }
+}
+
+/** Steps of Newton's method; a sigmoid of two numbers settles in a handful. */
+const NEWTON_STEPS = 50;
+const PROBABILITY_MIN = 1e-7;
+
+/**
+ * Platt's sigmoid on the log-odds (Platt 1999) with his smoothed targets, so that few frauds don't promise certainty; Newton's method. A model that
+ * came out upside down keeps its order: the slope is at least a little over zero.
+ */
+export function fitPlatt(raw: ArrayLike<number>, labels: ArrayLike<number>): Calibration {
+  let positives = 0;
+  for (let i = 0; i < labels.length; i++) if (labels[i]! > 0) positives++;
+  const high = (positives + 1) / (positives + 2);
+  const low = 1 / (labels.length - positives + 2);
+  const z = Float64Array.from({ length: raw.length }, (_, i) => {
+    const p = Math.min(1 - PROBABILITY_MIN, Math.max(PROBABILITY_MIN, raw[i]!));
+    return Math.log(p / (1 - p));
+  });
+  let [a, b] = [1, 0];
+  for (let step = 0; step < NEWTON_STEPS; step++) {
+    // A whisper of ridge keeps the system solvable where all log-odds are the same.
+    let [ga, gb, haa, hab, hbb] = [0, 0, 1e-9, 0, 1e-9];
+    for (let i = 0; i < z.length; i++) {
+      const p = 1 / (1 + Math.exp(-(a * z[i]! + b)));
+      const error = p - (labels[i]! > 0 ? high : low);
+      const weight = p * (1 - p);
+      ga += error * z[i]!;
+      gb += error;
+      haa += weight * z[i]! * z[i]!;
+      hab += weight * z[i]!;
+      hbb += weight;
+    }
+    const determinant = haa * hbb - hab * hab;
+    if (!(determinant > 0)) break;
+    const da = (hbb * ga - hab * gb) / determinant;
+    const db = (haa * gb - hab * ga) / determinant;
+    a -= da;
+    b -= db;
+    if (Math.abs(da) + Math.abs(db) < 1e-10) break;
+  }
+  return Number.isFinite(a) && Number.isFinite(b) ? { kind: 'platt', a: Math.max(SLOPE_MIN, a), b } : { kind: 'platt', a: 1, b: 0 };
+}
+
+const SLOPE_MIN = 1e-3;
+
+/** Of all payments, a person can look at so many. */
+const REVIEW_SHARE_MAX = 0.02;
+/** Calibrated probabilities at which an action pays where nobody is swamped: one in eight for a look, a half for a step-up, four in five to turn money away. */
+const WANTED: RiskThresholds = { review: 0.125, challenge: 0.5, decline: 0.8 };
+
+/** Thresholds for calibrated probabilities. `review` rises until what is reviewed or stronger stays within what a team can look at. */
+export function chooseThresholds(raw: ArrayLike<number>, calibration: Calibration): RiskThresholds {
+  const calibrate = calibrator(calibration);
+  const probabilities = Float64Array.from({ length: raw.length }, (_, i) => calibrate(raw[i]!)).sort();
+  const place = Math.floor((1 - REVIEW_SHARE_MAX) * probabilities.length);
+  const atCapacity = place < probabilities.length ? probabilities[place]! : 0;
+  const review = Math.max(WANTED.review, Math.min(WANTED.challenge, atCapacity));
+  return { ...WANTED, review };
+}

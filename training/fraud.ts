@@ -1,0 +1,101 @@
+import type { Calibration, RiskThresholds } from '../contracts/bundle.ts';
+import { calibrator } from '../scoring/models/calibration.ts';
+import { averagePrecision, calibrationBins, precisionRecallCurve, rocAuc, rocCurve } from './evaluation/metrics.ts';
+import { chooseThresholds, type FraudRows, fitPlatt } from './fraud-rows.ts';
+import type { Progress } from './learners/contract.ts';
+import { fitGbdt, type GbdtModel } from './learners/gbdt/fit.ts';
+import type { GbdtRows } from './learners/gbdt/objective.ts';
+import { GBDT_DEFAULTS, type GbdtParams } from './learners/gbdt/params.ts';
+import { predict } from './learners/gbdt/predict.ts';
+import { importanceOf } from './ranker.ts';
+import type { ModelReport } from './report/input.ts';
+
+const PARAMS: Partial<GbdtParams> = {
+  objective: 'binary',
+  numIterations: 200,
+  learningRate: 0.05,
+  numLeaves: 15,
+  minDataInLeaf: 40,
+  lambdaL2: 1,
+  featureFraction: 0.7,
+  baggingFraction: 0.8,
+};
+/** Share of the payments, the newest, on which the model is measured and calibrated. */
+const MEASURED_SHARE = 0.25;
+/** Fewer frauds on either side of the cut and neither a model nor its measure means anything. */
+const FRAUDS_MIN = 10;
+
+export interface FittedFraud {
+  readonly model: GbdtModel;
+  readonly params: GbdtParams;
+  readonly calibration: Calibration;
+  readonly thresholds: RiskThresholds;
+  readonly metrics: Readonly<Record<string, number>>;
+  readonly rows: { readonly learned: number; readonly measured: number; readonly frauds: number };
+  readonly cutMs: number;
+  readonly charts: Pick<ModelReport, 'roc' | 'precisionRecall' | 'calibration' | 'importance' | 'scores'>;
+}
+
+/**
+ * Measures and calibrates on the newest payments a model that learned from the older ones, then learns from all of them. A string says why
+ * there is none.
+ */
+export async function fitFraud(rows: FraudRows, names: readonly string[], seed: number, progress: Progress): Promise<FittedFraud | string> {
+  const cut = Math.floor(rows.count * (1 - MEASURED_SHARE));
+  const [early, late] = [rows.frauds(0, cut), rows.frauds(cut)];
+  if (early < FRAUDS_MIN || late < FRAUDS_MIN)
+    return `${early} known frauds among the older payments and ${late} among the newer ones, ${FRAUDS_MIN} of each are needed`;
+  const older = rows.slice(0, cut);
+  const newer = rows.slice(cut, rows.count);
+  const measured = await fitGbdt(older, PARAMS, { seed, progress: (done, total) => progress(done, 2 * total) });
+  const raw = predict(measured, newer.rows);
+  const calibration = fitPlatt(raw, newer.labels);
+  const calibrate = calibrator(calibration);
+  const probabilities = Float64Array.from(raw, calibrate);
+  const model = await fitGbdt(rows.slice(0, rows.count), PARAMS, { seed, progress: (done, total) => progress(total + done, 2 * total) });
+  const base = { amount: column(newer, names.indexOf('amount')), 'merchant fraud rate': column(newer, names.indexOf('merchant_fraud_rate_30d')) };
+  return {
+    model,
+    params: { ...GBDT_DEFAULTS, ...PARAMS },
+    calibration,
+    thresholds: chooseThresholds(raw, calibration),
+    metrics: {
+      fraud_auc: rocAuc(raw, newer.labels),
+      fraud_average_precision: averagePrecision(raw, newer.labels),
+      fraud_share: late / newer.n,
+      fraud_auc_amount: rocAuc(base.amount, newer.labels),
+      fraud_average_precision_amount: averagePrecision(base.amount, newer.labels),
+      fraud_auc_merchant_fraud_rate: rocAuc(base['merchant fraud rate'], newer.labels),
+      fraud_average_precision_merchant_fraud_rate: averagePrecision(base['merchant fraud rate'], newer.labels),
+    },
+    rows: { learned: older.n, measured: newer.n, frauds: early + late },
+    cutMs: rows.atMs(cut),
+    charts: {
+      roc: rocCurve(raw, newer.labels),
+      precisionRecall: { points: precisionRecallCurve(raw, newer.labels), positiveShare: late / newer.n },
+      calibration: calibrationBins(probabilities, newer.labels),
+      importance: importanceOf(model, names),
+      scores: histogramOf(probabilities, newer.labels),
+    },
+  };
+}
+
+/** One feature as a score; missing values last. */
+function column({ rows, n, f }: GbdtRows, feature: number): Float64Array {
+  return Float64Array.from({ length: n }, (_, row) => {
+    const value = rows[row * f + feature]!;
+    return Number.isNaN(value) ? Number.NEGATIVE_INFINITY : value;
+  });
+}
+
+const SCORE_BINS = 20;
+
+function histogramOf(probabilities: ArrayLike<number>, labels: ArrayLike<number>): NonNullable<ModelReport['scores']> {
+  const negatives = new Array<number>(SCORE_BINS).fill(0);
+  const positives = new Array<number>(SCORE_BINS).fill(0);
+  for (let i = 0; i < labels.length; i++) {
+    const bin = Math.min(SCORE_BINS - 1, Math.floor(probabilities[i]! * SCORE_BINS));
+    (labels[i]! > 0 ? positives : negatives)[bin]!++;
+  }
+  return { edges: Array.from({ length: SCORE_BINS + 1 }, (_, i) => i / SCORE_BINS), negatives, positives };
+}

@@ -1,0 +1,103 @@
+import { BOUGHT, type ShopLog } from './collect.ts';
+import { type Random, seededRandom } from './learners/random.ts';
+
+/** A purchase this long after a question still answers it: the horizon of the accuracy protocols. */
+const PURCHASE_HORIZON_MS = 30 * 86_400_000;
+/** A question in the middle of a visit comes after so many of its acts, so that the ranker learns from session features as well. */
+const MID_VISIT_ACTS_MAX = 4;
+
+/** A moment at which the storefront would have asked, with what came of it. */
+export interface Query {
+  /** Asked just before this journal record. */
+  readonly record: number;
+  readonly atMs: number;
+  readonly userId: string | undefined;
+  readonly sessionId: string | undefined;
+  /** Grade by item: 2 bought within 30 days, 1 touched later in the same visit. */
+  readonly wanted: ReadonlyMap<string, 1 | 2>;
+}
+
+/**
+ * Draws at most `limit` questions of [fromMs, untilMs): the first act of a visit and, where it goes on, one in its middle. What is wanted is looked for
+ * before `untilMs` alone. Ordered by record.
+ */
+export function planQueries(log: ShopLog, fromMs: number, untilMs: number, limit: number, seed: number): Query[] {
+  const { acts } = log;
+  const byVisit = groupBy(acts.visit, log.visits.length, (act) => acts.atMs[act]! >= fromMs && acts.atMs[act]! < untilMs);
+  const purchases = groupBy(
+    acts.user.map((user) => Math.max(0, user)),
+    log.users.size,
+    (act) => acts.user[act]! >= 0 && acts.grade[act] === BOUGHT && acts.atMs[act]! >= fromMs && acts.atMs[act]! < untilMs,
+  );
+  const random = seededRandom(seed);
+  const visits = shuffled(
+    Array.from({ length: log.visits.length }, (_, visit) => visit).filter((visit) => byVisit.starts[visit + 1]! > byVisit.starts[visit]!),
+    random,
+  );
+  const queries: Query[] = [];
+  for (const visit of visits) {
+    if (queries.length >= limit) break;
+    const mine = byVisit.order.subarray(byVisit.starts[visit], byVisit.starts[visit + 1]);
+    const first = query(log, mine, 0, purchases, untilMs);
+    if (first) queries.push(first);
+    const after = 1 + random.int(MID_VISIT_ACTS_MAX);
+    // Items of one purchase are acts of one record: a question between them cannot be.
+    const middle = mine.findIndex((act, i) => i >= after && acts.record[act] !== acts.record[mine[i - 1]!]);
+    const second = middle > 0 && queries.length < limit ? query(log, mine, middle, purchases, untilMs) : undefined;
+    if (second) queries.push(second);
+  }
+  return queries.sort((a, b) => a.record - b.record);
+}
+
+interface Groups {
+  /** Acts of group g, in their order: `order[starts[g]..starts[g + 1])`. */
+  readonly starts: Uint32Array;
+  readonly order: Uint32Array;
+}
+
+function groupBy(group: ArrayLike<number>, groups: number, keep: (act: number) => boolean): Groups {
+  const starts = new Uint32Array(groups + 1);
+  for (let act = 0; act < group.length; act++) if (keep(act)) starts[group[act]! + 1]! += 1;
+  for (let g = 0; g < groups; g++) starts[g + 1]! += starts[g]!;
+  const next = starts.slice();
+  const order = new Uint32Array(starts[groups]!);
+  for (let act = 0; act < group.length; act++) if (keep(act)) order[next[group[act]!]!++] = act;
+  return { starts, order };
+}
+
+/** The question before act `at` of a visit; undefined where nothing was wanted, since it would teach nothing. */
+function query(log: ShopLog, visitActs: Uint32Array, at: number, purchases: Groups, untilMs: number): Query | undefined {
+  const { acts, items, users, visits } = log;
+  const act = visitActs[at]!;
+  const atMs = acts.atMs[act]!;
+  // Someone who logs in during the visit is nobody before: the gateway could not have known them.
+  const user = acts.user[act]!;
+  const wanted = new Map<string, 1 | 2>();
+  for (let i = at; i < visitActs.length; i++) {
+    const later = visitActs[i]!;
+    wanted.set(items.name(acts.item[later]!), acts.grade[later] === BOUGHT ? 2 : (wanted.get(items.name(acts.item[later]!)) ?? 1));
+  }
+  if (user >= 0) {
+    const endMs = Math.min(untilMs, atMs + PURCHASE_HORIZON_MS);
+    for (let place = purchases.starts[user]!; place < purchases.starts[user + 1]!; place++) {
+      const bought = purchases.order[place]!;
+      if (acts.record[bought]! >= acts.record[act]! && acts.atMs[bought]! < endMs) wanted.set(items.name(acts.item[bought]!), 2);
+    }
+  }
+  if (wanted.size === 0) return undefined;
+  return {
+    record: acts.record[act]!,
+    atMs,
+    userId: user >= 0 ? users.name(user) : undefined,
+    sessionId: visits[acts.visit[act]!],
+    wanted,
+  };
+}
+
+function shuffled(values: number[], random: Random): number[] {
+  for (let i = values.length - 1; i > 0; i--) {
+    const j = random.int(i + 1);
+    [values[i], values[j]] = [values[j]!, values[i]!];
+  }
+  return values;
+}

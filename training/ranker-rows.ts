@@ -1,0 +1,162 @@
+import type { Candidate } from '../scoring/features/contract.ts';
+import { type CandidateItem, contextReader, gatherCandidates, type SourceCaps } from '../scoring/recommend/candidates.ts';
+import { blend, RANK_SET } from '../scoring/recommend/pipeline.ts';
+import type { RetrievalModels } from '../scoring/recommend/retrieval.ts';
+import { mean, ndcgAt, recallAt } from './evaluation/metrics.ts';
+import type { GbdtRows } from './learners/gbdt/objective.ts';
+import { type Random, sampleSorted, seededRandom } from './learners/random.ts';
+import type { Query } from './queries.ts';
+import type { Replay } from './replay.ts';
+
+/** Wide caps, own purchases included: the ranker has to know every sort of candidate that any placement brings. */
+const CAPS: SourceCaps = { user_vector: 80, item_to_item: 60, buy_again: 60, popular: 40, new: 10 };
+const CANDIDATES_MAX = 250;
+/** Unwanted candidates kept of a question: more add rows and next to nothing else. */
+const NEGATIVES_PER_QUERY_MAX = 50;
+export const CUT = 20;
+
+/** One question with its candidates as the gateway would have gathered them at the time, a row of the `rank` set each. */
+interface AnsweredQuery {
+  readonly query: Query;
+  readonly ids: readonly string[];
+  readonly rows: Float32Array;
+  /** How each baseline orders the candidates. */
+  readonly baselines: Readonly<Record<string, Float64Array>>;
+}
+
+/** Asks the questions of one period as the replay comes by. */
+export class RankerRows {
+  readonly #models: RetrievalModels;
+  readonly #answered: AnsweredQuery[] = [];
+  #width = 0;
+
+  constructor(models: RetrievalModels) {
+    this.#models = models;
+  }
+
+  get queries(): number {
+    return this.#answered.length;
+  }
+
+  /** Gathers the candidates of one question from the states as they are now. */
+  async ask(replay: Replay, query: Query): Promise<void> {
+    const { engine, catalogue, trending } = replay;
+    const user = replay.state('user', query.userId);
+    const session = replay.state('session', query.sessionId);
+    const set = await gatherCandidates(
+      { engine, catalogue, trending, models: this.#models },
+      {
+        nowMs: query.atMs,
+        user,
+        session,
+        caps: CAPS,
+        candidatesMax: CANDIDATES_MAX,
+        allow: (id) => (catalogue.get(id)?.created_ms ?? 0) <= query.atMs && catalogue.sellable(id),
+      },
+    );
+    if (set.items.length === 0) return;
+    const context = contextReader(engine.contextKeys(RANK_SET));
+    const candidates = set.items.map(
+      (item): Candidate => ({ item: catalogue.get(item.id), state: replay.state('item', item.id), context: context(item) }),
+    );
+    this.#width = engine.names(RANK_SET).length;
+    const rows = new Float32Array(candidates.length * this.#width);
+    engine.vectors(RANK_SET, { nowMs: query.atMs, states: { user, session } }, candidates, rows);
+    this.#answered.push({ query, ids: set.items.map(({ id }) => id), rows, baselines: baselinesOf(set.items) });
+  }
+
+  /** Rows to learn from: all that was wanted and a sample of the rest. Undefined where no candidate was wanted. */
+  static training(periods: readonly RankerRows[], seed: number): GbdtRows | undefined {
+    const random = seededRandom(seed);
+    const width = Math.max(0, ...periods.map((period) => period.#width));
+    const taken: { answered: AnsweredQuery; positions: number[] }[] = [];
+    for (const period of periods) {
+      for (const answered of period.#answered) {
+        const positions = sample(answered, random);
+        if (positions) taken.push({ answered, positions });
+      }
+    }
+    if (taken.length === 0) return undefined;
+    const n = taken.reduce((sum, { positions }) => sum + positions.length, 0);
+    const rows = new Float32Array(n * width);
+    const labels = new Float32Array(n);
+    const groups = new Int32Array(taken.length);
+    let at = 0;
+    taken.forEach(({ answered, positions }, group) => {
+      groups[group] = positions.length;
+      for (const position of positions) {
+        rows.set(answered.rows.subarray(position * width, (position + 1) * width), at * width);
+        labels[at++] = answered.query.wanted.get(answered.ids[position]!) ?? 0;
+      }
+    });
+    return { rows, n, f: width, labels, groups };
+  }
+
+  /** Recall and NDCG at `CUT` of a scorer over whole candidate lists, and of each baseline. What no source found counts as missed. */
+  evaluate(score: (rows: Float32Array, n: number) => ArrayLike<number>): { readonly [ranking: string]: RankingMetrics } {
+    const lists = new Map<string, { recall: number[]; ndcg: number[]; byCut: number[][] }>();
+    const note = (name: string, scores: ArrayLike<number>, { ids, query }: AnsweredQuery): void => {
+      const ranked = ids.map((_, i) => i).sort((a, b) => scores[b]! - scores[a]! || (ids[a]! < ids[b]! ? -1 : 1));
+      const top = ranked.slice(0, CUT).map((i) => ids[i]!);
+      const goal = goalOf(query);
+      const list = lists.get(name) ?? { recall: [], ndcg: [], byCut: CUTS.map(() => []) };
+      lists.set(name, list);
+      list.recall.push(recallAt(CUT, top, goal));
+      list.ndcg.push(ndcgAt(CUT, top, goal));
+      CUTS.forEach((cut, i) => {
+        list.byCut[i]!.push(recallAt(cut, top, goal));
+      });
+    };
+    for (const answered of this.#answered) {
+      note('ranker', score(answered.rows, answered.ids.length), answered);
+      for (const [name, scores] of Object.entries(answered.baselines)) note(name, scores, answered);
+    }
+    return Object.fromEntries(
+      [...lists].map(([name, { recall, ndcg, byCut }]) => [
+        name,
+        { recall: mean(recall), ndcg: mean(ndcg), recallByCut: CUTS.map((cut, i) => ({ x: cut, y: mean(byCut[i]!) })) },
+      ]),
+    );
+  }
+}
+
+const CUTS = [1, 2, 5, 10, 20];
+
+export interface RankingMetrics {
+  readonly recall: number;
+  readonly ndcg: number;
+  readonly recallByCut: readonly { readonly x: number; readonly y: number }[];
+}
+
+/** What was bought, or, where nothing was, what was touched. */
+function goalOf({ wanted }: Query): ReadonlySet<string> {
+  const bought = new Set<string>();
+  for (const [id, grade] of wanted) if (grade === 2) bought.add(id);
+  return bought.size > 0 ? bought : new Set(wanted.keys());
+}
+
+function baselinesOf(items: readonly CandidateItem[]): AnsweredQuery['baselines'] {
+  const by = (value: (item: CandidateItem) => number): Float64Array =>
+    Float64Array.from(items, (item) => {
+      const score = value(item);
+      return Number.isNaN(score) ? Number.NEGATIVE_INFINITY : score;
+    });
+  return {
+    popularity: by((item) => item.popular),
+    'user vector': by((item) => item.userVector),
+    'item to item': by((item) => item.itemToItem),
+    'bought again': by((item) => item.buyAgain),
+    blend: blend(items),
+  };
+}
+
+function sample({ query, ids }: AnsweredQuery, random: Random): number[] | undefined {
+  const wanted: number[] = [];
+  const others: number[] = [];
+  ids.forEach((id, position) => {
+    (query.wanted.has(id) ? wanted : others).push(position);
+  });
+  if (wanted.length === 0 || others.length === 0) return undefined;
+  const kept = Array.from(sampleSorted(random, others.length, NEGATIVES_PER_QUERY_MAX), (i) => others[i]!);
+  return [...wanted, ...kept].sort((a, b) => a - b);
+}

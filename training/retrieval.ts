@@ -1,0 +1,230 @@
+import type { VectorIndex } from '../index/contract.ts';
+import { createHnswIndex } from '../index/hnsw.ts';
+import { loadOnnx } from '../scoring/models/onnx.ts';
+import { createUserTower } from '../scoring/models/user-tower.ts';
+import { historyWeight, NeighbourTable, PopularityTable, type RetrievalModels } from '../scoring/recommend/retrieval.ts';
+import { type Acts, BOUGHT, type ShopLog } from './collect.ts';
+import { type AlsParams, fitAls } from './learners/als.ts';
+import type { Progress } from './learners/contract.ts';
+import { fitItemKnn, type ItemKnnParams } from './learners/itemKnn.ts';
+import type { SparseRows } from './learners/sparse.ts';
+import { foldInModel } from './onnx/foldIn.ts';
+
+export interface RetrievalParams {
+  readonly als: Partial<AlsParams>;
+  readonly knn: Partial<ItemKnnParams>;
+  /** Days after which an act says half as much about what is popular. */
+  readonly popularityHalfLifeDays: number;
+}
+
+export const RETRIEVAL_DEFAULTS: RetrievalParams = {
+  als: { factors: 64, regularization: 5, alpha: 1, iterations: 12 },
+  knn: { k: 100, shrinkage: 10 },
+  popularityHalfLifeDays: 14,
+};
+
+const DAY_MS = 86_400_000;
+/** What each grade of act says about demand, as live popularity weighs it (scoring/recommend/trending.ts). */
+const DEMAND = [0, 1, 3, 6] as const;
+/** How much a visit says that two items go together, by the strongest act on each. */
+const TOGETHER = [0, 1, 2, 3] as const;
+/** Below this share of acts within sessions, a user's whole history is the basket: a wholesaler sends invoices, not clicks. */
+const SESSION_SHARE_MIN = 0.5;
+/** Anonymous visits are people only where more than this share of the acts is theirs. */
+const ANONYMOUS_SHARE_MIN = 0.5;
+
+/** What retrieval learned from everything before a time. */
+export interface FittedRetrieval {
+  readonly untilMs: number;
+  /** Items with at least one act, in the order of `itemFactors` and of `neighbours`. */
+  readonly itemIds: readonly string[];
+  readonly itemFactors: Float32Array;
+  readonly factors: number;
+  readonly regularization: number;
+  readonly alpha: number;
+  readonly neighbours: { readonly indptr: Uint32Array; readonly neighbours: Uint32Array; readonly similarities: Float32Array };
+  /** The most popular first; scores scaled so that the first is 1. */
+  readonly popularity: { readonly ids: readonly string[]; readonly scores: Float32Array };
+  readonly itemIndex: VectorIndex;
+  /** Users by their vectors, for look-alikes; anonymous visits are not in it. */
+  readonly userIndex: VectorIndex;
+  /** As the gateway has them from the bundle. */
+  readonly models: RetrievalModels;
+  release(): Promise<void>;
+}
+
+/** Fits factors, neighbours and popularity on acts before `untilMs`; undefined when there are none. */
+export async function fitRetrieval(
+  log: ShopLog,
+  untilMs: number,
+  params: RetrievalParams,
+  seed: number,
+  progress: (label: string) => Progress,
+): Promise<FittedRetrieval | undefined> {
+  const { acts } = log;
+  const known = knownItems(acts, log.items.size, untilMs);
+  if (known.ids.length === 0) return undefined;
+  const itemIds = known.ids.map((item) => log.items.name(item));
+
+  const people = rowsOfPeople(log, untilMs);
+  const preferences = countMatrix(acts, untilMs, people.rowOf, people.count, known, (looks, buys) => historyWeight(looks, buys));
+  const als = await fitAls({ ...preferences, users: people.count, items: itemIds.length }, params.als, { seed, progress: progress('factors') });
+  const { regularization = RETRIEVAL_DEFAULTS.als.regularization!, alpha = 1 } = params.als;
+
+  const bySession = isBySession(log, untilMs);
+  const baskets = bySession ? { count: log.visits.length, rowOf: (act: number) => acts.visit[act]! } : people;
+  const together = countMatrix(acts, untilMs, baskets.rowOf, baskets.count, known, (_looks, _buys, grade) => TOGETHER[grade]!);
+  const neighbours = await fitItemKnn({ ...together, rows: baskets.count, items: itemIds.length }, params.knn, {
+    seed,
+    progress: progress('neighbours'),
+  });
+  const popularity = decayedPopularity(log, untilMs, params.popularityHalfLifeDays);
+
+  const itemIndex = indexOf(itemIds, als.itemFactors, als.factors, 'ip', seed);
+  const userIds = people.userRows.map((row) => log.users.name(row));
+  const userIndex = indexOf(userIds, als.userFactors, als.factors, 'cosine', seed);
+  const session = await loadOnnx(foldInModel({ itemFactors: als.itemFactors, factors: als.factors, regularization }));
+  return {
+    untilMs,
+    itemIds,
+    itemFactors: als.itemFactors,
+    factors: als.factors,
+    regularization,
+    alpha,
+    neighbours,
+    popularity,
+    itemIndex,
+    userIndex,
+    models: {
+      itemIndex,
+      userTower: createUserTower(session, itemIndex, als.factors, alpha),
+      neighbours: new NeighbourTable(itemIds, neighbours.indptr, neighbours.neighbours, neighbours.similarities),
+      popularity: new PopularityTable(popularity.ids, popularity.scores),
+    },
+    release: () => session.release(),
+  };
+}
+
+interface KnownItems {
+  /** Items of the log that have an act, ascending. */
+  readonly ids: readonly number[];
+  /** Position in `ids` of each item of the log; only meaningful for known ones. */
+  readonly position: Uint32Array;
+}
+
+function knownItems(acts: Acts, items: number, untilMs: number): KnownItems {
+  const seen = new Uint8Array(items);
+  for (let act = 0; act < acts.length; act++) if (acts.atMs[act]! < untilMs) seen[acts.item[act]!] = 1;
+  const position = new Uint32Array(items);
+  const ids: number[] = [];
+  for (let item = 0; item < items; item++) if (seen[item] === 1) position[item] = ids.push(item) - 1;
+  return { ids, position };
+}
+
+/**
+ * A row for each user with an act. Where most acts are nobody's, each anonymous visit is a person of its own as well; where they are few, they
+ * would make most of the rows and add next to nothing.
+ */
+function rowsOfPeople({ acts, users, visits }: ShopLog, untilMs: number) {
+  const rowOfUser = new Int32Array(users.size).fill(-1);
+  const rowOfVisit = new Int32Array(visits.length).fill(-1);
+  const userRows: number[] = [];
+  let [anonymous, all] = [0, 0];
+  for (let act = 0; act < acts.length; act++) {
+    if (acts.atMs[act]! >= untilMs) continue;
+    all++;
+    const user = acts.user[act]!;
+    if (user < 0) anonymous++;
+    else if (rowOfUser[user]! < 0) rowOfUser[user] = userRows.push(user) - 1;
+  }
+  let count = userRows.length;
+  for (let act = 0; act < acts.length && anonymous / all > ANONYMOUS_SHARE_MIN; act++) {
+    if (acts.user[act]! < 0 && acts.atMs[act]! < untilMs && rowOfVisit[acts.visit[act]!]! < 0) rowOfVisit[acts.visit[act]!] = count++;
+  }
+  return {
+    count,
+    /** Users in the order of their rows, which come first. */
+    userRows,
+    /** -1 for an act of nobody who counts. */
+    rowOf: (act: number) => (acts.user[act]! < 0 ? rowOfVisit[acts.visit[act]!]! : rowOfUser[acts.user[act]!]!),
+  };
+}
+
+function isBySession({ acts, visits }: ShopLog, untilMs: number): boolean {
+  let [inSession, all] = [0, 0];
+  for (let act = 0; act < acts.length; act++) {
+    if (acts.atMs[act]! >= untilMs) continue;
+    all++;
+    if (visits[acts.visit[act]!] !== undefined) inSession++;
+  }
+  return all > 0 && inSession / all >= SESSION_SHARE_MIN;
+}
+
+/** One value for each (row, item) that met, items ascending within a row. */
+function countMatrix(
+  acts: Acts,
+  untilMs: number,
+  rowOf: (act: number) => number,
+  rows: number,
+  known: KnownItems,
+  value: (looks: number, buys: number, strongest: number) => number,
+): SparseRows {
+  const starts = new Uint32Array(rows + 1);
+  const counts = (act: number): boolean => acts.atMs[act]! < untilMs && rowOf(act) >= 0;
+  for (let act = 0; act < acts.length; act++) if (counts(act)) starts[rowOf(act) + 1]! += 1;
+  for (let row = 0; row < rows; row++) starts[row + 1]! += starts[row]!;
+  const next = starts.slice();
+  const byRow = new Uint32Array(starts[rows]!);
+  for (let act = 0; act < acts.length; act++) if (counts(act)) byRow[next[rowOf(act)]!++] = act;
+
+  const indptr = new Uint32Array(rows + 1);
+  const indices = new Uint32Array(byRow.length);
+  const values = new Float32Array(byRow.length);
+  const looks = new Uint32Array(known.ids.length);
+  const buys = new Uint32Array(known.ids.length);
+  const strongest = new Uint8Array(known.ids.length);
+  let at = 0;
+  for (let row = 0; row < rows; row++) {
+    const met: number[] = [];
+    for (let place = starts[row]!; place < starts[row + 1]!; place++) {
+      const act = byRow[place]!;
+      const item = known.position[acts.item[act]!]!;
+      if (looks[item] === 0) met.push(item);
+      looks[item]! += 1;
+      const grade = acts.grade[act]!;
+      if (grade === BOUGHT) buys[item]! += 1;
+      if (grade > strongest[item]!) strongest[item] = grade;
+    }
+    met.sort((a, b) => a - b);
+    for (const item of met) {
+      indices[at] = item;
+      values[at++] = value(looks[item]!, buys[item]!, strongest[item]!);
+      looks[item] = 0;
+      buys[item] = 0;
+      strongest[item] = 0;
+    }
+    indptr[row + 1] = at;
+  }
+  return { indptr, indices: indices.slice(0, at), values: values.slice(0, at) };
+}
+
+function decayedPopularity(log: ShopLog, untilMs: number, halfLifeDays: number): FittedRetrieval['popularity'] {
+  const { acts, items } = log;
+  const sums = new Float64Array(items.size);
+  for (let act = 0; act < acts.length; act++) {
+    const ageMs = untilMs - acts.atMs[act]!;
+    if (ageMs > 0) sums[acts.item[act]!]! += DEMAND[acts.grade[act]!]! * 2 ** (-ageMs / (halfLifeDays * DAY_MS));
+  }
+  const ranked = Array.from({ length: items.size }, (_, item) => item).filter((item) => sums[item]! > 0);
+  ranked.sort((a, b) => sums[b]! - sums[a]! || (items.name(a) < items.name(b) ? -1 : 1));
+  const best = sums[ranked[0]!] ?? 1;
+  return { ids: ranked.map((item) => items.name(item)), scores: Float32Array.from(ranked, (item) => sums[item]! / best) };
+}
+
+function indexOf(ids: readonly string[], vectors: Float32Array, dimensions: number, metric: 'ip' | 'cosine', seed: number): VectorIndex {
+  const index = createHnswIndex({ dimensions, metric, seed, capacityInitial: Math.max(1, ids.length) });
+  ids.forEach((id, i) => {
+    index.upsert(id, vectors.slice(i * dimensions, (i + 1) * dimensions));
+  });
+  return index;
+}

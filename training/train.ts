@@ -1,0 +1,254 @@
+import type { BundleManifest } from '../contracts/bundle.ts';
+import { GatehouseError } from '../contracts/errors.ts';
+import type { FeatureEngine } from '../scoring/features/contract.ts';
+import { RANK_SET } from '../scoring/recommend/pipeline.ts';
+import { FRAUD_SET } from '../scoring/risk/pipeline.ts';
+import { type BundleParts, writeBundle } from './bundle/write.ts';
+import { collect, PROGRESS_RECORDS, type ShopLog } from './collect.ts';
+import type { FactSource } from './facts.ts';
+import { type FittedFraud, fitFraud } from './fraud.ts';
+import { FraudRows, maturityMs } from './fraud-rows.ts';
+import type { Progress } from './learners/contract.ts';
+import type { ProgressReporter } from './progress.ts';
+import { planQueries, type Query } from './queries.ts';
+import { type FittedRanker, fitRanker } from './ranker.ts';
+import { RankerRows } from './ranker-rows.ts';
+import { Replay } from './replay.ts';
+import { reportOf } from './report-input.ts';
+import { type FittedRetrieval, fitRetrieval, RETRIEVAL_DEFAULTS, type RetrievalParams } from './retrieval.ts';
+
+const DAY_MS = 86_400_000;
+/** The ranker learns from one period and is measured on the next; each is this share of the history, a month at the most. */
+const PERIOD_SHARE = 1 / 6;
+const PERIOD_MS_MAX = 30 * DAY_MS;
+
+export interface TrainParams {
+  /** Payments that the fraud model learns from: in [fraudFromMs, fraudToMs). All whose outcome has had its time, where not given. */
+  readonly fraudFromMs?: number;
+  readonly fraudToMs?: number;
+  /** Outcomes that arrived later are not known to it. */
+  readonly labelsUntilMs?: number;
+  readonly retrieval?: Partial<RetrievalParams>;
+  /** Questions a period; each brings up to 250 candidates. */
+  readonly queriesMax?: number;
+}
+
+const QUERIES_MAX = 2_500;
+
+export interface TrainOptions {
+  readonly facts: FactSource;
+  readonly engine: FeatureEngine;
+  readonly outDir: string;
+  readonly seed: number;
+  readonly params?: TrainParams;
+  readonly progress: ProgressReporter;
+  readonly now: () => number;
+  readonly signal?: AbortSignal;
+}
+
+export interface TrainResult {
+  readonly version: string;
+  readonly manifest: BundleManifest;
+  /** Models that the data were not enough for, with the reason. */
+  readonly skipped: Readonly<Record<string, string>>;
+}
+
+/** Seconds that each stage took, for the report. */
+class Stages {
+  readonly list: { name: string; seconds: number }[] = [];
+  readonly #now: () => number;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  async time<T>(name: string, work: () => Promise<T> | T): Promise<T> {
+    const startMs = this.#now();
+    try {
+      return await work();
+    } finally {
+      this.list.push({ name, seconds: (this.#now() - startMs) / 1000 });
+    }
+  }
+}
+
+/**
+ * The journal becomes a bundle. Two passes: one collects who did what with which item; one replays the shop through the serving feature engine,
+ * asks the questions that a storefront would have asked, and takes the vector of each payment. The same facts, parameters and seed give the same
+ * models, byte for byte.
+ *
+ *   events ───────────────────────────────────────────►  time
+ *          [ factors A learn here   | rows A  | rows B  ]
+ *          [ factors B learn here             |         ]     measured: ranker of rows A on rows B, with factors B
+ *          [ factors C learn here                       ]     shipped: factors C, ranker of rows A and B
+ *
+ * Throws `training_data_insufficient` when not one model can be made, `cancelled` on abort. Nothing half-written is left behind.
+ */
+export async function train(options: TrainOptions): Promise<TrainResult> {
+  const { facts, engine, seed, params = {}, progress, now, signal } = options;
+  const check = (): void => {
+    if (signal?.aborted) throw new GatehouseError('cancelled', 'the training was stopped; nothing was written');
+  };
+  const stages = new Stages(now);
+  const task = <T>(label: string, unit: string, work: (update: Progress) => Promise<T> | T): Promise<T> =>
+    stages.time(label, async () => {
+      const bar = progress.task(label, unit);
+      const result = await work((done, total, note) => {
+        check();
+        bar.update(done, total, note);
+      });
+      bar.end();
+      return result;
+    });
+
+  const createdMs = now();
+  const log = await task('reading', 'records', (update) =>
+    collect(facts, { outcomesUntilMs: params.labelsUntilMs ?? Number.POSITIVE_INFINITY, progress: { update, end: () => {} }, check }),
+  );
+  if (log.events === 0) throw new GatehouseError('training_data_insufficient', 'the journal holds no events');
+  const skipped: Record<string, string> = {};
+
+  // ---- retrieval, as of the end of each period
+  const retrieval = { ...RETRIEVAL_DEFAULTS, ...params.retrieval };
+  const periodMs = Math.min(PERIOD_MS_MAX, (log.toMs - log.fromMs) * PERIOD_SHARE);
+  const ends = { a: log.toMs - 2 * periodMs, b: log.toMs - periodMs, c: log.toMs + 1 };
+  const fitted: FittedRetrieval[] = [];
+  const fitAt = (name: string, untilMs: number): Promise<FittedRetrieval | undefined> =>
+    stages.time(name, async () => {
+      const bar = progress.task(name, 'steps');
+      const result = await fitRetrieval(log, untilMs, retrieval, seed, (part) => (done, total) => {
+        check();
+        bar.update(done, total, part);
+      });
+      bar.end();
+      if (result) fitted.push(result);
+      return result;
+    });
+  try {
+    const a = await fitAt('retrieval, to measure', ends.a);
+    const b = await fitAt('retrieval, to check', ends.b);
+    const c = await fitAt('retrieval', ends.c);
+    if (!c) skipped['retrieval'] = 'no user did anything with an item';
+
+    // ---- replay: rows of the ranker and of the fraud model
+    const queriesMax = params.queriesMax ?? QUERIES_MAX;
+    const periods = [
+      ...(a ? [{ rows: new RankerRows(a.models), queries: planQueries(log, ends.a, ends.b, queriesMax, seed) }] : []),
+      ...(b ? [{ rows: new RankerRows(b.models), queries: planQueries(log, ends.b, ends.c, queriesMax, seed + 1) }] : []),
+    ];
+    const matureMs = Math.min(log.toMs, params.labelsUntilMs ?? log.toMs) - maturityMs(log);
+    const fraudRows = new FraudRows(
+      engine.names(FRAUD_SET).length,
+      { fromMs: params.fraudFromMs ?? log.fromMs, toMs: params.fraudToMs ?? matureMs + 1 },
+      log,
+    );
+    await task('replay', 'records', (update) => replayAll(facts, engine, periods, fraudRows, update));
+
+    // ---- models
+    const ranker: FittedRanker | string =
+      a && b
+        ? await task('ranker', 'trees', (update) => fitRanker(periods[0]!.rows, periods[1]!.rows, engine.names(RANK_SET), seed, update))
+        : 'too little history';
+    if (typeof ranker === 'string') skipped['ranker'] = ranker;
+    const fraud: FittedFraud | string = await task('fraud model', 'trees', (update) => fitFraud(fraudRows, engine.names(FRAUD_SET), seed, update));
+    if (typeof fraud === 'string') skipped['fraud'] = fraud;
+    if (!c && typeof fraud === 'string') {
+      throw new GatehouseError('training_data_insufficient', `no model can be made: ${Object.values(skipped).join('; ')}`);
+    }
+    check();
+
+    // ---- bundle
+    const version = versionOf(createdMs, seed);
+    const parts = partsOf(
+      version,
+      createdMs,
+      seed,
+      log,
+      engine,
+      c,
+      typeof ranker === 'string' ? undefined : ranker,
+      typeof fraud === 'string' ? undefined : fraud,
+    );
+    const manifest = await stages.time('bundle', () =>
+      writeBundle(
+        options.outDir,
+        {
+          ...parts,
+          report: reportOf({ version, createdMs, log, engine, retrieval: c, ranker, fraud, fraudRows, skipped, stages: stages.list, ends }),
+        },
+        signal ? { signal } : {},
+      ),
+    );
+    return { version, manifest, skipped };
+  } finally {
+    for (const part of fitted) await part.release();
+  }
+}
+
+interface Period {
+  readonly rows: RankerRows;
+  readonly queries: readonly Query[];
+}
+
+async function replayAll(facts: FactSource, engine: FeatureEngine, periods: readonly Period[], fraud: FraudRows, update: Progress): Promise<void> {
+  const replay = new Replay(engine);
+  const next = periods.map(() => 0);
+  let record = 0;
+  for await (const { fact } of facts.read()) {
+    for (const [i, { rows, queries }] of periods.entries()) {
+      for (let query = queries[next[i]!]; query?.record === record; query = queries[++next[i]!]) await rows.ask(replay, query);
+    }
+    replay.apply(fact);
+    if (fact.kind === 'event' && fact.event.name === 'payment_attempt') fraud.take(replay, fact.event);
+    if (++record % PROGRESS_RECORDS === 0) update(record, facts.count);
+  }
+}
+
+/** Sorts by time and tells runs of one second with other seeds apart. */
+function versionOf(createdMs: number, seed: number): string {
+  return `${new Date(createdMs).toISOString().replace(/[-:]/g, '').replace('.', '-').replace('Z', '')}-s${seed}`;
+}
+
+function partsOf(
+  version: string,
+  createdMs: number,
+  seed: number,
+  log: ShopLog,
+  engine: FeatureEngine,
+  retrieval: FittedRetrieval | undefined,
+  ranker: FittedRanker | undefined,
+  fraud: FittedFraud | undefined,
+): BundleParts {
+  return {
+    version,
+    created_ms: createdMs,
+    trained: {
+      from_ms: log.fromMs,
+      to_ms: log.toMs,
+      events: log.events,
+      users: log.users.size,
+      items: log.items.size,
+      seed,
+      journal_offset: log.lastOffset,
+    },
+    // A metric without a value (one class only) is left out: JSON has no NaN.
+    metrics: Object.fromEntries(Object.entries({ ...ranker?.metrics, ...fraud?.metrics }).filter(([, value]) => Number.isFinite(value))),
+    ...(retrieval && {
+      userTower: {
+        itemFactors: retrieval.itemFactors,
+        factors: retrieval.factors,
+        regularization: retrieval.regularization,
+        alpha: retrieval.alpha,
+        history: 'interactions',
+      },
+      itemIndex: retrieval.itemIndex,
+      userIndex: retrieval.userIndex,
+      neighbours: { ids: retrieval.itemIds, ...retrieval.neighbours },
+      popularity: retrieval.popularity,
+    }),
+    ...(ranker && { ranker: { model: ranker.model, set: RANK_SET, hash: engine.hash(RANK_SET) } }),
+    ...(fraud && {
+      fraud: { model: fraud.model, set: FRAUD_SET, hash: engine.hash(FRAUD_SET), calibration: fraud.calibration, thresholds: fraud.thresholds },
+    }),
+  };
+}
