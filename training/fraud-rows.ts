@@ -23,7 +23,7 @@ export interface FraudWindow {
  * How long after a payment its outcome is known: the time within which 95 % of the outcomes came. Younger payments teach nothing: those that
  * are known to be fraud are known because fraud is found fast, and the honest ones beside them are not known to be honest yet.
  */
-export function maturityMs(log: ShopLog): number {
+export function maturityMs(log: Pick<ShopLog, 'outcomeDelaysMs'>): number {
   const delays = log.outcomeDelaysMs.slice().sort();
   return delays.length === 0 ? 0 : delays[Math.min(delays.length - 1, Math.floor(0.95 * delays.length))]!;
 }

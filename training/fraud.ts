@@ -20,8 +20,10 @@ const PARAMS: Partial<GbdtParams> = {
   featureFraction: 0.7,
   baggingFraction: 0.8,
 };
-/** Share of the payments, the newest, on which the model is measured and calibrated. */
-const MEASURED_SHARE = 0.25;
+/** The cut in time leaves this share of the frauds for measure and calibration, and between so many of the payments: frauds come in waves. */
+const MEASURED_FRAUDS_SHARE = 0.3;
+const MEASURED_SHARE_MIN = 0.15;
+const MEASURED_SHARE_MAX = 0.5;
 /** Fewer frauds on either side of the cut and neither a model nor its measure means anything. */
 const FRAUDS_MIN = 10;
 
@@ -41,7 +43,7 @@ export interface FittedFraud {
  * there is none.
  */
 export async function fitFraud(rows: FraudRows, names: readonly string[], seed: number, progress: Progress): Promise<FittedFraud | string> {
-  const cut = Math.floor(rows.count * (1 - MEASURED_SHARE));
+  const cut = cutOf(rows);
   const [early, late] = [rows.frauds(0, cut), rows.frauds(cut)];
   if (early < FRAUDS_MIN || late < FRAUDS_MIN)
     return `${early} known frauds among the older payments and ${late} among the newer ones, ${FRAUDS_MIN} of each are needed`;
@@ -78,6 +80,16 @@ export async function fitFraud(rows: FraudRows, names: readonly string[], seed: 
       scores: histogramOf(probabilities, newer.labels),
     },
   };
+}
+
+/** The row from which on the model is measured. */
+function cutOf(rows: FraudRows): number {
+  const least = Math.floor(rows.count * (1 - MEASURED_SHARE_MAX));
+  const most = Math.floor(rows.count * (1 - MEASURED_SHARE_MIN));
+  const wanted = rows.frauds() * (1 - MEASURED_FRAUDS_SHARE);
+  let cut = least;
+  for (let frauds = rows.frauds(0, least); cut < most && frauds < wanted; cut++) frauds += rows.frauds(cut, cut + 1);
+  return cut;
 }
 
 /** One feature as a score; missing values last. */

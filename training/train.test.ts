@@ -1,0 +1,149 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { BundleManifest } from '../contracts/bundle.ts';
+import type { Fact } from '../contracts/fact.ts';
+import { readSnapshot } from '../index/snapshot.ts';
+import { DEFAULT_DECLARATIONS } from '../scoring/features/defaults.ts';
+import { createFeatureEngine } from '../scoring/features/engine.ts';
+import { loadBundle } from '../scoring/models/bundle.ts';
+import { silentProgress } from './progress.ts';
+import { END_MS, eventFact, factsOfShop, smallShop, sourceOf } from './shop.testing.ts';
+import { type TrainOptions, type TrainParams, type TrainResult, train } from './train.ts';
+
+const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
+const PARAMS: TrainParams = { queriesMax: 300, retrieval: { als: { factors: 8, regularization: 1, iterations: 3 } } };
+
+let root: string;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'gatehouse-train-'));
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+function trainInto(name: string, facts: readonly Fact[], more: Partial<TrainOptions> = {}): Promise<TrainResult> {
+  return train({
+    facts: sourceOf(facts),
+    engine,
+    outDir: join(root, name),
+    seed: 5,
+    params: PARAMS,
+    progress: silentProgress,
+    now: () => END_MS,
+    ...more,
+  });
+}
+
+/** Every hash of the manifest but the report's, which tells the seconds that each stage took. */
+function hashes({ files, report }: BundleManifest): Record<string, string> {
+  return Object.fromEntries(files.filter(({ name }) => name !== report).map(({ name, sha256 }) => [name, sha256]));
+}
+
+describe('a simulated shop', () => {
+  const facts = factsOfShop(smallShop());
+  let result: TrainResult;
+
+  beforeAll(async () => {
+    result = await trainInto('first', facts);
+  }, 120_000);
+
+  test('becomes a bundle with every model, which the gateway loads', async () => {
+    expect(result.skipped).toEqual({});
+    expect(Object.keys(result.manifest.models).sort()).toEqual(['fraud', 'ranker', 'user_tower']);
+    const bundle = await loadBundle(join(root, 'first', result.version), { engine, readIndex: readSnapshot });
+    try {
+      await bundle.probe();
+      expect(bundle.recommend.itemIndex!.size).toBeGreaterThan(100);
+      expect(bundle.userIndex!.size).toBeGreaterThan(200);
+    } finally {
+      await bundle.release();
+    }
+  });
+
+  test('is learned from: the models beat what needs no learning, on the later time slice', () => {
+    const { metrics } = result.manifest;
+    expect(metrics['recommend_ndcg20_ranker']!).toBeGreaterThan(1.3 * metrics['recommend_ndcg20_popularity']!);
+    expect(metrics['fraud_average_precision']!).toBeGreaterThan(2 * metrics['fraud_average_precision_amount']!);
+    expect(metrics['fraud_auc']!).toBeGreaterThan(0.8);
+  });
+
+  test('has a report with a chart of each model', async () => {
+    const page = await readFile(join(root, 'first', result.version, result.manifest.report!), 'utf8');
+    const expected = ['Ranker', 'Fraud model', 'Retrieval', 'Data quality', result.version, '<svg'];
+    expect(expected.filter((text) => !page.includes(text))).toEqual([]);
+  });
+
+  test('gives the same bytes for the same facts and seed, and others for another seed', async () => {
+    const again = await trainInto('again', facts);
+    expect(hashes(again.manifest)).toEqual(hashes(result.manifest));
+    const other = await trainInto('other', facts, { seed: 6 });
+    expect(hashes(other.manifest)).not.toEqual(hashes(result.manifest));
+  }, 120_000);
+
+  test.each([0.1, 0.5, 0.95])(
+    'leaves nothing behind when it is stopped at %f of its work',
+    async (share) => {
+      const name = `stopped-${share}`;
+      const abort = new AbortController();
+      let updates = 0;
+      // How many updates a whole run gives is known from one; each of these stops at another stage.
+      const total = await countUpdates(facts);
+      const progress = {
+        task: () => ({
+          update: () => {
+            if (++updates > share * total) abort.abort();
+          },
+          end: () => {},
+        }),
+      };
+      await expect(trainInto(name, facts, { progress, signal: abort.signal })).rejects.toMatchObject({ code: 'cancelled' });
+      expect(await readdir(join(root, name)).catch(() => [])).toEqual([]);
+    },
+    120_000,
+  );
+});
+
+let updatesOfRun: number | undefined;
+async function countUpdates(facts: readonly Fact[]): Promise<number> {
+  if (updatesOfRun === undefined) {
+    let updates = 0;
+    await trainInto('counted', facts, { progress: { task: () => ({ update: () => updates++, end: () => {} }) } });
+    updatesOfRun = updates;
+  }
+  return updatesOfRun;
+}
+
+describe('too little', () => {
+  test('no events', async () => {
+    await expect(trainInto('none', [])).rejects.toMatchObject({ code: 'training_data_insufficient' });
+  });
+
+  test('events that say nothing of items or payments', async () => {
+    const facts = Array.from({ length: 50 }, (_, i) =>
+      eventFact({ event_id: `e${i}`, name: 'page_view', user_id: 'u', timestamp_ms: END_MS - i * 1000 }),
+    );
+    await expect(trainInto('pages', facts)).rejects.toMatchObject({ code: 'training_data_insufficient' });
+  });
+
+  test('one purchase makes retrieval alone, and says what is missing and why', async () => {
+    const facts = [eventFact({ event_id: 'e', name: 'purchase', user_id: 'u', items: [{ item_id: 'i' }], timestamp_ms: END_MS })];
+    const { manifest, skipped } = await trainInto('one', facts);
+    expect(Object.keys(manifest.models)).toEqual(['user_tower']);
+    expect(Object.keys(skipped).sort()).toEqual(['fraud', 'ranker']);
+    expect(skipped['fraud']).toContain('frauds');
+  });
+
+  test('payments of one class make no fraud model', async () => {
+    const facts = Array.from({ length: 100 }, (_, i) =>
+      eventFact({
+        event_id: `t${i}`,
+        name: 'payment_attempt',
+        transaction_id: `t${i}`,
+        user_id: `u${i % 5}`,
+        value: i,
+        timestamp_ms: END_MS + i * 1000,
+      }),
+    );
+    await expect(trainInto('honest', facts)).rejects.toMatchObject({ code: 'training_data_insufficient', detail: expect.stringContaining('frauds') });
+  });
+});
