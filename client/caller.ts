@@ -28,7 +28,7 @@ export interface CallerOptions {
   readonly random?: (() => number) | undefined;
   /** Milliseconds of a clock that never goes back. */
   readonly now?: (() => number) | undefined;
-  readonly sleep?: typeof sleep | undefined;
+  readonly sleep?: ((ms: number, signal: AbortSignal) => Promise<void>) | undefined;
 }
 
 /** A page that waits longer has lost its shopper; the gateway answers in milliseconds, so this leaves room for two retries. */

@@ -9,7 +9,7 @@ export {
   type StreamSocketClass,
   type StreamState,
 } from './alert-stream.ts';
-export { type Backoff, sleep } from './backoff.ts';
+export { type Backoff, backoffMs, sleep } from './backoff.ts';
 export type { CallOptions, Fetch } from './caller.ts';
 export { type ClientOptions, createClient, type GatehouseClient, type NewEvent } from './client.ts';
 export { CLIENT_CODES, type ClientCode, GatehouseClientError } from './errors.ts';

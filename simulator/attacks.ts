@@ -24,6 +24,13 @@ const MIX: Readonly<Record<FraudKind, { readonly share: number; readonly attempt
 /** Honest payment attempts of a visit, measured at the default size; turns a fraud rate into a number of attacks. */
 const ATTEMPTS_PER_VISIT = 0.14;
 
+const MIX_WEIGHTS = FRAUD_KINDS.map((kind) => MIX[kind].share / MIX[kind].attemptsPerAttack);
+
+/** The next attack on a live shop: kinds come as often as in the history. */
+export function drawAttack(index: number, startMs: number, rng: Rng): Attack {
+  return { index, kind: FRAUD_KINDS[rng.weighted(MIX_WEIGHTS)]!, startMs };
+}
+
 /** How many honest attempts the history will have, about. */
 function expectedAttempts(world: World): number {
   const { settings, people } = world;
