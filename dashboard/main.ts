@@ -1,9 +1,9 @@
+import { type AlertStream, openAlertStream, type StreamState } from '../client/alert-stream.ts';
 import type { AlertsResponse, BundlesResponse, ControlStreamTokenResponse, ReadyResponse, TrafficResponse } from '../contracts/control.ts';
 import { AlertsView } from './alerts-view.ts';
 import { ApiError, call, session } from './api.ts';
 import { BundlesView } from './bundles-view.ts';
 import { byId, setText } from './dom.ts';
-import { AlertStream, type StreamState } from './stream.ts';
 import { TrafficView } from './traffic-view.ts';
 
 const TRAFFIC_EVERY_MS = 1000;
@@ -71,18 +71,19 @@ async function refreshStatus(): Promise<void> {
 
 async function startStream(): Promise<void> {
   const { position, first } = await call<AlertsResponse>('GET', `/v1/alerts?after=${BEHIND_ALL}&limit=1`);
-  stream = new AlertStream({
-    fetchToken: () => call<ControlStreamTokenResponse>('POST', '/v1/stream-token'),
-    openSocket: (url) => new WebSocket(url),
-    random: Math.random,
-    onState: (state) => pill('stream', ...STREAM_TEXTS[state]),
-    onAlert: (alert) => views.alerts.add(alert),
-    onGap: () => {
-      byId('alert-gap', HTMLElement).hidden = false;
+  const grant = (): Promise<ControlStreamTokenResponse> => call('POST', '/v1/stream-token');
+  const { url } = await grant();
+  stream = openAlertStream({
+    url,
+    token: async () => (await grant()).token,
+    onState: (state, { gap }) => {
+      pill('stream', ...STREAM_TEXTS[state]);
+      if (gap !== undefined) byId('alert-gap', HTMLElement).hidden = false;
     },
+    onAlert: (alert) => views.alerts.add(alert),
     onError: failed,
+    after: { offset: Math.max(first - 1, position.offset - HISTORY_ALERTS, 0), epoch: position.epoch },
   });
-  stream.start({ offset: Math.max(first - 1, position.offset - HISTORY_ALERTS, 0), epoch: position.epoch });
 }
 
 async function signIn(): Promise<void> {
@@ -96,7 +97,7 @@ async function signIn(): Promise<void> {
 
 function signOut(why: string): void {
   session.token = null;
-  stream?.stop();
+  stream?.close();
   stream = undefined;
   for (const timer of timers) clearInterval(timer);
   timers = [];

@@ -35,7 +35,7 @@ export interface LiveOptions {
 }
 
 const RATE_MAX = 10_000;
-/** An attack every minute or two at the default rate: often enough to be seen, and still only some tenth of the payments. */
+/** An attack every minute or so at 20 requests a second: often enough to be seen, and still only some tenth of the payments. */
 const ATTACK_SHARE = 0.005;
 /** Plays at once, a few kilobytes each. At 1,000 requests a second some 800 run. */
 export const PLAYS_MAX = 2_000;

@@ -1,7 +1,7 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { loadAssets } from './assets.ts';
 import { controlFixture } from './control.suite.ts';
@@ -52,4 +52,24 @@ test('only files of the page are served', async () => {
   const assets = await loadAssets(dir);
   expect([...assets.keys()].sort()).toEqual(['/', '/main.js', '/style.css']);
   expect(assets.get('/main.js')).toEqual({ body: 'main.js', contentType: 'text/javascript; charset=utf-8' });
+});
+
+test('modules of other rooms that the page imports are served where the browser looks for them, and no others', async () => {
+  const root = await mkdtemp(join(tmpdir(), 'gatehouse-assets-'));
+  cleanups.push(() => rm(root, { recursive: true }));
+  const files = {
+    'dashboard/main.js': "import { a } from '../client/a.js';\nimport './view.js';\nexport const x = '../client/not-imported.js';\n",
+    'dashboard/view.js': "export { a } from '../client/a.js';\n",
+    'client/a.js': "import {\n  b,\n} from './b.js';\nexport * from '../contracts/c.js';\n",
+    'client/b.js': "import './a.js';\n",
+    'client/not-imported.js': '',
+    'contracts/c.js': 'export const c = 1;\n',
+  };
+  for (const [name, text] of Object.entries(files)) {
+    await mkdir(dirname(join(root, name)), { recursive: true });
+    await writeFile(join(root, name), text);
+  }
+  const assets = await loadAssets(join(root, 'dashboard'));
+  expect([...assets.keys()].sort()).toEqual(['/client/a.js', '/client/b.js', '/contracts/c.js', '/main.js', '/view.js']);
+  expect(assets.get('/contracts/c.js')).toEqual({ body: files['contracts/c.js'], contentType: 'text/javascript; charset=utf-8' });
 });
