@@ -18,12 +18,19 @@ export async function sha256File(path: string): Promise<string> {
   return hasher.digest('hex');
 }
 
+/** Bytes of a plain file. Rejects for anything else: a named pipe, for one, would keep its reader waiting for ever. */
+async function sizeOf(path: string): Promise<number> {
+  const entry = await stat(path);
+  if (!entry.isFile()) throw new Error(`${basename(path)} is no file`);
+  return entry.size;
+}
+
 /** Reads and checks `manifest.json` alone. Throws `bundle_not_found` or `bundle_corrupt`. */
 export async function readManifest(dir: string): Promise<BundleManifest> {
   const path = join(dir, 'manifest.json');
   let text: string;
   try {
-    const { size } = await stat(path);
+    const size = await sizeOf(path);
     if (size > MANIFEST_BYTES_MAX) throw new GatehouseError('bundle_corrupt', `${basename(dir)}: the manifest has ${size} bytes`);
     text = await readFile(path, 'utf8');
   } catch (cause) {
@@ -70,14 +77,22 @@ export async function verifyBundle(dir: string): Promise<BundleManifest> {
     const path = join(dir, file.name);
     let bytes: number;
     try {
-      bytes = (await stat(path)).size;
+      bytes = await sizeOf(path);
     } catch (cause) {
       throw new GatehouseError('bundle_corrupt', `${name}: ${file.name} is missing`, { cause });
     }
     if (bytes !== file.bytes) throw new GatehouseError('bundle_corrupt', `${name}: ${file.name} has ${bytes} bytes instead of ${file.bytes}`);
-    if ((await sha256File(path)) !== file.sha256) throw new GatehouseError('bundle_corrupt', `${name}: ${file.name} does not match its hash`);
+    if ((await hashOf(name, path)) !== file.sha256) throw new GatehouseError('bundle_corrupt', `${name}: ${file.name} does not match its hash`);
   }
   return manifest;
+}
+
+async function hashOf(bundle: string, path: string): Promise<string> {
+  try {
+    return await sha256File(path);
+  } catch (cause) {
+    throw new GatehouseError('bundle_corrupt', `${bundle}: ${basename(path)} cannot be read`, { cause });
+  }
 }
 
 function namedFiles(manifest: BundleManifest): string[] {
