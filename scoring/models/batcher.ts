@@ -21,8 +21,9 @@ export class MicroBatcher {
     this.#run = run;
   }
 
-  /** The model's output for the row. */
+  /** The model's output for the row. A row of another width is the caller's mistake and rejects alone, not its whole batch. */
   predict(row: Float32Array): Promise<number> {
+    if (row.length !== this.#width) return Promise.reject(new RangeError(`a row has ${this.#width} values, not ${row.length}`));
     return new Promise((resolve, reject) => {
       this.#waiting.push({ row, resolve, reject });
       if (this.#waiting.length >= BATCH_ROWS_MAX) this.#flush();

@@ -11,8 +11,9 @@ import { NeighbourTable, PopularityTable } from '../recommend/retrieval.ts';
 import type { FraudModel } from '../risk/pipeline.ts';
 import { MicroBatcher } from './batcher.ts';
 import { calibrator } from './calibration.ts';
-import { loadOnnx, type OnnxModel } from './onnx.ts';
-import { floats, requireFinite } from './outputs.ts';
+import { loadOnnx, type OnnxModel, type TensorInfo } from './onnx.ts';
+import { floats } from './outputs.ts';
+import { compareTrees, probeRows } from './probes.ts';
 import { createShap } from './treeshap.ts';
 import { createUserTower } from './user-tower.ts';
 import { verifyBundle } from './verify.ts';
@@ -22,7 +23,10 @@ export interface LoadedBundle {
   readonly recommend: RecommendModels;
   readonly userIndex: VectorIndex | undefined;
   readonly fraud: FraudModel | undefined;
-  /** Runs every model on plain, extreme and missing values. Throws `bundle_probe_failed` on a wrong shape or a value that is not finite. */
+  /**
+   * Runs every model on plain, extreme and missing values, and the fraud model on the edges of its trees. Throws `bundle_probe_failed` on a wrong
+   * shape, a value that is not finite, and trees that are not the model's.
+   */
   probe(): Promise<void>;
   release(): Promise<void>;
 }
@@ -43,11 +47,8 @@ export async function loadBundle(dir: string, deps: BundleDeps): Promise<LoadedB
   const open = async (file: string, inputs: readonly TensorShape[], outputs: readonly TensorShape[]): Promise<OnnxModel> => {
     const session = await loadOnnx(join(dir, file));
     sessions.push(session);
-    const missing = [
-      ...inputs.filter(({ name }) => !session.inputs.includes(name)),
-      ...outputs.filter(({ name }) => !session.outputs.includes(name)),
-    ];
-    if (missing.length > 0) throw new GatehouseError('bundle_incompatible', `${file} has no tensor ${missing.map(({ name }) => name).join(', ')}`);
+    requireShapes(file, inputs, session.inputInfo);
+    requireShapes(file, outputs, session.outputInfo);
     return session;
   };
   const release = async (): Promise<void> => {
@@ -55,31 +56,32 @@ export async function loadBundle(dir: string, deps: BundleDeps): Promise<LoadedB
   };
 
   try {
-    const probes: (() => Promise<void>)[] = [];
+    const probes: [file: string, probe: () => Promise<void>][] = [];
     const itemIndex = indexes.items && (await deps.readIndex(dir, snapshot(indexes.items)));
     const userIndex = indexes.users && (await deps.readIndex(dir, snapshot(indexes.users)));
 
     let ranker: RecommendModels['ranker'];
     if (models.ranker) {
       const { file, set, hash, inputs, outputs } = models.ranker;
-      requireSet(deps.engine, file, set, hash);
+      const width = requireSet(deps.engine, file, set, hash, inputs);
       const session = await open(file, inputs, outputs);
-      const width = deps.engine.names(set).length;
       const rank = async (rows: Float32Array, n: number): Promise<Float32Array> =>
         floats(file, 'score', n, await session.run({ features: { data: rows, dims: [n, width] } }));
       ranker = { rank };
-      probes.push(() => probeRows(file, width, rank));
+      probes.push([file, () => probeRows(file, width, rank)]);
     }
 
     let fraud: FraudModel | undefined;
     if (models.fraud) {
       const { file, set, hash, inputs, outputs, calibration, thresholds, trees } = models.fraud;
-      requireSet(deps.engine, file, set, hash);
+      const width = requireSet(deps.engine, file, set, hash, inputs);
       const session = await open(file, inputs, outputs);
-      const width = deps.engine.names(set).length;
-      const run = async (rows: Float32Array, n: number): Promise<Float32Array> =>
-        floats(file, 'probability', n, await session.run({ features: { data: rows, dims: [n, width] } }));
-      const batcher = new MicroBatcher(width, run);
+      const run = async (rows: Float32Array, n: number) => {
+        const answer = await session.run({ features: { data: rows, dims: [n, width] } });
+        return { probability: floats(file, 'probability', n, answer), score: floats(file, 'score', n, answer) };
+      };
+      const probability = async (rows: Float32Array, n: number): Promise<Float32Array> => (await run(rows, n)).probability;
+      const batcher = new MicroBatcher(width, probability);
       const ensemble = await readTrees(dir, trees, width);
       const explain = createShap(ensemble);
       fraud = {
@@ -89,7 +91,7 @@ export async function loadBundle(dir: string, deps: BundleDeps): Promise<LoadedB
         calibrate: calibrator(calibration),
         contributions: explain,
       };
-      probes.push(() => probeRows(file, width, run));
+      probes.push([file, () => probeRows(file, width, probability)], [trees, () => compareTrees(trees, ensemble, run)]);
     }
 
     let userTower: RecommendModels['userTower'];
@@ -100,7 +102,7 @@ export async function loadBundle(dir: string, deps: BundleDeps): Promise<LoadedB
       const session = await open(file, inputs, outputs);
       const tower = createUserTower(session, itemIndex, factors, alpha);
       userTower = tower;
-      probes.push(() => tower.probe());
+      probes.push([file, () => tower.probe()]);
     }
 
     const neighbours = tables.neighbours && NeighbourTable.fromFile((await readTable(dir, tables.neighbours)) as NeighboursFile);
@@ -111,7 +113,13 @@ export async function loadBundle(dir: string, deps: BundleDeps): Promise<LoadedB
       userIndex: userIndex || undefined,
       fraud,
       async probe() {
-        for (const probe of probes) await probe();
+        for (const [file, probe] of probes) {
+          try {
+            await probe();
+          } catch (cause) {
+            throw probeFailed(file, cause);
+          }
+        }
       },
       release,
     };
@@ -132,7 +140,8 @@ function snapshot(entry: NonNullable<BundleManifest['indexes']['items']>): Snaps
   };
 }
 
-function requireSet(engine: FeatureEngine, file: string, set: string, hash: string): void {
+/** The model's features are those that the engine computes, as many and in the same order. Returns how many. */
+function requireSet(engine: FeatureEngine, file: string, set: string, hash: string, inputs: readonly TensorShape[]): number {
   const own = engine.hash(set);
   if (own !== hash) {
     throw new GatehouseError(
@@ -140,21 +149,31 @@ function requireSet(engine: FeatureEngine, file: string, set: string, hash: stri
       `${file} was trained on feature set ${set} ${hash.slice(0, 12)}, this gateway computes ${own.slice(0, 12)}`,
     );
   }
+  const width = engine.names(set).length;
+  const declared = inputs.find(({ name }) => name === 'features')?.shape;
+  if (declared?.[1] !== width)
+    throw new GatehouseError('bundle_incompatible', `${file} takes features [${declared ?? ''}], feature set ${set} has ${width}`);
+  return width;
 }
 
-/** Rows of zeros, ones, large and missing values: what a live request can bring. */
-async function probeRows(file: string, width: number, run: (rows: Float32Array, n: number) => Promise<Float32Array>): Promise<void> {
-  const fills = [0, 1, -1, 1e6, -1e6, Number.NaN];
-  const rows = new Float32Array(fills.length * width);
-  fills.forEach((fill, i) => {
-    rows.fill(fill, i * width, (i + 1) * width);
-  });
-  try {
-    requireFinite(file, await run(rows, fills.length));
-  } catch (cause) {
-    if (cause instanceof GatehouseError) throw cause;
-    throw new GatehouseError('bundle_probe_failed', `${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+/** The model has the tensors that the manifest says. A size that either leaves open fits any. */
+function requireShapes(file: string, wanted: readonly TensorShape[], found: readonly TensorInfo[]): void {
+  for (const { name, shape } of wanted) {
+    const info = found.find((tensor) => tensor.name === name);
+    if (!info) throw new GatehouseError('bundle_incompatible', `${file} has no tensor ${name}`);
+    const { type, dims } = info;
+    // Exporters may leave out an output's shape: the probe then sees what comes.
+    const fits =
+      dims.length === 0 || (dims.length === shape.length && shape.every((size, i) => size < 0 || !(Number(dims[i]) >= 0) || dims[i] === size));
+    if (type !== 'float32' || !fits)
+      throw new GatehouseError('bundle_incompatible', `${file}: ${name} is ${type} [${dims}], the manifest says float32 [${shape}]`);
   }
+}
+
+/** What a model threw while it was probed, with a code. */
+function probeFailed(file: string, cause: unknown): GatehouseError {
+  if (cause instanceof GatehouseError) return cause;
+  return new GatehouseError('bundle_probe_failed', `${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
 }
 
 async function readTable(dir: string, file: string): Promise<unknown> {
@@ -166,13 +185,13 @@ async function readTable(dir: string, file: string): Promise<unknown> {
 }
 
 async function readTrees(dir: string, file: string, width: number): Promise<TreeEnsemble> {
-  let ensemble: TreeEnsemble;
+  let ensemble: TreeEnsemble | null;
   try {
-    ensemble = JSON.parse(await readFile(join(dir, file), 'utf8')) as TreeEnsemble;
+    ensemble = JSON.parse(await readFile(join(dir, file), 'utf8')) as TreeEnsemble | null;
   } catch (cause) {
     throw new GatehouseError('bundle_corrupt', `${file} is not readable`, { cause });
   }
-  if (ensemble.featureCount !== width)
-    throw new GatehouseError('bundle_incompatible', `${file} has ${ensemble.featureCount} features instead of ${width}`);
+  if (ensemble?.featureCount !== width)
+    throw new GatehouseError('bundle_incompatible', `${file} has ${ensemble?.featureCount ?? 'no'} features instead of ${width}`);
   return ensemble;
 }
