@@ -129,6 +129,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
         metrics.gauge('bundleInfo', version).set(1);
         log.info({ bundle: version }, 'bundle is serving');
       },
+      onReleaseError: (err) => log.error({ err }, 'a bundle could not be released'),
     });
     const bundleProblem = await bundles.start();
     undo.push(() => bundles.close());

@@ -19,6 +19,8 @@ export interface BundleManagerDeps {
   readonly probe: (dir: string) => Promise<void>;
   /** Called after each swap, with undefined never: a gateway that has a bundle keeps one. */
   readonly onSwap?: (manifest: BundleManifest) => void;
+  /** Called when a bundle that nobody uses any more cannot be released: its memory is lost, the requests are not. */
+  readonly onReleaseError?: (cause: unknown) => void;
 }
 
 export interface BundleEntry {
@@ -36,6 +38,9 @@ interface Held {
   retired: boolean;
 }
 
+/** As in the manifest's schema: names of folders in the bundles folder, and nothing that climbs out of it. */
+const VERSION = /^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$/;
+
 /**
  * Which bundle serves. A request leases the current one and keeps it to its end, so a swap never mixes two; the old one is released when its last
  * lease ends. Swaps run one at a time.
@@ -45,22 +50,25 @@ export class BundleManager {
   #held: Held | undefined;
   #pointer: Pointer = { active: null, previous: null };
   #queue: Promise<unknown> = Promise.resolve();
+  #closed = false;
 
   constructor(deps: BundleManagerDeps) {
     this.#deps = deps;
   }
 
-  /** Loads the bundle that was active last. Returns the error when it can't be loaded: the gateway then serves without one, degraded. */
+  /**
+   * Loads the bundle that was active last. Returns the error when it or `active.json` can't be read: the gateway then serves without one, degraded,
+   * until a bundle is activated.
+   */
   async start(): Promise<GatehouseError | undefined> {
     await mkdir(this.#deps.dir, { recursive: true });
-    this.#pointer = await this.#readPointer();
-    const { active } = this.#pointer;
-    if (active === null) return undefined;
     try {
-      this.#swap(await this.#deps.load(join(this.#deps.dir, active)));
+      this.#pointer = await this.#readPointer();
+      const { active } = this.#pointer;
+      if (active !== null) this.#swap(await this.#deps.load(join(this.#deps.dir, active)));
       return undefined;
     } catch (cause) {
-      return cause instanceof GatehouseError ? cause : new GatehouseError('bundle_corrupt', `${active} cannot be loaded`, { cause });
+      return cause instanceof GatehouseError ? cause : new GatehouseError('bundle_corrupt', 'the active bundle cannot be loaded', { cause });
     }
   }
 
@@ -77,7 +85,7 @@ export class BundleManager {
       return await use(held.bundle);
     } finally {
       held.leases--;
-      if (held.retired && held.leases === 0) await held.bundle.release();
+      if (held.retired && held.leases === 0) this.#release(held.bundle);
     }
   }
 
@@ -98,47 +106,72 @@ export class BundleManager {
 
   /** Verifies, probes and loads the bundle, then swaps to it at once. On any failure the current one goes on serving. */
   activate(version: string): Promise<BundleManifest> {
+    return this.#exclusive(() => this.#activate(version));
+  }
+
+  /** Activates the bundle that served before the one that serves when its turn comes. */
+  rollback(): Promise<BundleManifest> {
     return this.#exclusive(async () => {
-      if (version.startsWith('.') || version.includes('/') || version.includes('\\'))
-        throw new GatehouseError('bundle_not_found', `${version} is no bundle`);
-      const dir = join(this.#deps.dir, version);
-      await readManifest(dir);
-      await this.#deps.probe(dir);
-      const bundle = await this.#deps.load(dir);
-      const previous = this.#pointer.active === version ? this.#pointer.previous : this.#pointer.active;
-      try {
-        await this.#writePointer({ active: version, previous });
-      } catch (cause) {
-        await bundle.release();
-        throw new GatehouseError('store_unavailable', 'the active bundle cannot be recorded', { cause });
-      }
-      this.#swap(bundle);
-      return bundle.manifest;
+      const { previous } = this.#pointer;
+      if (previous === null) throw new GatehouseError('bundle_not_found', 'there is no previous bundle to go back to');
+      return this.#activate(previous);
     });
   }
 
-  /** Activates the bundle that served before. */
-  async rollback(): Promise<BundleManifest> {
-    const { previous } = this.#pointer;
-    if (previous === null) throw new GatehouseError('bundle_not_found', 'there is no previous bundle to go back to');
-    return this.activate(previous);
-  }
-
-  async close(): Promise<void> {
+  /** Retires the current bundle; leases that are held end as they would. A swap in work is not waited for, as a probe may take long: it is refused. */
+  close(): void {
+    this.#closed = true;
     const held = this.#held;
     this.#held = undefined;
-    if (!held) return;
-    held.retired = true;
-    if (held.leases === 0) await held.bundle.release();
+    if (held) this.#retire(held);
+  }
+
+  async #activate(version: string): Promise<BundleManifest> {
+    this.#requireOpen();
+    if (!VERSION.test(version)) throw new GatehouseError('bundle_not_found', `${version} is no bundle`);
+    const dir = join(this.#deps.dir, version);
+    await readManifest(dir);
+    await this.#deps.probe(dir);
+    this.#requireOpen();
+    const bundle = await this.#deps.load(dir);
+    try {
+      this.#requireOpen();
+      await this.#record({ active: version, previous: this.#previousOf(version) });
+    } catch (cause) {
+      this.#release(bundle);
+      throw cause;
+    }
+    if (this.#closed) this.#release(bundle);
+    else this.#swap(bundle);
+    return bundle.manifest;
+  }
+
+  #requireOpen(): void {
+    if (this.#closed) throw new GatehouseError('draining', 'the gateway is shutting down');
+  }
+
+  /** What a rollback from `version` goes back to: what serves now. A bundle that could not be loaded at start serves nobody and is passed over. */
+  #previousOf(version: string): string | null {
+    const serving = this.#held?.bundle.manifest.version;
+    if (serving !== undefined && serving !== version) return serving;
+    return this.#pointer.previous === version ? null : this.#pointer.previous;
   }
 
   #swap(bundle: LoadedBundle): void {
     const old = this.#held;
     this.#held = { bundle, leases: 0, retired: false };
+    if (old) this.#retire(old);
     this.#deps.onSwap?.(bundle.manifest);
-    if (!old) return;
-    old.retired = true;
-    if (old.leases === 0) void old.bundle.release();
+  }
+
+  #retire(held: Held): void {
+    held.retired = true;
+    if (held.leases === 0) this.#release(held.bundle);
+  }
+
+  /** Nobody waits for it: a request has its answer already, and a swap has happened. */
+  #release(bundle: LoadedBundle): void {
+    bundle.release().catch((cause: unknown) => this.#deps.onReleaseError?.(cause));
   }
 
   #exclusive<T>(work: () => Promise<T>): Promise<T> {
@@ -161,12 +194,26 @@ export class BundleManager {
       throw cause;
     }
     try {
-      const { active, previous } = JSON.parse(text) as Partial<Pointer>;
-      return { active: active ?? null, previous: previous ?? null };
+      const { active = null, previous = null } = JSON.parse(text) as Partial<Pointer>;
+      for (const version of [active, previous])
+        if (version !== null && !VERSION.test(version)) throw new Error(`${JSON.stringify(version)} is no version`);
+      return { active, previous };
     } catch (cause) {
-      throw new GatehouseError('bundle_corrupt', 'active.json in the bundles folder is not JSON: delete it or write {"active": "<version>"}', {
-        cause,
-      });
+      throw new GatehouseError(
+        'bundle_corrupt',
+        'active.json in the bundles folder cannot be understood: activate a bundle, or write {"active": "<version>"}',
+        {
+          cause,
+        },
+      );
+    }
+  }
+
+  async #record(pointer: Pointer): Promise<void> {
+    try {
+      await this.#writePointer(pointer);
+    } catch (cause) {
+      throw new GatehouseError('store_unavailable', 'the active bundle cannot be recorded', { cause });
     }
   }
 
