@@ -5,6 +5,15 @@ import { ERRORS, type ErrorCode, GatehouseError } from '../contracts/errors.ts';
 /** Loading a large index takes seconds; a model that takes longer than this would hold up the gateway too. */
 const PROBE_MS_MAX = 60_000;
 
+/** Of what a crashing child says, the first words tell. */
+const STDERR_CHARS_MAX = 4096;
+
+export interface ProbeOptions {
+  /** Script of the child; the compiled probe-child.ts by default. */
+  readonly script?: string;
+  readonly timeoutMs?: number;
+}
+
 /** What the child reports. */
 export interface ProbeReport {
   readonly ok: boolean;
@@ -16,17 +25,22 @@ export interface ProbeReport {
  * Loads a bundle and runs its models in a child process, so that a file that crashes native code takes only the child with it. Rejects with the
  * child's own error, or `bundle_probe_failed` when it crashed or took too long.
  */
-export function probeInChild(dir: string): Promise<void> {
+export function probeInChild(dir: string, options: ProbeOptions = {}): Promise<void> {
+  const { script = fileURLToPath(new URL('./probe-child.js', import.meta.url)), timeoutMs = PROBE_MS_MAX } = options;
   return new Promise((resolve, reject) => {
-    const child = fork(fileURLToPath(new URL('./probe-child.js', import.meta.url)), [dir], {
+    const child = fork(script, [dir], {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       execArgv: [],
     });
     let report: ProbeReport | undefined;
     let stderr = '';
-    const timer = setTimeout(() => child.kill('SIGKILL'), PROBE_MS_MAX);
+    let timedOut = false;
+    const timer = setTimeout(() => {
+      timedOut = true;
+      child.kill('SIGKILL');
+    }, timeoutMs);
     child.stderr?.on('data', (chunk: Buffer) => {
-      if (stderr.length < 4096) stderr += chunk.toString('utf8');
+      if (stderr.length < STDERR_CHARS_MAX) stderr += chunk.toString('utf8');
     });
     child.on('message', (message) => {
       report = message as ProbeReport;
@@ -35,14 +49,16 @@ export function probeInChild(dir: string): Promise<void> {
       clearTimeout(timer);
       reject(new GatehouseError('bundle_probe_failed', 'the probe process cannot be started', { cause }));
     });
-    child.once('exit', (code, signal) => {
+    // Not at `exit`: what the child said last may still be in the pipe then.
+    child.once('close', (code, signal) => {
       clearTimeout(timer);
-      if (report?.ok) resolve();
+      if (report?.ok === true) resolve();
       else if (report) {
         const known = report.code !== undefined && Object.hasOwn(ERRORS, report.code);
         reject(new GatehouseError(known ? (report.code as ErrorCode) : 'bundle_probe_failed', report.detail ?? 'the probe failed'));
       } else {
-        const how = signal === 'SIGKILL' ? `took longer than ${PROBE_MS_MAX} ms` : `ended with ${signal ?? `exit code ${code}`}`;
+        // The kernel kills with the same signal when memory runs out, so the signal alone does not tell.
+        const how = timedOut ? `took longer than ${timeoutMs} ms` : `ended with ${signal ?? `exit code ${code}`}`;
         reject(new GatehouseError('bundle_probe_failed', `the probe process ${how}${stderr ? `: ${stderr.trim().split('\n')[0]}` : ''}`));
       }
     });
