@@ -61,7 +61,7 @@ export const PAYMENT_FIELDS = {
   payment_method: Type.Optional(Type.String({ pattern: '^[a-z0-9_]{1,32}$' })),
 };
 
-/** A fact about the shop. Either `user_id` or `session_id` must be there (checked by `eventProblem`). */
+/** A fact about the shop. Either `user_id` or `session_id` must be there, unless it is about a transaction (checked by `eventProblem`). */
 export const Event = Type.Object(
   {
     event_id: Id,
@@ -118,9 +118,9 @@ const TRANSACTION_EVENTS: ReadonlySet<EventName> = new Set(['payment_failed', 'c
 
 /** What the schema alone cannot say of an event: the sentence that is wrong with it, or undefined. */
 export function eventProblem(event: Event): string | undefined {
-  if (event.user_id === undefined && event.session_id === undefined && !TRANSACTION_EVENTS.has(event.name)) {
-    return `${event.name} needs user_id or session_id`;
-  }
+  // What is about a transaction takes over who paid it.
+  const aboutPayment = TRANSACTION_EVENTS.has(event.name) || (event.name === 'refund' && event.transaction_id !== undefined);
+  if (event.user_id === undefined && event.session_id === undefined && !aboutPayment) return `${event.name} needs user_id or session_id`;
   if (ITEM_EVENTS.has(event.name) && (event.items === undefined || event.items.length === 0)) return `${event.name} needs items`;
   if (TRANSACTION_EVENTS.has(event.name) && event.transaction_id === undefined) return `${event.name} needs transaction_id`;
   if (event.name === 'label' && event.is_fraud === undefined) return 'label needs is_fraud';

@@ -25,11 +25,14 @@ export function eventDigest(event: TimedEvent): string {
   return hash('sha1', text, 'base64').slice(0, 22);
 }
 
-/** The one way in which an event reaches the journal and entity state, online and at import. */
-export function eventUnit(engine: FeatureEngine, items: ItemLookup, event: TimedEvent, atMs: number): Unit<EntityState> {
+/**
+ * The one way in which an event reaches the journal and entity state, online and at import. `sent` is what the client said where the gateway added to it:
+ * a retry is told by that, because what is added may have changed in between.
+ */
+export function eventUnit(engine: FeatureEngine, items: ItemLookup, event: TimedEvent, atMs: number, sent: TimedEvent = event): Unit<EntityState> {
   return {
     key: eventKey(event.event_id),
-    digest: eventDigest(event),
+    digest: eventDigest(sent),
     fact: { kind: 'event', at_ms: atMs, event },
     entities: engine.entities(event),
     apply: (ref, state) => engine.apply(ref, state, event, items),

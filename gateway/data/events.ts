@@ -1,5 +1,6 @@
 import { GatehouseError } from '../../contracts/errors.ts';
 import { type EventsRequest, type EventsResponse, eventProblem, PAYMENT_EVENTS, type TimedEvent } from '../../contracts/event.ts';
+import { FIELD_ERRORS_MAX } from '../../contracts/wire.ts';
 import { eventKey, eventUnit } from '../../scoring/ingest.ts';
 import type { DataDeps } from './plane.ts';
 import { settleTime } from './time.ts';
@@ -16,31 +17,32 @@ export function createEventsHandler(deps: DataDeps) {
 
   return async function handleEvents(request: EventsRequest): Promise<EventsResponse> {
     const atMs = now();
+    const sent: TimedEvent[] = [];
     const events: TimedEvent[] = [];
     for (const [i, event] of request.events.entries()) {
       const problem = eventProblem(event);
       if (problem !== undefined) throw new GatehouseError('invalid_request', problem, { errors: [{ path: `/events/${i}`, message: problem }] });
       const timed = settleTime(event, atMs, config.clockSkewMaxMs, `/events/${i}/timestamp_ms`);
+      sent.push(timed);
       events.push(PAYMENT_EVENTS.has(event.name) ? await attach(timed) : timed);
     }
     const results = await store.ingest(
-      events.map((event) => eventUnit(engine, (id) => catalogue.get(id), event, atMs)),
+      events.map((event, i) => eventUnit(engine, (id) => catalogue.get(id), event, atMs, sent[i])),
       { durable },
     );
+    // One event's conflict does not undo the others: they are in the journal, so they count before it is reported.
+    const conflicts: number[] = [];
     let duplicates = 0;
     for (const [i, result] of results.entries()) {
-      if (result.conflict) {
-        const id = events[i]!.event_id;
-        throw new GatehouseError('event_conflict', `the event_id ${id} was sent before with another content`, {
-          errors: [{ path: `/events/${i}/event_id`, message: 'used before with another content; the other events of the batch were taken' }],
-        });
-      }
-      if (result.duplicate) duplicates++;
+      if (result.conflict) conflicts.push(i);
+      else if (result.duplicate) duplicates++;
       else trending.add(events[i]!);
     }
-    accepted.inc(events.length - duplicates);
+    const taken = events.length - duplicates - conflicts.length;
+    accepted.inc(taken);
     if (duplicates > 0) duplicated.inc(duplicates);
-    return { accepted: events.length - duplicates, duplicates };
+    if (conflicts.length > 0) throw conflictError(events, conflicts);
+    return { accepted: taken, duplicates };
   };
 
   /** Adds the payment's entities to a label or refund that does not name them. */
@@ -60,4 +62,11 @@ export function createEventsHandler(deps: DataDeps) {
     for (const field of INHERITED) if (attached[field] === undefined && payment[field] !== undefined) attached[field] = payment[field];
     return attached;
   }
+}
+
+function conflictError(events: readonly TimedEvent[], conflicts: readonly number[]): GatehouseError {
+  const errors = conflicts
+    .slice(0, FIELD_ERRORS_MAX)
+    .map((i) => ({ path: `/events/${i}/event_id`, message: 'used before with another content; the other events of the batch were taken' }));
+  return new GatehouseError('event_conflict', `the event_id ${events[conflicts[0]!]!.event_id} was sent before with another content`, { errors });
 }
