@@ -1,6 +1,9 @@
 import Type, { type Static } from 'typebox';
 import { Amount, Currency, Id, TimestampMs } from './event.ts';
 
+/** Attributes of one item: filters and content features use a handful, and each is kept in memory. */
+export const ATTRIBUTES_MAX = 64;
+
 /** An item of the catalogue. `attributes` hold what filters and content features may use beyond the named fields. */
 export const Item = Type.Object(
   {
@@ -18,7 +21,7 @@ export const Item = Type.Object(
     created_ms: Type.Optional(TimestampMs),
     attributes: Type.Optional(
       Type.Record(Type.String({ pattern: '^[a-z][a-z0-9_]{0,63}$' }), Type.Union([Type.String({ maxLength: 500 }), Type.Number(), Type.Boolean()]), {
-        maxProperties: 64,
+        maxProperties: ATTRIBUTES_MAX,
       }),
     ),
   },

@@ -1,14 +1,16 @@
 import { GatehouseError } from '../../contracts/errors.ts';
 import type { Fact } from '../../contracts/fact.ts';
-import type { DeleteItemsRequest, Item, ItemsResponse, PutItemsRequest } from '../../contracts/item.ts';
+import { ATTRIBUTES_MAX, type DeleteItemsRequest, type Item, type ItemsResponse, type PutItemsRequest } from '../../contracts/item.ts';
 import type { DocChange } from '../../store/contract.ts';
 import type { DataDeps } from './plane.ts';
+import { Turns } from './turns.ts';
 
 export const ITEMS_COLLECTION = 'items';
 
 /** `PUT`, `PATCH` and `DELETE /v1/items`. The catalogue in memory changes when the store has the change: an acknowledged item can be shown at once. */
 export function createItemsHandlers(deps: Pick<DataDeps, 'store' | 'catalogue' | 'trending' | 'now'>) {
   const { store, catalogue, trending, now } = deps;
+  const turns = new Turns();
 
   async function put(items: readonly Item[]): Promise<ItemsResponse> {
     const atMs = now();
@@ -22,32 +24,45 @@ export function createItemsHandlers(deps: Pick<DataDeps, 'store' | 'catalogue' |
     return { changed: stored.length };
   }
 
-  return {
-    put: (request: PutItemsRequest): Promise<ItemsResponse> => put(request.items),
-
-    patch(request: PutItemsRequest): Promise<ItemsResponse> {
-      const merged = request.items.map((change, i) => {
-        const before = catalogue.get(change.item_id);
-        if (!before)
-          throw new GatehouseError('item_not_found', `no item ${change.item_id}`, { errors: [{ path: `/items/${i}/item_id`, message: 'unknown' }] });
-        const attributes = change.attributes && { attributes: { ...before.attributes, ...change.attributes } };
-        return { ...before, ...change, ...attributes };
-      });
-      return put(merged);
-    },
-
-    async delete(request: DeleteItemsRequest): Promise<ItemsResponse> {
-      const atMs = now();
-      const ids = [...new Set(request.item_ids)].filter((id) => catalogue.get(id) !== undefined);
-      await store.write(
-        ids.map((item_id): Fact => ({ kind: 'item_delete', at_ms: atMs, item_id })),
-        ids.map((id): DocChange => ({ collection: ITEMS_COLLECTION, id, value: undefined })),
-      );
-      for (const id of ids) {
-        catalogue.delete(id);
-        trending.delete(id);
+  /** Each change on top of what the batch has made of its item so far. */
+  function merge(changes: readonly Item[]): Item[] {
+    const changed = new Map<string, Item>();
+    return changes.map((change, i) => {
+      const before = changed.get(change.item_id) ?? catalogue.get(change.item_id);
+      if (!before)
+        throw new GatehouseError('item_not_found', `no item ${change.item_id}`, { errors: [{ path: `/items/${i}/item_id`, message: 'unknown' }] });
+      const attributes = { ...before.attributes, ...change.attributes };
+      if (Object.keys(attributes).length > ATTRIBUTES_MAX) {
+        const problem = `${change.item_id} would have more than ${ATTRIBUTES_MAX} attributes`;
+        throw new GatehouseError('invalid_request', problem, { errors: [{ path: `/items/${i}/attributes`, message: problem }] });
       }
-      return { changed: ids.length };
+      const merged = { ...before, ...change, ...(change.attributes && { attributes }) };
+      changed.set(change.item_id, merged);
+      return merged;
+    });
+  }
+
+  async function remove(itemIds: readonly string[]): Promise<ItemsResponse> {
+    const atMs = now();
+    const ids = itemIds.filter((id) => catalogue.get(id) !== undefined);
+    await store.write(
+      ids.map((item_id): Fact => ({ kind: 'item_delete', at_ms: atMs, item_id })),
+      ids.map((id): DocChange => ({ collection: ITEMS_COLLECTION, id, value: undefined })),
+    );
+    for (const id of ids) {
+      catalogue.delete(id);
+      trending.delete(id);
+    }
+    return { changed: ids.length };
+  }
+
+  const idsOf = ({ items }: PutItemsRequest): string[] => items.map(({ item_id }) => item_id);
+  return {
+    put: (request: PutItemsRequest): Promise<ItemsResponse> => turns.take(idsOf(request), () => put(request.items)),
+    patch: (request: PutItemsRequest): Promise<ItemsResponse> => turns.take(idsOf(request), async () => put(merge(request.items))),
+    delete(request: DeleteItemsRequest): Promise<ItemsResponse> {
+      const ids = [...new Set(request.item_ids)];
+      return turns.take(ids, () => remove(ids));
     },
   };
 }
