@@ -65,7 +65,7 @@ export const ROUTES = {
     key: 'events',
     request: EventsRequest,
     response: EventsResponse,
-    errors: ['timestamp_out_of_range', 'event_conflict', ...STORE_ERRORS],
+    errors: ['timestamp_out_of_range', 'event_conflict', 'transaction_not_found', ...STORE_ERRORS],
   },
   items_put: {
     plane: 'data',

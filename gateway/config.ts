@@ -134,7 +134,7 @@ export const SETTINGS = {
     10 * SECOND_MS,
     100,
     10 * MINUTE_MS,
-    'Time for a client to send its body, and for a write to become durable. A slower client is cut off so that it holds no memory.',
+    'Time for a client to send its body. A slower client is cut off so that it holds no memory.',
   ),
   recommendDeadlineMs: integer(
     'GATEHOUSE_RECOMMEND_DEADLINE_MS',

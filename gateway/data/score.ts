@@ -43,7 +43,9 @@ export function createScoreHandler(deps: DataDeps) {
     const seen = performance.now();
     stages.state.observe((seen - started) / 1000);
 
-    const outcome = await bundles.lease((bundle) => assess(engine, { request, states, model: bundle?.fraud, rules: deps.rules(), nowMs }));
+    const outcome = await bundles.lease((bundle) =>
+      assess(engine, { request, states, model: bundle?.fraud, rules: deps.rules(), nowMs, deadlineMs: config.scoreDeadlineMs }),
+    );
     for (const { reason, cause } of outcome.failures) {
       metrics.counter('degraded', 'score', reason).inc();
       if (cause !== undefined) log.warn({ err: cause, reason }, 'a score is degraded');

@@ -31,6 +31,8 @@ interface Judged {
   readonly model: FraudModel | undefined;
   readonly rules: RuleBook;
   readonly nowMs: number;
+  /** How long the model may take; left out, as in a replay, for as long as it likes. */
+  readonly deadlineMs?: number | undefined;
 }
 
 export interface RiskInput extends Judged {
@@ -60,18 +62,18 @@ export function assess(engine: FeatureEngine, input: RiskInput): Promise<RiskRes
  * degraded: a checkout always gets a verdict.
  */
 export async function judge(engine: FeatureEngine, input: Judged & { readonly vector: Float32Array }): Promise<RiskResult> {
-  const { request, model, rules, nowMs, vector } = input;
+  const { request, model, rules, nowMs, vector, deadlineMs } = input;
   const failures: { reason: string; cause: unknown }[] = [];
   let score = Number.NaN;
   let probability = Number.NaN;
   if (!model) failures.push({ reason: 'model_missing', cause: undefined });
   else {
     try {
-      score = await model.predict(vector);
+      score = await inTime(model.predict(vector), deadlineMs);
       probability = model.calibrate(score);
       if (!Number.isFinite(probability)) throw new Error(`the model gave ${score}`);
     } catch (cause) {
-      failures.push({ reason: 'model_failed', cause });
+      failures.push({ reason: cause instanceof LateError ? 'deadline' : 'model_failed', cause });
       score = Number.NaN;
       probability = Number.NaN;
     }
@@ -85,7 +87,14 @@ export async function judge(engine: FeatureEngine, input: Judged & { readonly ve
     code: `rule:${hit.rule}`,
     text: rules.rules.find((rule) => rule.id === hit.rule)?.description ?? hit.rule,
   }));
-  if (name !== 'approve' && model && Number.isFinite(probability)) reasons.push(...explain(engine, model, vector));
+  if (name !== 'approve' && model && Number.isFinite(probability)) {
+    try {
+      reasons.push(...explain(engine, model, vector));
+    } catch (cause) {
+      // The verdict stands without its reasons.
+      failures.push({ reason: 'explanation_failed', cause });
+    }
+  }
 
   const degraded = failures.length > 0;
   const response: ScoreResponse = {
@@ -106,6 +115,22 @@ export async function judge(engine: FeatureEngine, input: Judged & { readonly ve
     shadowHits: outcome.shadow.map((hit) => hit.rule),
     failures,
   };
+}
+
+class LateError extends Error {}
+
+/** The value, or a LateError where it takes longer than `deadlineMs`. What comes after that is dropped. */
+async function inTime<T>(work: Promise<T>, deadlineMs: number | undefined): Promise<T> {
+  if (deadlineMs === undefined) return work;
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new LateError(`the model took longer than ${deadlineMs} ms`)), deadlineMs);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** The features that moved the odds most towards fraud, as sentences with their values. */

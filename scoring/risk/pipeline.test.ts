@@ -1,0 +1,119 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { DECISIONS, type ScoreRequest } from '../../contracts/score.ts';
+import { DEFAULT_DECLARATIONS } from '../features/defaults.ts';
+import { createFeatureEngine } from '../features/engine.ts';
+import { assess, FRAUD_SET, type FraudModel, judge } from './pipeline.ts';
+import { type Rule, RuleBook } from './rules.ts';
+
+const NOW = 1_750_000_000_000;
+const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
+const NAMES = engine.names(FRAUD_SET);
+const request: ScoreRequest & { timestamp_ms: number } = { transaction_id: 't1', user_id: 'u1', amount: 250, currency: 'EUR', timestamp_ms: NOW };
+const THRESHOLDS = { review: 0.3, challenge: 0.6, decline: 0.9 };
+
+function modelOf(raw: number | Error | 'never', change: Partial<FraudModel> = {}): FraudModel {
+  return {
+    bundle: 'b1',
+    thresholds: THRESHOLDS,
+    predict: () => (raw === 'never' ? new Promise(() => undefined) : raw instanceof Error ? Promise.reject(raw) : Promise.resolve(raw)),
+    calibrate: (value) => value,
+    contributions: () => NAMES.map((_, i) => i / 100),
+    ...change,
+  };
+}
+const book = (rules: readonly Partial<Rule>[] = []): RuleBook =>
+  new RuleBook(
+    rules.map((rule, i) => ({ id: `r${i}`, version: 1, description: `rule ${i}`, when: 'true', action: 'review', state: 'live', ...rule }) as Rule),
+    NAMES,
+  );
+const judged = (model: FraudModel | undefined, rules = book(), deadlineMs?: number) =>
+  judge(engine, { request, model, rules, nowMs: NOW, vector: new Float32Array(NAMES.length), deadlineMs });
+
+describe('with a model', () => {
+  test.each([
+    [0.1, 'approve'],
+    [0.3, 'review'],
+    [0.6, 'challenge'],
+    [0.9, 'decline'],
+  ] as const)('a probability of %f is a %s', async (raw, decision) => {
+    const { response, failures } = await judged(modelOf(raw));
+    expect(response).toMatchObject({ decision, score: raw, probability: raw, bundle: 'b1', degraded: false });
+    expect(response.degraded_by).toBeUndefined();
+    expect(failures).toEqual([]);
+  });
+
+  test('the calibrated probability decides, the raw one is reported beside it', async () => {
+    const { response } = await judged(modelOf(0.2, { calibrate: (raw) => raw * 4 }));
+    expect(response).toMatchObject({ score: 0.2, probability: 0.8, decision: 'challenge' });
+  });
+
+  test('reasons are the strongest contributions, each with its sentence', async () => {
+    const { response } = await judged(modelOf(0.7));
+    const strongest = NAMES.map((_, i) => NAMES.length - 1 - i).slice(0, 5);
+    expect(response.reasons).toEqual(strongest.map((i) => ({ code: NAMES[i], text: engine.explain(FRAUD_SET, i, 0), contribution: i / 100 })));
+    expect((await judged(modelOf(0.1))).response.reasons).toEqual([]);
+  });
+});
+
+describe('when a part fails, the rest answers and says so', () => {
+  const strict = book([{ action: 'challenge' }]);
+  test.each<[string, FraudModel | undefined, string]>([
+    ['no model', undefined, 'model_missing'],
+    ['a model that throws', modelOf(new Error('broken')), 'model_failed'],
+    ['a model that gives NaN', modelOf(Number.NaN), 'model_failed'],
+    ['a calibration that gives infinity', modelOf(0.5, { calibrate: () => Number.POSITIVE_INFINITY }), 'model_failed'],
+    ['a model that never answers', modelOf('never'), 'deadline'],
+  ])('%s', async (_, model, reason) => {
+    const { response, failures } = await judged(model, strict, 20);
+    expect(response).toMatchObject({ decision: 'challenge', score: null, probability: null, degraded: true, degraded_by: [reason] });
+    expect(failures.map((failure) => failure.reason)).toEqual([reason]);
+    expect(() => JSON.stringify(response)).not.toThrow();
+  });
+
+  test('an explanation that throws leaves the verdict', async () => {
+    const model = modelOf(0.95, {
+      contributions: () => {
+        throw new Error('no trees');
+      },
+    });
+    const { response } = await judged(model, strict);
+    expect(response).toMatchObject({ decision: 'decline', probability: 0.95, degraded_by: ['explanation_failed'] });
+    expect(response.reasons).toEqual([{ code: 'rule:r0', text: 'rule 0' }]);
+  });
+});
+
+test('the decision is the strongest of the model and the live rules', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.double({ min: 0, max: 1, noNaN: true }),
+      fc.array(fc.record({ action: fc.constantFrom(...DECISIONS.filter((name) => name !== 'approve')), state: fc.constantFrom('live', 'shadow') }), {
+        maxLength: 4,
+      }),
+      async (raw, rules) => {
+        const byModel = raw >= 0.9 ? 'decline' : raw >= 0.6 ? 'challenge' : raw >= 0.3 ? 'review' : 'approve';
+        const actions = rules.filter(({ state }) => state === 'live').map(({ action }) => action);
+        const strongest = Math.min(...[byModel, ...actions].map((name) => DECISIONS.indexOf(name as (typeof DECISIONS)[number])));
+        const { response, alert, shadowHits } = await judged(modelOf(raw), book(rules as Partial<Rule>[]));
+        expect(response.decision).toBe(DECISIONS[strongest]);
+        expect(alert === undefined).toBe(response.decision === 'approve');
+        expect(shadowHits.length).toBe(rules.length - actions.length);
+      },
+    ),
+    { seed: 9, numRuns: 200 },
+  );
+});
+
+test('a decision can be judged again from its vector, bit for bit; a twin makes the same alert', async () => {
+  const fact = { ...request, event_id: 't1', name: 'payment_attempt' as const, value: 250 };
+  const states = { user: engine.apply({ kind: 'user', id: 'u1' }, undefined, fact, () => undefined) };
+  const model = modelOf(0, { predict: async (vector) => 1 / (1 + Math.exp(-vector.reduce((sum, x) => sum + (Number.isNaN(x) ? 0 : x), 0) / 100)) });
+  const rules = book([{ when: 'features.user_attempts_10m >= 1.0' }]);
+  const first = await assess(engine, { request, states, model, rules, nowMs: NOW });
+  expect(first.response.rule_hits).toHaveLength(1);
+  const vector = Float32Array.from(first.decision.vector ?? []);
+  const again = await judge(engine, { request, model, rules, nowMs: NOW + 1000, vector });
+  expect(again.response).toEqual(first.response);
+  expect(again.decision.vector).toEqual(first.decision.vector);
+  expect(again.alert?.alert_id).toBe(first.alert?.alert_id);
+});
