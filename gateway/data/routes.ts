@@ -80,6 +80,10 @@ function bodyReader<T>(schema: TSchema): (request: HttpRequest) => T {
 const RecommendQuery = Compile(RecommendRequest);
 const QUERY_NUMBERS: ReadonlySet<string> = new Set(['limit']);
 const QUERY_BOOLEANS: ReadonlySet<string> = new Set(['explain']);
+const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
+  ['true', true],
+  ['false', false],
+]);
 
 /** The request of `GET /v1/recommend`: each parameter once. */
 function readQuery(request: HttpRequest): RecommendRequest {
@@ -89,7 +93,9 @@ function readQuery(request: HttpRequest): RecommendRequest {
       throw new GatehouseError('invalid_request', `the parameter ${key} stands twice`, { errors: [{ path: `/${key}`, message: 'given twice' }] });
     if (key === 'exclude' || key === '__proto__')
       throw new GatehouseError('invalid_request', `${key} is no parameter; use POST`, { errors: [{ path: `/${key}`, message: 'unknown' }] });
-    value[key] = QUERY_NUMBERS.has(key) ? Number(text) : QUERY_BOOLEANS.has(key) ? text === 'true' : text;
+    if (QUERY_NUMBERS.has(key)) value[key] = Number(text);
+    // Anything but the two words is left as it is, for the schema to refuse.
+    else value[key] = QUERY_BOOLEANS.has(key) ? (BOOLEANS.get(text) ?? text) : text;
   }
   return checkShape<RecommendRequest>(RecommendQuery, value);
 }

@@ -128,9 +128,15 @@ export async function gatherCandidates(deps: CandidateDeps, request: CandidateRe
   if (!models.userTower || !models.itemIndex) {
     if (caps.user_vector > 0) missing.push('user_vector');
   } else if (weights.size > 0) {
-    userVector = await models.userTower.fold(weights);
-    if (userVector && caps.user_vector > 0) {
-      for (const { id } of models.itemIndex.search(userVector, caps.user_vector, { filter: allow })) add(id, 'user_vector');
+    try {
+      userVector = await models.userTower.fold(weights);
+      if (userVector && caps.user_vector > 0) {
+        for (const { id } of models.itemIndex.search(userVector, caps.user_vector, { filter: allow })) add(id, 'user_vector');
+      }
+    } catch {
+      // The other sources answer, and the caller counts that this one did not.
+      userVector = undefined;
+      missing.push('user_vector');
     }
   }
 

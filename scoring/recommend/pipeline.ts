@@ -92,7 +92,7 @@ export function createRecommender(deps: RecommendDeps) {
 
     const scores = await score(set, models?.ranker, user, session, nowMs, deadline, degradedBy, lap);
     const items = select(set, scores, placement, limit, nowMs);
-    if (items.length < limit) fill(items, limit, request, nowMs);
+    if (items.length < limit) fill(items, limit, request, allow, nowMs);
     lap('select');
     return { items, degradedBy };
   };
@@ -130,7 +130,10 @@ export function createRecommender(deps: RecommendDeps) {
       return blend(set.items);
     }
     try {
-      return await ranker.rank(rows, n);
+      const ranked = await ranker.rank(rows, n);
+      // One NaN would leave the order to chance.
+      if (ranked.length !== n || !ranked.every(Number.isFinite)) throw new Error('the ranker gave scores that are no numbers');
+      return ranked;
     } catch {
       degradedBy.push('ranker_failed');
       return blend(set.items);
@@ -174,21 +177,26 @@ export function createRecommender(deps: RecommendDeps) {
     }
   }
 
-  /** The last resort behind all sources: whatever may be sold, popular first. Only the hard filters count here, purchases may come back. */
-  function fill(items: RecommendedItem[], limit: number, request: RecommendRequest, nowMs: number): void {
+  /** The last resort behind all sources: whatever may be sold, popular first. What is suppressed comes back only when nothing else is left. */
+  function fill(items: RecommendedItem[], limit: number, request: RecommendRequest, allow: (id: string) => boolean, nowMs: number): void {
     const taken = new Set(items.map((item) => item.item_id));
     const excluded = new Set(request.exclude);
     const floor = items.length > 0 ? items[items.length - 1]!.score : 0;
     const take = (id: string): void => {
-      if (taken.has(id) || excluded.has(id) || id === request.item_id || !catalogue.sellable(id)) return;
-      if (request.category !== undefined && catalogue.get(id)?.category !== request.category) return;
       taken.add(id);
       items.push({ item_id: id, score: floor, sources: ['fallback'], reason: 'Popular in this shop' });
     };
-    for (const source of [deps.trending.top(nowMs), catalogue.newest()]) {
-      for (const id of source) {
-        if (items.length >= limit) return;
-        take(id);
+    const sellable = (id: string): boolean =>
+      !excluded.has(id) &&
+      id !== request.item_id &&
+      catalogue.sellable(id) &&
+      (request.category === undefined || catalogue.get(id)?.category === request.category);
+    for (const fits of [allow, sellable]) {
+      for (const source of [deps.trending.top(nowMs), catalogue.newest()]) {
+        for (const id of source) {
+          if (items.length >= limit) return;
+          if (!taken.has(id) && fits(id)) take(id);
+        }
       }
     }
   }
