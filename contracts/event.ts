@@ -116,6 +116,12 @@ export const PAYMENT_EVENTS: ReadonlySet<EventName> = new Set(['payment_failed',
 /** Those that mean nothing without their payment. A refund of a shop that has its payments scored elsewhere does. */
 const TRANSACTION_EVENTS: ReadonlySet<EventName> = new Set(['payment_failed', 'chargeback', 'dispute', 'label']);
 
+/**
+ * Facts that only the shop's servers know. A publishable key, which stands in every page's source, may not send them: labels from a browser would let
+ * a fraudster clear his own card and a rival mark a customer.
+ */
+export const SERVER_EVENTS: ReadonlySet<EventName> = new Set(['payment_attempt', 'refund', 'chargeback', 'dispute', 'label']);
+
 /** What the schema alone cannot say of an event: the sentence that is wrong with it, or undefined. */
 export function eventProblem(event: Event): string | undefined {
   // What is about a transaction takes over who paid it.

@@ -1,7 +1,8 @@
 import { GatehouseError } from '../../contracts/errors.ts';
-import { type EventsRequest, type EventsResponse, eventProblem, PAYMENT_EVENTS, type TimedEvent } from '../../contracts/event.ts';
+import { type Event, type EventsRequest, type EventsResponse, eventProblem, PAYMENT_EVENTS, SERVER_EVENTS, type TimedEvent } from '../../contracts/event.ts';
 import { FIELD_ERRORS_MAX } from '../../contracts/wire.ts';
 import { eventKey, eventUnit } from '../../scoring/ingest.ts';
+import type { Principal } from '../auth/keyring.ts';
 import type { DataDeps } from './plane.ts';
 import { settleTime } from './time.ts';
 
@@ -15,13 +16,14 @@ export function createEventsHandler(deps: DataDeps) {
   const duplicated = metrics.counter('eventsDuplicate');
   const durable = config.durability === 'sync';
 
-  return async function handleEvents(request: EventsRequest): Promise<EventsResponse> {
+  return async function handleEvents(request: EventsRequest, { kind }: Pick<Principal, 'kind'>): Promise<EventsResponse> {
     const atMs = now();
     const sent: TimedEvent[] = [];
     const events: TimedEvent[] = [];
     for (const [i, event] of request.events.entries()) {
       const problem = eventProblem(event);
       if (problem !== undefined) throw new GatehouseError('invalid_request', problem, { errors: [{ path: `/events/${i}`, message: problem }] });
+      if (kind === 'publishable' && SERVER_EVENTS.has(event.name)) throw serverOnly(event, i);
       const timed = settleTime(event, atMs, config.clockSkewMaxMs, `/events/${i}/timestamp_ms`);
       sent.push(timed);
       events.push(PAYMENT_EVENTS.has(event.name) ? await attach(timed) : timed);
@@ -62,6 +64,11 @@ export function createEventsHandler(deps: DataDeps) {
     for (const field of INHERITED) if (attached[field] === undefined && payment[field] !== undefined) attached[field] = payment[field];
     return attached;
   }
+}
+
+function serverOnly(event: Event, i: number): GatehouseError {
+  const problem = `${event.name} events come from servers: a publishable key may not send them`;
+  return new GatehouseError('forbidden', problem, { errors: [{ path: `/events/${i}/name`, message: problem }] });
 }
 
 function conflictError(events: readonly TimedEvent[], conflicts: readonly number[]): GatehouseError {

@@ -5,6 +5,7 @@ import type { StreamTokenRequest, StreamTokenResponse } from '../../contracts/pu
 import { RecommendRequest } from '../../contracts/recommend.ts';
 import { type Capability, ROUTES, type Route, type RouteName } from '../../contracts/routes.ts';
 import { checkShape, decodeBody, encodeBody, negotiate } from '../../contracts/wire.ts';
+import type { Principal } from '../auth/keyring.ts';
 import type { Priority } from '../overload/admission.ts';
 import { asGatehouseError, type HttpRequest, type HttpResponse, type HttpRoute, problemResponse } from '../transport/http.ts';
 import { createEventsHandler } from './events.ts';
@@ -20,10 +21,10 @@ const STREAM_TOKEN_TTL_S = 3600;
 export function createDataRoutes(deps: DataDeps): HttpRoute[] {
   const items = createItemsHandlers(deps);
   const recommend = createRecommendHandler(deps);
-  const body = <T>(name: RouteName, priority: Priority, handle: (value: T) => Promise<unknown>): HttpRoute => {
+  const body = <T>(name: RouteName, priority: Priority, handle: (value: T, principal: Principal) => Promise<unknown>): HttpRoute => {
     const route: Route = ROUTES[name];
     const read = bodyReader<T>(route.request!);
-    return mount(deps, route, priority, (request) => handle(read(request)));
+    return mount(deps, route, priority, (request, principal) => handle(read(request), principal));
   };
   return [
     body('events', 'events', createEventsHandler(deps)),
@@ -46,18 +47,23 @@ export function createDataRoutes(deps: DataDeps): HttpRoute[] {
   ];
 }
 
-function mount(deps: DataDeps, route: Route, priority: Priority, handle: (request: HttpRequest) => Promise<unknown>): HttpRoute {
+function mount(
+  deps: DataDeps,
+  route: Route,
+  priority: Priority,
+  handle: (request: HttpRequest, principal: Principal) => Promise<unknown>,
+): HttpRoute {
   const capability = route.key as Capability;
   return {
     method: route.method,
     path: route.path,
     async handler(request): Promise<HttpResponse> {
       try {
-        deps.keyring.check(request.header('authorization'), capability, request.header('origin'));
+        const principal = deps.keyring.check(request.header('authorization'), capability, request.header('origin'));
         const encoding = negotiate(request.header('accept'));
         const leave = deps.admission.enter(priority);
         try {
-          const { bytes, contentType } = encodeBody(await handle(request), encoding);
+          const { bytes, contentType } = encodeBody(await handle(request, principal), encoding);
           return { status: route.status ?? 200, headers: { 'content-type': contentType }, body: bytes };
         } finally {
           leave();
