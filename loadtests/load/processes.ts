@@ -1,0 +1,167 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { cp, link, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type PreparedShop, rulesPath } from '../shop.ts';
+import type { GeneratorMessage, Job, Round } from './generator.ts';
+import type { TargetMessage, TargetRequest } from './target.ts';
+
+/** A gateway with a million items reads them all before it listens. */
+const START_MS_MAX = 120_000;
+const STOP_MS_MAX = 30_000;
+/** Beyond what its warm-up and rounds take, a generator has hung. */
+const GENERATOR_GRACE_MS = 20_000;
+
+export interface Usage {
+  readonly cpuMs: number;
+  readonly rssBytes: number;
+}
+
+/** A process under load. */
+export interface Target {
+  readonly port: number;
+  readonly controlPort: number;
+  usage(): Promise<Usage>;
+  stop(): Promise<void>;
+}
+
+export interface TargetOptions {
+  readonly what: 'echo' | 'gateway';
+  readonly env?: Readonly<Record<string, string>>;
+  /** Folder for a CPU profile of the process. */
+  readonly profileDir?: string | undefined;
+}
+
+export async function startTarget({ what, env = {}, profileDir }: TargetOptions): Promise<Target> {
+  const child = fork(fileURLToPath(new URL('./target.js', import.meta.url)), [what], {
+    env: { PATH: process.env['PATH'] ?? '', ...env },
+    execArgv: profileDir === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', profileDir],
+  });
+  const ask = async (): Promise<Usage> => {
+    const answer = nextMessage<TargetMessage>(child, START_MS_MAX);
+    child.send('usage' satisfies TargetRequest);
+    const message = await answer;
+    if (message.kind !== 'usage') throw new Error(`the ${what} answered ${message.kind} instead of its usage`);
+    return message;
+  };
+  const first = await nextMessage<TargetMessage>(child, START_MS_MAX);
+  if (first.kind !== 'ready') throw new Error(`the ${what} did not start: ${first.kind === 'failed' ? first.reason : first.kind}`);
+  return {
+    port: first.port,
+    controlPort: first.controlPort,
+    usage: ask,
+    async stop() {
+      const exited = exitOf(child, STOP_MS_MAX);
+      child.send('stop' satisfies TargetRequest);
+      await exited;
+    },
+  };
+}
+
+/** A copy of the shop for one gateway: its own store, and the bundle by hard links, as nothing writes to it. */
+export async function copyShop(shopDir: string): Promise<{ dataDir: string; remove: () => Promise<void> }> {
+  const dataDir = await mkdtemp(`${shopDir}-run-`);
+  await cp(join(shopDir, 'store'), join(dataDir, 'store'), { recursive: true });
+  await linkFolder(join(shopDir, 'bundles'), join(dataDir, 'bundles'));
+  return { dataDir, remove: () => rm(dataDir, { recursive: true, force: true }) };
+}
+
+async function linkFolder(from: string, to: string): Promise<void> {
+  await mkdir(to, { recursive: true });
+  for (const entry of await readdir(from, { withFileTypes: true })) {
+    if (entry.isDirectory()) await linkFolder(join(from, entry.name), join(to, entry.name));
+    else await link(join(from, entry.name), join(to, entry.name));
+  }
+}
+
+/** The settings of a gateway under load: shipped defaults but for ports, log, keys and rules. */
+export function gatewayEnv(shop: PreparedShop, shopDir: string, dataDir: string, extra: Readonly<Record<string, string>>): Record<string, string> {
+  return {
+    GATEHOUSE_DATA_DIR: dataDir,
+    GATEHOUSE_PORT: '0',
+    GATEHOUSE_CONTROL_PORT: '0',
+    GATEHOUSE_LOG_LEVEL: 'warn',
+    GATEHOUSE_SECRET_KEYS: shop.secretKey,
+    GATEHOUSE_RULES_FILE: rulesPath(shopDir),
+    ...extra,
+  };
+}
+
+export interface Driven {
+  readonly rounds: readonly Round[];
+  /** Cores that the target used over the timed rounds. */
+  readonly targetCores: number;
+  readonly rssBytes: number;
+}
+
+/** Runs one generator process against a target, and measures what the target used over the timed rounds. */
+export async function drive(target: Target, job: Job): Promise<Driven> {
+  const child = fork(fileURLToPath(new URL('./generator.js', import.meta.url)), [], { execArgv: [] });
+  const limitMs = job.warmupMs + job.rounds * job.roundMs + GENERATOR_GRACE_MS;
+  const rounds: Round[] = [];
+  let before: Promise<Usage> | undefined;
+  let startMs = 0;
+  const finished = new Promise<{ usage: Promise<Usage>; elapsedMs: number }>((resolve, reject) => {
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      reject(new Error(`the generator did not end in ${limitMs} ms`));
+    }, limitMs);
+    child.on('message', (raw) => {
+      const message = raw as GeneratorMessage;
+      if (message.kind === 'begin') {
+        startMs = performance.now();
+        before = target.usage();
+      } else if (message.kind === 'round') {
+        rounds.push(message.round);
+      } else if (message.kind === 'end') {
+        clearTimeout(timer);
+        resolve({ usage: target.usage(), elapsedMs: performance.now() - startMs });
+      } else {
+        clearTimeout(timer);
+        reject(new Error(`the generator failed: ${message.reason}`));
+      }
+    });
+    child.once('exit', (code) => {
+      clearTimeout(timer);
+      reject(new Error(`the generator ended with code ${code}`));
+    });
+  });
+  const exited = exitOf(child, limitMs);
+  child.send(job);
+  try {
+    const { usage, elapsedMs } = await finished;
+    const [from, to] = [await before, await usage];
+    if (from === undefined) throw new Error('the generator ended before it began');
+    return { rounds, targetCores: (to.cpuMs - from.cpuMs) / elapsedMs, rssBytes: to.rssBytes };
+  } finally {
+    await exited;
+  }
+}
+
+export function nextMessage<T>(child: ChildProcess, limitMs: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => settle(() => reject(new Error(`a child process said nothing in ${limitMs} ms`))), limitMs);
+    const onMessage = (message: unknown): void => settle(() => resolve(message as T));
+    const onExit = (code: number | null): void => settle(() => reject(new Error(`a child process ended with code ${code}`)));
+    const settle = (finish: () => void): void => {
+      clearTimeout(timer);
+      child.off('message', onMessage);
+      child.off('exit', onExit);
+      finish();
+    };
+    child.once('message', onMessage);
+    child.once('exit', onExit);
+  });
+}
+
+/** Resolves when the child has gone; one that stays is killed. */
+export function exitOf(child: ChildProcess, limitMs: number): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => child.kill('SIGKILL'), limitMs);
+    child.once('exit', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
