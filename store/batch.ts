@@ -1,5 +1,6 @@
 import type { AlertRecord } from './contract.ts';
 import type { DiskOp } from './disk.ts';
+import type { RedoStep } from './redo.ts';
 import type { CacheEntry } from './state-cache.ts';
 
 /** Where the logs stand. Kept with every batch, so that an emptied journal goes on counting. */
@@ -24,6 +25,10 @@ export class Batch<S> {
   readonly reject: (error: unknown) => void;
   units = 0;
   positions: LogPositions | undefined;
+  /** Write all states to their rows with this batch. */
+  flushStates = false;
+  /** What it does to the redo log once it is durable. */
+  redo: RedoStep | undefined;
 
   constructor(id: number) {
     this.id = id;
@@ -38,7 +43,7 @@ export class Batch<S> {
   }
 
   get empty(): boolean {
-    return this.ops.length === 0 && this.dirty.size === 0 && this.keys.size === 0;
+    return this.ops.length === 0 && this.dirty.size === 0 && this.keys.size === 0 && !this.flushStates;
   }
 }
 

@@ -1,5 +1,5 @@
-/** The ordered tables of an embedded store. `journal` and `alerts` have number keys, the others string keys. */
-export const TABLES = ['meta', 'journal', 'alerts', 'keys', 'states', 'docs'] as const;
+/** The ordered tables of an embedded store. `journal`, `alerts` and `redo` have number keys, the others string keys. */
+export const TABLES = ['meta', 'journal', 'alerts', 'keys', 'states', 'redo', 'docs'] as const;
 export type Table = (typeof TABLES)[number];
 export type DiskKey = string | number;
 

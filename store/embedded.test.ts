@@ -3,7 +3,7 @@ import { GatehouseError } from '../contracts/errors.ts';
 import type { Disk, DiskKey, DiskOp, DiskRow, Table } from './disk.ts';
 import { type EmbeddedOptions, openEmbedded } from './embedded.ts';
 import { alertOf, fact, item, SUITE_RETENTION, SUITE_START_MS, storeSuite, type Tally, tallyCodec, unit, user } from './store.suite.ts';
-import { encodeValue } from './values.ts';
+import { decodeValue, encodeValue } from './values.ts';
 
 /** A disk in memory, whose commits wait for `release` or fail as told. */
 class TestDisk implements Disk {
@@ -51,25 +51,27 @@ const OPTIONS: EmbeddedOptions<Tally> = {
   newEpoch: () => 'epoch',
 };
 
-// The suite again with a cache of two entities, so that every path through the disk is taken.
-storeSuite('embedded engine with a tiny cache', async (retention) => {
-  const disk = new TestDisk();
-  let nowMs = SUITE_START_MS;
-  const open = () => openEmbedded(disk, { ...OPTIONS, retention, cacheEntriesMax: 2, pendingUnitsMax: 10_000, clock: () => nowMs });
-  const store = await open();
-  let current = store;
-  return {
-    store,
-    reopen: async () => {
-      await current.close();
-      current = await open();
-      return current;
-    },
-    advance: async (ms) => {
-      nowMs += ms;
-    },
-    destroy: () => current.close(),
-  };
+// The suite again with a cache of two entities, so that every path through the disk is taken; states are found in the redo log, or in their rows.
+describe.each([1, 200, 1e6])('redo log of %d bytes', (redoBytesMax) => {
+  storeSuite('embedded engine with a tiny cache', async (retention) => {
+    const disk = new TestDisk();
+    let nowMs = SUITE_START_MS;
+    const open = () => openEmbedded(disk, { ...OPTIONS, retention, redoBytesMax, cacheEntriesMax: 2, pendingUnitsMax: 10_000, clock: () => nowMs });
+    const store = await open();
+    let current = store;
+    return {
+      store,
+      reopen: async () => {
+        await current.close();
+        current = await open();
+        return current;
+      },
+      advance: async (ms) => {
+        nowMs += ms;
+      },
+      destroy: () => current.close(),
+    };
+  });
 });
 
 /** A gate that holds commits until it is opened. */
@@ -221,6 +223,20 @@ describe('group commit', () => {
     const reopened = await openEmbedded(disk, { ...OPTIONS, clock: () => nowMs });
     expect((await reopened.states([user('u')]))[0]?.count).toBe(2);
   });
+});
+
+test('a store of the format before is taken over, and marked so that the older version refuses it', async () => {
+  const disk = new TestDisk();
+  const before = await openEmbedded(disk, { ...OPTIONS, redoBytesMax: 0 });
+  await before.ingest([unit('e:1', [user('u')])]);
+  await before.ingest([unit('e:2', [user('v')])]);
+  await disk.commit([
+    { table: 'meta', key: 'format', value: encodeValue(1) },
+    { table: 'redo', key: 2, value: undefined },
+  ]);
+  const store = await openEmbedded(disk, OPTIONS);
+  expect((await store.states([user('u')]))[0]?.count).toBe(1);
+  expect(decodeValue(disk.get('meta', 'format')!)).toBe(2);
 });
 
 test('a newer format is refused', async () => {

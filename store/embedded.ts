@@ -12,8 +12,10 @@ import { Listeners } from './listeners.ts';
 import { Purger } from './purge.ts';
 import { alertFact, decodeKeyRecord, decodeValue, encodeKeyRecord, encodeShared, encodeValue, type KeyRecord, packDoc, unpackDoc } from './values.ts';
 
-/** The format of what is on disk. Raise it when an older Gatehouse could misread what this one writes. */
-const FORMAT = 1;
+/** The format of what is on disk. Raise it when an older Gatehouse could misread what this one writes. 2: states may be newer in the redo log than in their rows. */
+const FORMAT = 2;
+/** The oldest format that is taken over as it is; its redo log is empty. */
+const FORMAT_OLDEST = 1;
 /** Records decoded in one go; at about 5 us each the event loop is held for under 3 ms. */
 const READ_SLICE = 512;
 
@@ -23,6 +25,8 @@ export interface EmbeddedOptions<S> {
   readonly clock: () => number;
   /** Decoded states kept in memory. */
   readonly cacheEntriesMax: number;
+  /** Bytes of states that may wait for their rows. */
+  readonly redoBytesMax?: number;
   /** Units taken but not yet durable; beyond it writes are refused with `overloaded`. */
   readonly pendingUnitsMax: number;
   /** Makes the epoch of a new alerts log. */
@@ -62,7 +66,7 @@ export class EmbeddedStore<S> implements Store<S> {
     this.#epoch = epoch;
     this.#logs = logs;
     this.#durable = { ...logs };
-    this.#states = new EntityStates(disk, this.#slabs, options, () => this.#committer.durableId);
+    this.#states = new EntityStates(disk, options, () => this.#committer.durableId);
     this.#committer = new Committer(disk, options.pendingUnitsMax, {
       seal: (batch) => this.#seal(batch),
       committed: (batches) => this.#committed(batches),
@@ -201,7 +205,7 @@ export class EmbeddedStore<S> implements Store<S> {
     const journal = await this.#purger.trim('journal', this.#logs.journalFirst, this.#logs.journalLast - this.#retention.journalRecordsMax);
     const alerts = await this.#purger.trim('alerts', this.#logs.alertsFirst, this.#logs.alertsLast - this.#retention.alertsMax);
     await this.#purger.expire('keys', nowMs - this.#retention.idempotencyMs);
-    const states = await this.#purger.expire('states', nowMs - this.#retention.stateTtlMs);
+    const states = await this.#expireStates(nowMs - this.#retention.stateTtlMs);
     return { journal, alerts, states };
   }
 
@@ -228,6 +232,15 @@ export class EmbeddedStore<S> implements Store<S> {
   close(): Promise<void> {
     this.#closed ??= this.#committer.settled().then(() => this.#disk.close());
     return this.#closed;
+  }
+
+  async #expireStates(beforeMs: number): Promise<number> {
+    if (this.#states.awaitsRow(beforeMs)) {
+      const batch = this.#committer.join(0);
+      batch.flushStates = true;
+      await batch.done;
+    }
+    return this.#purger.expire('states', beforeMs);
   }
 
   #guard(): void {
@@ -300,6 +313,7 @@ export class EmbeddedStore<S> implements Store<S> {
   }
 
   #committed(batches: readonly Batch<S>[]): void {
+    this.#states.committed(batches);
     for (const batch of batches) {
       for (const name of batch.keys) if (this.#keys.get(name)?.batch === batch.id) this.#keys.delete(name);
       for (const key of batch.docs) if (this.#docs.get(key)?.batch === batch.id) this.#docs.delete(key);
@@ -353,8 +367,11 @@ export async function openEmbedded<S>(disk: Disk, options: EmbeddedOptions<S>): 
     ]);
     return new EmbeddedStore(disk, options, epoch, logs);
   }
-  const version = decodeValue(format);
-  if (version !== FORMAT) throw new GatehouseError('store_incompatible', `the store has format ${String(version)}, this version reads ${FORMAT}`);
+  const version = Number(decodeValue(format));
+  if (!(version >= FORMAT_OLDEST && version <= FORMAT)) {
+    throw new GatehouseError('store_incompatible', `the store has format ${version}, this version reads ${FORMAT_OLDEST} to ${FORMAT}`);
+  }
+  if (version < FORMAT) await disk.commit([{ table: 'meta', key: 'format', value: encodeValue(FORMAT) }]);
   const [epoch, logs] = [disk.get('meta', 'epoch'), disk.get('meta', 'logs')];
   if (epoch === undefined || logs === undefined) throw new GatehouseError('store_incompatible', 'the store has lost its own description');
   return new EmbeddedStore(disk, options, decodeValue(epoch) as string, decodeValue(logs) as LogPositions);

@@ -1,7 +1,8 @@
-import type { Batch, Slabs } from './batch.ts';
+import type { Batch } from './batch.ts';
 import type { EntityKind, EntityRef, StateCodec, Unit } from './contract.ts';
 import type { Disk } from './disk.ts';
 import { safeKey } from './keys.ts';
+import { type ChangedState, REDO_BYTES_MAX, RedoLog } from './redo.ts';
 import { type CacheEntry, StateCache } from './state-cache.ts';
 import { STATE_HEADER_BYTES, stateTouchedMs } from './values.ts';
 
@@ -9,12 +10,14 @@ export interface EntityStatesOptions<S> {
   readonly codec: StateCodec<S>;
   readonly retention: { readonly stateTtlMs: number };
   readonly cacheEntriesMax: number;
+  /** Bytes of states that may wait for their rows; REDO_BYTES_MAX where absent. */
+  readonly redoBytesMax?: number;
 }
 
-/** The entities' states: in memory as long as they are ahead of the disk or in use, on disk otherwise. */
+/** The entities' states: in memory as long as they are ahead of the disk or in use, on disk otherwise: in the redo log, or in rows of their own. */
 export class EntityStates<S> {
   readonly #disk: Disk;
-  readonly #slabs: Slabs;
+  readonly #redo: RedoLog;
   readonly #codec: StateCodec<S>;
   readonly #ttlMs: number;
   /** Id of the newest durable batch: what later batches changed must stay in memory. */
@@ -23,10 +26,10 @@ export class EntityStates<S> {
   #hits = 0;
   #misses = 0;
 
-  constructor(disk: Disk, slabs: Slabs, options: EntityStatesOptions<S>, durableId: () => number) {
+  constructor(disk: Disk, options: EntityStatesOptions<S>, durableId: () => number) {
     this.#durableId = durableId;
     this.#disk = disk;
-    this.#slabs = slabs;
+    this.#redo = new RedoLog(disk, options.redoBytesMax ?? REDO_BYTES_MAX);
     this.#codec = options.codec;
     this.#ttlMs = options.retention.stateTtlMs;
     this.#cache = new StateCache(options.cacheEntriesMax);
@@ -50,23 +53,37 @@ export class EntityStates<S> {
 
   /** Encode what the batch changed. */
   seal(batch: Batch<S>): void {
+    const changed: ChangedState[] = [];
     for (const { kind, id, state, touchedMs } of batch.dirty) {
       if (state === undefined) throw new Error('a dirty entity has a state');
-      const bytes = this.#codec.encode(state);
-      const value = this.#slabs.take(STATE_HEADER_BYTES + bytes.length);
-      value.writeDoubleBE(touchedMs, 0);
-      value.set(bytes, STATE_HEADER_BYTES);
-      batch.ops.push({ table: 'states', key: stateKey(kind, id), value });
+      changed.push({ key: stateKey(kind, id), touchedMs, encoded: this.#codec.encode(state) });
     }
+    batch.redo = this.#redo.seal(changed, batch.flushStates, batch.ops);
+  }
+
+  /** Whether a state that was last touched before `beforeMs` has not reached its row, where a purge looks for it. */
+  awaitsRow(beforeMs: number): boolean {
+    return (this.#redo.oldestMs() ?? beforeMs) < beforeMs;
+  }
+
+  committed(batches: readonly Batch<S>[]): void {
+    for (const { redo } of batches) if (redo) this.#redo.committed(redo);
   }
 
   /** Drop what lost batches changed, so that the disk is asked again. */
   forget(batches: readonly Batch<S>[]): void {
+    this.#redo.lost();
     for (const batch of batches) for (const entry of batch.dirty) this.#cache.drop(entry);
   }
 
   counters(): Record<string, number> {
-    return { cache_entries: this.#cache.size, cache_hits: this.#hits, cache_misses: this.#misses };
+    return {
+      cache_entries: this.#cache.size,
+      cache_hits: this.#hits,
+      cache_misses: this.#misses,
+      redo_states: this.#redo.states,
+      redo_bytes: this.#redo.bytes,
+    };
   }
 
   #alive(entry: CacheEntry<S>, nowMs: number): S | undefined {
@@ -82,7 +99,8 @@ export class EntityStates<S> {
     }
     this.#misses++;
     const entry: CacheEntry<S> = { kind, id, state: undefined, touchedMs: 0, batch: 0, newer: undefined, older: undefined };
-    const bytes = this.#disk.get('states', stateKey(kind, id));
+    const key = stateKey(kind, id);
+    const bytes = this.#redo.get(key) ?? this.#disk.get('states', key);
     if (bytes === undefined) return entry;
     entry.touchedMs = stateTouchedMs(bytes);
     entry.state = this.#codec.decode(bytes.subarray(STATE_HEADER_BYTES));
