@@ -92,8 +92,15 @@ export interface Store<S> {
    * Record the decision on a unit ingested under `key`, once: the first caller wins and every caller gets the winner's answer. An alert is
    * appended to the alerts log in the same step, so that neither can exist without the other, and journalled as an `alert` fact behind
    * the decision. Rejects with `store_unavailable` when there is no unit under `key`: its write was lost, so send it again.
+   * `durable: false` resolves when the decision stands in this store; a power cut may lose it together with its unit.
    */
-  decide(key: string, decision: Fact, answer: Uint8Array, alert?: Alert): Promise<{ readonly won: boolean; readonly answer: Uint8Array }>;
+  decide(
+    key: string,
+    decision: Fact,
+    answer: Uint8Array,
+    alert?: Alert,
+    options?: { readonly durable?: boolean },
+  ): Promise<{ readonly won: boolean; readonly answer: Uint8Array }>;
 
   /** The unit recorded under `key`, if any: its journal offset and answer. */
   lookup(key: string): Promise<{ readonly offset: number; readonly answer: Uint8Array | undefined } | undefined>;

@@ -157,6 +157,28 @@ describe('group commit', () => {
     expect(disk.commits).toBe(3);
   });
 
+  test('waits for nobody who did not ask for durability, and keeps the decision for those who did', async () => {
+    const disk = new TestDisk();
+    const store = await openEmbedded(disk, OPTIONS);
+    const { wait, open } = gate();
+    disk.gate = wait;
+    await store.ingest([unit('t:1', [user('u')])], { durable: false });
+    const first = await store.decide('t:1', fact(1), new Uint8Array([1]), undefined, { durable: false });
+    const twin = await store.decide('t:1', fact(2), new Uint8Array([2]), undefined, { durable: false });
+    expect([first.won, twin.won, [...twin.answer]]).toEqual([true, false, [1]]);
+    let answered = false;
+    const careful = store.decide('t:1', fact(3), new Uint8Array([3])).then((result) => {
+      answered = true;
+      return result;
+    });
+    await turn();
+    await turn();
+    expect([disk.commits, answered]).toEqual([2, false]);
+    open();
+    expect([...(await careful).answer]).toEqual([1]);
+    expect((await store.read(0, 10)).length).toBe(2);
+  });
+
   test('refuses what is over the limit, and only while it is', async () => {
     const disk = new TestDisk();
     const store = await openEmbedded(disk, { ...OPTIONS, pendingUnitsMax: 10 });

@@ -86,8 +86,15 @@ export class EmbeddedStore<S> implements Store<S> {
     return results;
   }
 
-  async decide(key: string, decision: Fact, answer: Uint8Array, alert?: Alert): Promise<{ readonly won: boolean; readonly answer: Uint8Array }> {
+  async decide(
+    key: string,
+    decision: Fact,
+    answer: Uint8Array,
+    alert?: Alert,
+    options: { readonly durable?: boolean } = {},
+  ): Promise<{ readonly won: boolean; readonly answer: Uint8Array }> {
     this.#guard();
+    const durable = options.durable !== false;
     const batch = this.#committer.join(1);
     const name = safeKey(key);
     const record = this.#key(name);
@@ -96,14 +103,14 @@ export class EmbeddedStore<S> implements Store<S> {
     }
     if (record.answer !== undefined) {
       // The winner's answer may still be on its way to the disk, and must not be given out before it is safe there.
-      await this.#committer.barrier();
+      if (durable) await this.#committer.barrier();
       return { won: false, answer: record.answer };
     }
     this.#setKey(batch, name, { ...record, answer: Uint8Array.from(answer) });
     this.#appendFact(batch, decision);
     if (alert) this.#appendAlert(batch, alert);
     this.#committer.count(batch, 1);
-    await batch.done;
+    if (durable) await batch.done;
     return { won: true, answer };
   }
 

@@ -6,6 +6,11 @@ import { keyRecordAtMs, stateTouchedMs } from './values.ts';
 const SLICE_ROWS = 1_000;
 /** Rows looked at or removed by one call, so that it ends; the next call goes on where it stopped. */
 const CALL_ROWS_MAX = 100_000;
+/**
+ * Rows looked at by a call that finds none to remove. Looking at all of them each time kept a tenth of a core busy for nothing; called every
+ * 5 seconds, this still goes through 80 million rows a day in 0.2 % of a core.
+ */
+const VAIN_ROWS_MAX = 5_000;
 
 export interface PurgeHooks {
   /** Rows of the table that a write on its way to the disk has set anew, so that they must stay. */
@@ -43,7 +48,7 @@ export class Purger {
   async expire(table: 'keys' | 'states', beforeMs: number): Promise<number> {
     const atMs = table === 'keys' ? keyRecordAtMs : stateTouchedMs;
     let gone = 0;
-    for (let seen = 0; seen < CALL_ROWS_MAX; seen += SLICE_ROWS) {
+    for (let seen = 0; seen < (gone > 0 ? CALL_ROWS_MAX : VAIN_ROWS_MAX); seen += SLICE_ROWS) {
       const rows = this.#disk.range(table, this.#cursors[table], SLICE_ROWS);
       const stay = this.#hooks.inFlight(table);
       const old = rows.filter(({ key, value }) => atMs(value) < beforeMs && !stay.has(key)).map(({ key }) => key);

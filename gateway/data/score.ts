@@ -18,6 +18,7 @@ const utf8 = {
  */
 export function createScoreHandler(deps: DataDeps) {
   const { store, engine, catalogue, bundles, config, metrics, log, now } = deps;
+  const durable = config.durability === 'sync';
   const stages = {
     state: metrics.latency('stages', 'score_state'),
     assess: metrics.latency('stages', 'score_assess'),
@@ -54,7 +55,7 @@ export function createScoreHandler(deps: DataDeps) {
     stages.assess.observe((assessed - seen) / 1000);
 
     const answer = utf8.encode(JSON.stringify(outcome.response));
-    const decided = await store.decide(eventKey(request.transaction_id), outcome.decision, answer, outcome.alert);
+    const decided = await store.decide(eventKey(request.transaction_id), outcome.decision, answer, outcome.alert, { durable });
     stages.store.observe((performance.now() - assessed) / 1000);
     if (!decided.won) return JSON.parse(utf8.decode(decided.answer)) as ScoreResponse;
     metrics.counter('decisions', outcome.response.decision).inc();
