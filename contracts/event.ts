@@ -120,7 +120,7 @@ const TRANSACTION_EVENTS: ReadonlySet<EventName> = new Set(['payment_failed', 'c
  * Facts that only the shop's servers know. A publishable key, which stands in every page's source, may not send them: labels from a browser would let
  * a fraudster clear his own card and a rival mark a customer.
  */
-export const SERVER_EVENTS: ReadonlySet<EventName> = new Set(['payment_attempt', 'refund', 'chargeback', 'dispute', 'label']);
+export const SERVER_EVENTS: ReadonlySet<EventName> = new Set(['payment_attempt', 'payment_failed', 'refund', 'chargeback', 'dispute', 'label']);
 
 /** What the schema alone cannot say of an event: the sentence that is wrong with it, or undefined. */
 export function eventProblem(event: Event): string | undefined {

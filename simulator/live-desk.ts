@@ -1,13 +1,10 @@
 import { type GatehouseClient, GatehouseClientError } from '../client/index.ts';
-import type { EventsResponse, TimedEvent } from '../contracts/event.ts';
+import { type EventsResponse, SERVER_EVENTS, type TimedEvent } from '../contracts/event.ts';
 import type { RecommendResponse } from '../contracts/recommend.ts';
 import type { ScoreRequest, ScoreResponse } from '../contracts/score.ts';
 import type { Gate } from './live-gate.ts';
 import type { LiveReport, LiveRoute } from './live-report.ts';
 import type { ListAsk, PayAsk } from './steps.ts';
-
-/** What the shop's back office reports; a page with its publishable key reports everything else. */
-const BACK_OFFICE: ReadonlySet<TimedEvent['name']> = new Set(['label', 'chargeback', 'dispute', 'refund']);
 
 export interface Sent {
   readonly left: TimedEvent[];
@@ -35,7 +32,7 @@ export class Desk {
     const sent: Sent = { left: [], refused: 0 };
     let turn = hasTurn;
     for (const isOffice of [false, true]) {
-      const batch = events.filter(({ name }) => BACK_OFFICE.has(name) === isOffice);
+      const batch = events.filter(({ name }) => SERVER_EVENTS.has(name) === isOffice);
       if (batch.length === 0) continue;
       const client = isOffice ? this.#shop : this.#page;
       const answer = await this.#call<EventsResponse>('events', () => client.events(batch, { signal: this.#signal }), turn);
@@ -64,7 +61,7 @@ export class Desk {
 
   /** Undefined: no answer, the payment goes to its provider. */
   async score({ attempt }: PayAsk): Promise<ScoreResponse | undefined> {
-    const { event_id: _id, name: _name, authorised: _authorised, value, ...shared } = attempt;
+    const { event_id: _id, name: _name, value, ...shared } = attempt;
     const request: ScoreRequest = { ...shared, amount: value };
     const answer = await this.#call('score', () => this.#shop.score(request, { signal: this.#signal }));
     return answer instanceof GatehouseClientError ? undefined : answer;

@@ -4,7 +4,7 @@ import type { Desk } from './live-desk.ts';
 import type { LiveClock } from './live-gate.ts';
 import type { Outcomes } from './live-outcomes.ts';
 import type { LiveReport } from './live-report.ts';
-import { labelOf, refundOf } from './outcomes.ts';
+import { failureOf, labelOf, refundOf } from './outcomes.ts';
 import type { Person } from './people.ts';
 import { reviewsOf } from './reviews.ts';
 import { isEvent, type ListAsk, NO_REPLY, type PayAsk, type Play, type Reply } from './steps.ts';
@@ -114,9 +114,10 @@ export class LivePlay {
     const allowed = passes === 'all' || (passes === 'honest' && ask.fraud === undefined);
     if (ask.fraud === undefined) report.honest[allowed ? 'passed' : 'refused']++;
     else report.frauds[allowed ? (decision === 'review' ? 'reviewed' : 'missed') : 'caught']++;
-    // Nobody is charged for a refused payment, so nobody charges it back.
-    const label = labelOf(world.settings.seed, { ...attempt, authorised: attempt.authorised && allowed }, ask.fraud);
-    if (label !== undefined) this.#later(label, attempt.timestamp_ms);
+    // The provider never hears of a payment that the gateway refused, and nobody charges back what was never charged.
+    const failure = allowed ? failureOf({ ...ask, attempt }) : undefined;
+    const label = labelOf(world.settings.seed, { ...ask, attempt, authorised: ask.authorised && allowed });
+    for (const later of [failure, label]) if (later !== undefined) this.#later(later, attempt.timestamp_ms);
     return { allowed };
   }
 

@@ -1,5 +1,13 @@
 import { GatehouseError } from '../../contracts/errors.ts';
-import { type Event, type EventsRequest, type EventsResponse, eventProblem, PAYMENT_EVENTS, SERVER_EVENTS, type TimedEvent } from '../../contracts/event.ts';
+import {
+  type Event,
+  type EventsRequest,
+  type EventsResponse,
+  eventProblem,
+  PAYMENT_EVENTS,
+  SERVER_EVENTS,
+  type TimedEvent,
+} from '../../contracts/event.ts';
 import { FIELD_ERRORS_MAX } from '../../contracts/wire.ts';
 import { eventKey, eventUnit } from '../../scoring/ingest.ts';
 import type { Principal } from '../auth/keyring.ts';

@@ -1,0 +1,55 @@
+import type { TimedEvent } from '../contracts/event.ts';
+import type { Fact } from '../contracts/fact.ts';
+import type { Item } from '../contracts/item.ts';
+import { type Config, readConfig } from '../gateway/config.ts';
+import { ITEMS_COLLECTION } from '../gateway/data/items.ts';
+import { openStore } from '../gateway/main.ts';
+import type { EntityState, FeatureEngine } from '../scoring/features/contract.ts';
+import { DEFAULT_DECLARATIONS } from '../scoring/features/defaults.ts';
+import { createFeatureEngine } from '../scoring/features/engine.ts';
+import { eventUnit } from '../scoring/ingest.ts';
+import { Catalogue } from '../scoring/recommend/catalogue.ts';
+import type { DocChange, Store } from '../store/contract.ts';
+import { type ProgressReporter, progressBars } from '../training/progress.ts';
+
+/** Settings of the environment, with the data folder of the command line. */
+export function configOf(dataDir: string | undefined): Config {
+  return readConfig(process.env, dataDir === undefined ? {} : { dataDir });
+}
+
+export function terminalProgress(): ProgressReporter {
+  return progressBars(process.stderr, () => performance.now());
+}
+
+export interface OpenShop {
+  readonly engine: FeatureEngine;
+  readonly catalogue: Catalogue;
+  readonly store: Store<EntityState>;
+  close(): Promise<void>;
+}
+
+/** The store with its catalogue, for commands that work on it while no gateway runs. */
+export async function openShop(config: Config): Promise<OpenShop> {
+  const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
+  const catalogue = new Catalogue();
+  const store = await openStore(config, engine, catalogue);
+  for await (const { value } of store.docs(ITEMS_COLLECTION)) catalogue.put(value as Item);
+  return { engine, catalogue, store, close: () => store.close() };
+}
+
+/** Writes items and events as the gateway does. Each event counts once, however often it is sent. */
+export async function takeIn(shop: OpenShop, items: readonly Item[], events: readonly TimedEvent[], atMs: number): Promise<void> {
+  if (items.length > 0) {
+    await shop.store.write(
+      items.map((item): Fact => ({ kind: 'item_put', at_ms: atMs, item })),
+      items.map((item): DocChange => ({ collection: ITEMS_COLLECTION, id: item.item_id, value: item })),
+      { durable: false },
+    );
+    for (const item of items) shop.catalogue.put(item);
+  }
+  if (events.length > 0) {
+    // History keeps its own time: what the journal says about when it arrived is when it happened.
+    const units = events.map((event) => eventUnit(shop.engine, (id) => shop.catalogue.get(id), event, event.timestamp_ms));
+    await shop.store.ingest(units);
+  }
+}

@@ -1,0 +1,85 @@
+import { Command } from 'commander';
+import { bundlesDir } from '../gateway/main.ts';
+import { probeInChild } from '../gateway/probe.ts';
+import { BundleManager } from '../scoring/models/manager.ts';
+import { verifyBundle } from '../scoring/models/verify.ts';
+import { journalSource, type TrainParams, type TrainResult, train } from '../training/index.ts';
+import { timeOf } from './import.ts';
+import { configOf, type OpenShop, openShop, terminalProgress } from './shared.ts';
+
+interface Options {
+  readonly dataDir?: string;
+  readonly seed: string;
+  readonly activate: boolean;
+  readonly fraudFrom?: string;
+  readonly fraudTo?: string;
+  readonly labelsUntil?: string;
+}
+
+/** `gatehouse train`: the journal becomes a bundle. */
+export function trainCommand(): Command {
+  return new Command('train')
+    .description('Replay the journal and train a bundle of models')
+    .option('--data-dir <dir>', 'folder of the store and the bundles')
+    .option('--seed <seed>', 'same seed and data, same bytes', '1')
+    .option('--no-activate', 'only train; leave the active bundle as it is')
+    .option('--fraud-from <date>', 'train the fraud model on payments from this time on')
+    .option('--fraud-to <date>', 'and before this time')
+    .option('--labels-until <date>', 'with the labels that had arrived by this time')
+    .action(async (options: Options) => {
+      const config = configOf(options.dataDir);
+      const shop = await openShop(config);
+      try {
+        const result = await trainShop(shop, bundlesDir(config), Number(options.seed), {
+          ...(options.fraudFrom === undefined ? {} : { fraudFromMs: timeOf('--fraud-from', options.fraudFrom) }),
+          ...(options.fraudTo === undefined ? {} : { fraudToMs: timeOf('--fraud-to', options.fraudTo) }),
+          ...(options.labelsUntil === undefined ? {} : { labelsUntilMs: timeOf('--labels-until', options.labelsUntil) }),
+        });
+        console.log(JSON.stringify({ version: result.version, metrics: result.manifest.metrics, skipped: result.skipped }, null, 2));
+        if (options.activate) await activate(bundlesDir(config), result.version);
+      } finally {
+        await shop.close();
+      }
+    });
+}
+
+/** Trains on everything in the journal. Ctrl-C stops it and leaves no half-written bundle. */
+export async function trainShop(shop: OpenShop, outDir: string, seed: number, params: TrainParams): Promise<TrainResult> {
+  const abort = new AbortController();
+  const stop = (): void => abort.abort();
+  process.once('SIGINT', stop);
+  process.once('SIGTERM', stop);
+  try {
+    return await train({
+      facts: await journalSource(shop.store),
+      engine: shop.engine,
+      outDir,
+      seed,
+      params,
+      progress: terminalProgress(),
+      now: Date.now,
+      signal: abort.signal,
+    });
+  } finally {
+    process.off('SIGINT', stop);
+    process.off('SIGTERM', stop);
+  }
+}
+
+/** Makes a bundle the one that the next start serves. */
+export async function activate(dir: string, version: string): Promise<void> {
+  const manager = new BundleManager({
+    dir,
+    probe: probeInChild,
+    load: async (path) => ({
+      manifest: await verifyBundle(path),
+      recommend: {},
+      userIndex: undefined,
+      fraud: undefined,
+      probe: async () => {},
+      release: async () => {},
+    }),
+  });
+  await manager.start();
+  await manager.activate(version);
+}
