@@ -54,11 +54,13 @@ export function simulateCommand(): Command {
       if (!secretKey || !publishableKey)
         throw new GatehouseError('config_invalid', 'GATEHOUSE_DEMO_SECRET_KEY and GATEHOUSE_DEMO_PUBLISHABLE_KEY must be set');
       const abort = new AbortController();
-      const stopped = untilStopped().then(() => abort.abort());
+      void untilStopped().then(() => abort.abort());
       // A parent that goes away takes its traffic along.
       process.once('disconnect', () => abort.abort());
-      await runLive({ baseUrl: options.live, secretKey, publishableKey, shop, ratePerS: Number(options.rate), signal: abort.signal });
-      void stopped;
+      const report = await runLive({ baseUrl: options.live, secretKey, publishableKey, shop, ratePerS: Number(options.rate), signal: abort.signal });
+      console.log(JSON.stringify(report, null, 2));
+      // An open channel to the parent would keep this process.
+      if (process.connected) process.disconnect();
     });
 }
 

@@ -1,22 +1,23 @@
-import { fork } from 'node:child_process';
+import { fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
+import { GatehouseError } from '../contracts/errors.ts';
 import { generateKey } from '../gateway/auth/keys.ts';
 import { type Config, readConfig } from '../gateway/config.ts';
-import { bundlesDir, startGateway } from '../gateway/main.ts';
-import { createShop } from '../simulator/index.ts';
-import { configOf, openShop, terminalProgress } from './shared.ts';
-import { loadHistory } from './simulate.ts';
+import { startGateway } from '../gateway/main.ts';
+import { configOf } from './shared.ts';
 import { untilStopped } from './stop.ts';
-import { activate, trainShop } from './train.ts';
+
+const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
 
 /** What the demo remembers between starts, in `demo.json` of the data folder. The keys open a made-up shop on this machine and nothing else. */
 interface Demo {
-  readonly seed: number;
-  readonly endMs: number;
+  /** Options of `gatehouse simulate`: they name the shop. */
+  readonly shop: Readonly<Record<string, string>>;
   readonly secretKey: string;
   readonly publishableKey: string;
   readonly adminToken: string;
@@ -27,6 +28,9 @@ interface Options {
   readonly demo: boolean;
   readonly dataDir?: string;
   readonly rate: string;
+  readonly users: string;
+  readonly items: string;
+  readonly days: string;
 }
 
 /** `npm start`: on first run a simulated shop, a trained bundle and a gateway with live traffic; afterwards just the latter two. */
@@ -36,8 +40,11 @@ export function startCommand(): Command {
     .option('--no-demo', 'an empty gateway that takes its catalogue and events from the API')
     .option('--data-dir <dir>', 'folder of the store and the bundles')
     .option('--rate <n>', "the simulated shop's requests a second", '20')
+    .option('--users <n>', 'users of the simulated shop (first start)', '5000')
+    .option('--items <n>', 'its items (first start)', '2000')
+    .option('--days <n>', 'days of its history (first start)', '60')
     .action(async (options: Options) => {
-      const demo = await openDemo(configOf(options.dataDir), options.demo);
+      const demo = await openDemo(configOf(options.dataDir), options);
       const config = readConfig(process.env, {
         ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }),
         secretKeys: [demo.secretKey],
@@ -56,21 +63,24 @@ export function startCommand(): Command {
     });
 }
 
+function shopOptions({ shop }: Demo): string[] {
+  return Object.entries(shop).flatMap(([name, value]) => [`--${name}`, value]);
+}
+
 function demoFile(config: Config): string {
   return join(config.dataDir, 'demo.json');
 }
 
-async function openDemo(config: Config, wanted: boolean): Promise<Demo> {
+async function openDemo(config: Config, options: Options): Promise<Demo> {
   const path = demoFile(config);
   if (existsSync(path)) return JSON.parse(await readFile(path, 'utf8')) as Demo;
   await mkdir(config.dataDir, { recursive: true });
   const demo: Demo = {
-    seed: 1,
-    endMs: Date.now(),
+    shop: { seed: '1', users: options.users, items: options.items, days: options.days, end: String(Date.now()) },
     secretKey: generateKey('secret'),
     publishableKey: generateKey('publishable'),
     adminToken: generateKey('admin'),
-    ready: !wanted,
+    ready: !options.demo,
   };
   await save(config, demo);
   return demo;
@@ -81,34 +91,47 @@ async function save(config: Config, demo: Demo): Promise<void> {
   await writeFile(demoFile(config), `${JSON.stringify(demo, null, 2)}\n`, { mode: 0o600 });
 }
 
-/** First run: history into the journal, then the first bundle. A run that was cut off is taken up again. */
+/**
+ * First run: history into the journal, then the first bundle, each by the command that anyone can run, in a process that gives its memory back. A run
+ * that was cut off is taken up again: every event counts once.
+ */
 async function prepare(config: Config, demo: Demo): Promise<void> {
-  console.log('First start: simulating a shop of 5,000 users and training its models. This takes a minute or two; the next start does not.');
-  const shop = await openShop(config);
-  try {
-    await loadHistory(shop, createShop({ seed: demo.seed, endMs: demo.endMs }), terminalProgress());
-    const { version } = await trainShop(shop, bundlesDir(config), demo.seed, {});
-    await activate(bundlesDir(config), version);
-  } finally {
-    await shop.close();
-  }
+  console.log(
+    `First start: simulating a shop of ${demo.shop['users']} users and training its models. This takes a minute or two; the next start does not.`,
+  );
+  await command(['simulate', ...shopOptions(demo), '--data-dir', config.dataDir]);
+  await command(['train', '--data-dir', config.dataDir]);
   await save(config, { ...demo, ready: true });
+}
+
+/** Runs another command of this command line to its end. Throws `cancelled` when it did not succeed; it has said why by then. */
+async function command(args: readonly string[]): Promise<void> {
+  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const forward = (signal: NodeJS.Signals): void => {
+    child.kill(signal);
+  };
+  process.on('SIGTERM', forward);
+  // A terminal sends SIGINT to both; the child answers it, this process waits for it.
+  process.on('SIGINT', forward);
+  try {
+    const [status] = (await once(child, 'close')) as [number | null];
+    if (status !== 0) throw new GatehouseError('cancelled', `gatehouse ${args[0]} did not finish`);
+  } finally {
+    process.off('SIGTERM', forward);
+    process.off('SIGINT', forward);
+  }
 }
 
 /** The shop's visitors, in a process of their own: they come through the public API like anyone. */
 function startTraffic(url: string, demo: Demo, rate: string) {
-  return fork(
-    fileURLToPath(new URL('./main.js', import.meta.url)),
-    ['simulate', '--live', url, '--seed', String(demo.seed), '--end', String(demo.endMs), '--rate', rate],
-    {
-      env: { ...process.env, GATEHOUSE_DEMO_SECRET_KEY: demo.secretKey, GATEHOUSE_DEMO_PUBLISHABLE_KEY: demo.publishableKey },
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    },
-  );
+  return fork(MAIN, ['simulate', '--live', url, ...shopOptions(demo), '--rate', rate], {
+    env: { ...process.env, GATEHOUSE_DEMO_SECRET_KEY: demo.secretKey, GATEHOUSE_DEMO_PUBLISHABLE_KEY: demo.publishableKey },
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
 }
 
 function greet(url: string, controlUrl: string, demo: Demo, simulated: boolean): void {
-  const user = simulated ? 'u1' : 'anna';
+  const [user, item] = simulated ? ['u00001', 'i00001'] : ['anna', 'lamp-1'];
   console.log(`
 Gatehouse is ready.
   data plane     ${url}
@@ -119,7 +142,7 @@ Gatehouse is ready.
 Try:
   curl -s ${url}/v1/recommend -H 'Authorization: Bearer ${demo.publishableKey}' -H 'Content-Type: application/json' -d '{"user_id":"${user}","placement":"home","limit":5}'
   curl -s ${url}/v1/score -H 'Authorization: Bearer ${demo.secretKey}' -H 'Content-Type: application/json' -d '{"transaction_id":"try-1","user_id":"${user}","amount":420.5,"currency":"EUR","card_id":"c-try","device_id":"d-try","ip":"203.0.113.9","payment_method":"card"}'
-  curl -s ${url}/v1/events -H 'Authorization: Bearer ${demo.publishableKey}' -H 'Content-Type: application/json' -d '{"events":[{"event_id":"try-e1","name":"view_item","user_id":"${user}","items":[{"item_id":"i1"}]}]}'
+  curl -s ${url}/v1/events -H 'Authorization: Bearer ${demo.publishableKey}' -H 'Content-Type: application/json' -d '{"events":[{"event_id":"try-e1","name":"view_item","user_id":"${user}","items":[{"item_id":"${item}"}]}]}'
 
 Ctrl-C stops it.`);
 }

@@ -21,8 +21,8 @@ export interface ShopParams {
   readonly items?: number | undefined;
   readonly days?: number | undefined;
   /**
-   * The volume knob: mean visits per user and day (heavy-tailed over users). A visit is about 7 events, so the default size gives
-   * 5,000 x 60 x 0.35 x 7 = about 0.7M events.
+   * The volume knob: mean visits per user and day (heavy-tailed over users). A visit is about 10 events, so the default size gives
+   * 5,000 x 60 x 0.2 x 10 = about 0.6M events.
    */
   readonly visitsPerUserDay?: number | undefined;
   /** Share of payment attempts that are fraud. Attacks are planned so that their attempts come to about this share. */
@@ -58,7 +58,7 @@ export function settle(params: ShopParams): ShopSettings {
     users: checked('users', params.users ?? 5_000, 10, USERS_MAX, true),
     items: checked('items', params.items ?? 2_000, 60, ITEMS_MAX, true),
     days,
-    visitsPerUserDay: checked('visitsPerUserDay', params.visitsPerUserDay ?? 0.35, 0.001, 5, false),
+    visitsPerUserDay: checked('visitsPerUserDay', params.visitsPerUserDay ?? 0.2, 0.001, 5, false),
     fraudRate: checked('fraudRate', params.fraudRate ?? 0.02, 0, 0.2, false),
   };
 }
