@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -137,6 +138,14 @@ describe('over a real socket', () => {
       },
     });
     await expect(waiting('GET', '/healthz', undefined, { signal: whileWaiting.signal })).rejects.toMatchObject({ code: 'aborted' });
+  });
+
+  test('a signal that outlives many calls keeps nothing of them', async () => {
+    const baseUrl = await serve((response) => response.writeHead(200, { 'content-type': 'application/json' }).end('{}'));
+    const call = createCaller({ baseUrl, key: 'k' });
+    const { signal } = new AbortController();
+    for (let n = 0; n < 5; n++) await call('GET', '/healthz', undefined, { signal });
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
   test('a dropped connection is tried again on a new one', async () => {

@@ -33,6 +33,8 @@ export async function startTestGateway(overrides: Partial<Config> = {}): Promise
       controlPort: 0,
       logLevel: 'silent',
       drainMs: 200,
+      // A busy test machine stalls the one event loop of test and gateway; shedding for it would fail at random.
+      eventLoopDelayMaxMs: 60_000,
       secretKeys: [secretKey],
       publishableKeys: [publishableKey],
       ...overrides,

@@ -1,7 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { openWire, startTestGateway, type TestGateway } from '../client/gateway.suite.ts';
 import { type Fetch, sleep } from '../client/index.ts';
+import type { TimedEvent } from '../contracts/event.ts';
 import type { Fact } from '../contracts/fact.ts';
+import type { RecommendRequest } from '../contracts/recommend.ts';
+import type { DecisionName } from '../contracts/score.ts';
 import { type LiveOptions, type LiveReport, runLive } from './index.ts';
 import { PLAYS_MAX } from './live.ts';
 import { createShop, type Shop } from './shop.ts';
@@ -9,10 +12,10 @@ import { createShop, type Shop } from './shop.ts';
 /** Seconds of the shop in one second of the test. */
 const SPEED = 20;
 
-/** A clock that runs `SPEED` times as fast as the wall's, from now on. */
-function fastClock(): Pick<LiveOptions, 'now' | 'sleep'> {
+/** A clock that runs faster than the wall's, from now on. */
+function fastClock(speed = SPEED) {
   const startMs = Date.now();
-  return { now: () => startMs + (Date.now() - startMs) * SPEED, sleep: (ms, signal) => sleep(ms / SPEED, signal) };
+  return { now: () => startMs + (Date.now() - startMs) * speed, sleep: (ms: number, signal: AbortSignal) => sleep(ms / speed, signal) };
 }
 
 const shop: Shop = createShop({ seed: 5, endMs: Date.UTC(2026, 0, 1), users: 60, items: 120, days: 20 });
@@ -48,6 +51,7 @@ function start(options: Partial<LiveOptions> = {}): Promise<LiveReport> {
 }
 
 const eventsOf = (facts: readonly Fact[]) => facts.flatMap((fact) => (fact.kind === 'event' ? [fact.event] : []));
+const REFUSING: ReadonlySet<string> = new Set(['restrict_payment_method', 'decline', 'suspend']);
 const decisionsOf = (facts: readonly Fact[]) => facts.flatMap((fact) => (fact.kind === 'decision' ? [fact] : []));
 
 async function end(run: Promise<LiveReport>): Promise<LiveReport> {
@@ -57,9 +61,12 @@ async function end(run: Promise<LiveReport>): Promise<LiveReport> {
 
 describe('an open shop', () => {
   test('visits reach the journal: events, lists shown and clicked, payments decided, and what becomes of them', async () => {
-    const run = start({ attackShare: 0.1 });
+    const run = start({ attackShare: 0.3 });
     await until(async () => {
-      const events = eventsOf(await running.facts());
+      const facts = await running.facts();
+      const events = eventsOf(facts);
+      // Cards are being tested: the gateway's rules refuse that without a model.
+      expect(decisionsOf(facts).filter(({ response }) => REFUSING.has(response.decision)).length).toBeGreaterThan(3);
       expect(events.some(({ name, recommendation_id }) => name === 'select_item' && recommendation_id !== undefined)).toBe(true);
       expect(events.some(({ name, is_fraud }) => name === 'label' && is_fraud === true)).toBe(true);
       expect(events.filter(({ name }) => name === 'purchase').length).toBeGreaterThan(3);
@@ -83,10 +90,10 @@ describe('an open shop', () => {
     expect(decisions.length).toBeLessThanOrEqual(paid.length);
     const { caught, reviewed, missed } = report.frauds;
     expect(caught + reviewed + missed + report.honest.passed + report.honest.refused).toBe(answered);
-    expect(caught + reviewed + missed).toBeGreaterThan(0);
+    expect(caught).toBeGreaterThan(0);
 
     // Nothing was bought against the gateway's word.
-    const refused = new Set(decisions.flatMap(({ response }) => (response.decision === 'decline' ? [response.transaction_id] : [])));
+    const refused = new Set(decisions.flatMap(({ response }) => (REFUSING.has(response.decision) ? [response.transaction_id] : [])));
     expect(events.filter(({ name, transaction_id }) => name === 'purchase' && refused.has(transaction_id ?? ''))).toEqual([]);
 
     // Lists that were shown are lists that were recommended.
@@ -104,11 +111,12 @@ describe('an open shop', () => {
   });
 
   test('requests come at about the rate asked for', async () => {
-    const clock = fastClock();
-    const fromMs = clock.now!();
+    // Slow enough that a stall of the machine is no stall of the shop.
+    const clock = fastClock(5);
+    const fromMs = clock.now();
     const run = start({ ...clock, putItems: false });
-    await until(() => expect(clock.now!() - fromMs).toBeGreaterThan(30_000));
-    const elapsedS = (clock.now!() - fromMs) / 1000;
+    await until(() => expect(clock.now() - fromMs).toBeGreaterThan(20_000));
+    const elapsedS = (clock.now() - fromMs) / 1000;
     const { requests } = await end(run);
     const ratePerS = (requests.events + requests.recommend + requests.score) / elapsedS;
     expect(ratePerS).toBeGreaterThan(10);
@@ -129,22 +137,95 @@ describe('an open shop', () => {
   });
 });
 
+describe('against a gateway that the test plays', () => {
+  /** Takes all events, recommends nothing, and decides the same on every payment. */
+  function gatewayThat(decision: DecisionName) {
+    const events: TimedEvent[] = [];
+    const asked: { readonly request: RecommendRequest; readonly seen: readonly TimedEvent[] }[] = [];
+    let scores = 0;
+    const fetch: Fetch = async (url, { body }) => {
+      const request = JSON.parse(String(body));
+      if (url.endsWith('/v1/events')) {
+        events.push(...request.events);
+        return Response.json({ accepted: request.events.length, duplicates: 0 });
+      }
+      if (url.endsWith('/v1/recommend')) {
+        asked.push({ request, seen: events.filter(({ session_id }) => session_id === request.session_id) });
+        return Response.json({ recommendation_id: 'r', placement: 'home', items: [], bundle: null, degraded: false });
+      }
+      scores++;
+      return Response.json({ transaction_id: request.transaction_id, decision, score: null, probability: null, reasons: [], rule_hits: [] });
+    };
+    const purchases = () => events.filter(({ name }) => name === 'purchase');
+    return { fetch, events, asked, scores: () => scores, purchases };
+  }
+  const people = new Set(shop.userIds());
+
+  test.each<[DecisionName, 'all' | 'honest' | 'none']>([
+    ['approve', 'all'],
+    ['review', 'all'],
+    ['challenge', 'honest'],
+    ['restrict_payment_method', 'none'],
+    ['decline', 'none'],
+    ['suspend', 'none'],
+  ])('%s lets %s buy', async (decision, who) => {
+    const gateway = gatewayThat(decision);
+    const run = start({ fetch: gateway.fetch, putItems: false, attackShare: 0.2, ratePerS: 100 });
+    await until(() => expect(gateway.scores()).toBeGreaterThan(80));
+    const report = await end(run);
+    const buyers = gateway.purchases().map(({ user_id }) => people.has(user_id ?? ''));
+    expect([buyers.includes(true), buyers.includes(false)]).toEqual([who !== 'none', who === 'all']);
+    const { frauds, honest } = report;
+    expect(frauds.caught > 0).toBe(who !== 'all');
+    expect(frauds.reviewed > 0).toBe(decision === 'review');
+    expect(frauds.missed > 0).toBe(decision === 'approve');
+    expect([honest.passed > 0, honest.refused > 0]).toEqual([who !== 'none', who === 'none']);
+  });
+
+  test('what a visitor looked at is known before a list is asked for', async () => {
+    const gateway = gatewayThat('approve');
+    const run = start({ fetch: gateway.fetch, putItems: false, ratePerS: 100 });
+    const onProduct = () => gateway.asked.filter(({ request }) => request.item_id !== undefined);
+    await until(() => expect(onProduct().length).toBeGreaterThan(20));
+    await end(run);
+    for (const { request, seen } of onProduct()) {
+      const viewed = seen.flatMap(({ name, items }) => (name === 'view_item' ? (items ?? []).map(({ item_id }) => item_id) : []));
+      expect(viewed).toContain(request.item_id);
+    }
+  });
+
+  test('within a session time never stands still', async () => {
+    const gateway = gatewayThat('approve');
+    const run = start({ fetch: gateway.fetch, putItems: false, ratePerS: 100, attackShare: 0.2 });
+    await until(() => expect(gateway.events.length).toBeGreaterThan(500));
+    await end(run);
+    const last = new Map<string, number>();
+    for (const { session_id, timestamp_ms, name } of gateway.events) {
+      // A label comes from the desk, later, and belongs to no session.
+      if (session_id === undefined || name === 'review') continue;
+      expect(timestamp_ms).toBeGreaterThan(last.get(session_id) ?? 0);
+      last.set(session_id, timestamp_ms);
+    }
+    expect(last.size).toBeGreaterThan(20);
+  });
+});
+
 describe('trouble', () => {
   test('a dead gateway is asked less and less, and crashes nobody', async () => {
     const clock = fastClock();
-    const fromMs = clock.now!();
+    const fromMs = clock.now();
     const tries: number[] = [];
     const fetch: Fetch = async () => {
-      tries.push(clock.now!() - fromMs);
+      tries.push(clock.now() - fromMs);
       throw new TypeError('fetch failed');
     };
     const run = start({ ...clock, fetch, putItems: false });
-    await until(() => expect(clock.now!() - fromMs).toBeGreaterThan(60_000));
+    await until(() => expect(clock.now() - fromMs).toBeGreaterThan(60_000));
     const report = await end(run);
     expect(report.errors['unreachable']).toBe(report.requests.events + report.requests.score + report.requests.recommend);
     // At 20 a second there would be 1,200.
     expect(tries.length).toBeGreaterThan(3);
-    expect(tries.length).toBeLessThan(200);
+    expect(tries.length).toBeLessThan(400);
     expect(report.events.accepted).toBe(0);
   });
 
@@ -170,12 +251,12 @@ describe('trouble', () => {
 
   test('overload is counted and waited out as long as the gateway asks', async () => {
     const clock = fastClock();
-    const fromMs = clock.now!();
+    const fromMs = clock.now();
     const sheddingUntilMs = 10_000;
     const shed: number[] = [];
     const body = JSON.stringify({ code: 'overloaded', detail: 'busy' });
     const fetch: Fetch = async (url, init) => {
-      const atMs = clock.now!() - fromMs;
+      const atMs = clock.now() - fromMs;
       if (atMs >= sheddingUntilMs) return globalThis.fetch(url, init);
       shed.push(atMs);
       return new Response(body, { status: 503, headers: { 'retry-after': '2' } });
@@ -186,18 +267,19 @@ describe('trouble', () => {
     expect(report.errors['overloaded']).toBeGreaterThan(0);
     expect(report.errors['overloaded']).toBeLessThanOrEqual(shed.length);
     expect(report.events.accepted).toBeGreaterThan(0);
-    // 10 s of shedding with at least 2 s between tries: a few rounds, not two hundred requests.
-    expect(shed.length).toBeLessThan(60);
+    // 10 s of shedding with at least 2 s between rounds. At 20 a second there would be 200.
+    expect(shed.length).toBeLessThan(100);
   });
 
   test('a key that is refused does not hammer', async () => {
     const clock = fastClock();
-    const fromMs = clock.now!();
+    const fromMs = clock.now();
     const run = start({ ...clock, publishableKey: running.publishableKey.replace('gh_pub_', 'gh_pub_x'), putItems: false });
-    await until(() => expect(clock.now!() - fromMs).toBeGreaterThan(30_000));
+    await until(() => expect(clock.now() - fromMs).toBeGreaterThan(30_000));
     const report = await end(run);
     expect(report.errors['unauthenticated']).toBeGreaterThan(1);
-    expect(report.errors['unauthenticated']).toBeLessThan(120);
+    // At 20 a second there would be 600.
+    expect(report.errors['unauthenticated']).toBeLessThan(300);
     expect(report.events.lost).toBeGreaterThan(0);
   });
 
