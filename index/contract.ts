@@ -33,6 +33,8 @@ export interface VectorIndex {
   remove(id: string): boolean;
   /** A copy of the vector, or undefined. */
   get(id: string): Float32Array | undefined;
+  /** The similarity of the query to the vector of each id, in order; NaN where there is none. Throws RangeError on a bad query (as `upsert`). */
+  similarities(query: Float32Array, ids: readonly string[]): Float64Array;
   /** Every id, in no particular order. */
   ids(): IterableIterator<string>;
   /**

@@ -201,6 +201,10 @@ export class HnswIndex implements VectorIndex {
     return this.#slab.get(id);
   }
 
+  similarities(query: Float32Array, ids: readonly string[]): Float64Array {
+    return this.#slab.similarities(query, ids);
+  }
+
   ids(): IterableIterator<string> {
     return this.#slab.ids();
   }

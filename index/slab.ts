@@ -154,6 +154,15 @@ export class VectorSlab {
     return similarity(this.metric, this.#rows, slot * this.dimensions, this.#norms[slot]!, query, queryNorm);
   }
 
+  similarities(query: Float32Array, ids: readonly string[]): Float64Array {
+    this.requireVector(query);
+    const queryNorm = norm(query);
+    return Float64Array.from(ids, (id) => {
+      const slot = this.#slots.get(id);
+      return slot === undefined ? Number.NaN : this.similarityAt(slot, query, queryNorm);
+    });
+  }
+
   /**
    * Exact search over every live vector. The filter is asked only about vectors that are similar enough to be kept, so one that lets
    * much through is called a few hundred times, not once a row; one that turns out to refuse most is asked first, and saves the sums.

@@ -76,6 +76,18 @@ export function vectorSuite(name: string, create: (options: SuiteOptions) => Vec
       expect(index.search(query, 1)[0]!.similarity).toBe(-41);
     });
 
+    test('similarities are those of a search, in the order asked for', () => {
+      const query = Float32Array.of(1, 0.5);
+      for (const metric of METRICS) {
+        const index = small(metric);
+        index.upsert('a', Float32Array.of(1, 2));
+        index.upsert('b', Float32Array.of(-3, 1));
+        const found = new Map(index.search(query, 2).map((n) => [n.id, n.similarity]));
+        expect([...index.similarities(query, ['b', 'none', 'a'])]).toEqual([found.get('b'), Number.NaN, found.get('a')]);
+        expect(() => index.similarities(Float32Array.of(1), ['a'])).toThrow(RangeError);
+      }
+    });
+
     test('breaks ties by id', () => {
       const index = small('ip');
       for (const id of ['d', 'b', 'e', 'a', 'c']) index.upsert(id, Float32Array.of(1, 1));

@@ -46,7 +46,7 @@ export interface CandidateItem {
   sources: number;
   /** The session or history item that points here most strongly, for the reason. */
   seed: string | undefined;
-  /** Inner product with the user's vector; NaN without one. */
+  /** Similarity to the user's vector; NaN without one. */
   userVector: number;
   itemToItem: number;
   popular: number;
@@ -173,16 +173,20 @@ export async function gatherCandidates(deps: CandidateDeps, request: CandidateRe
     }
   }
 
-  for (const item of pool.values()) {
+  const items = [...pool.values()];
+  const matches =
+    userVector &&
+    models.itemIndex?.similarities(
+      userVector,
+      items.map((item) => item.id),
+    );
+  for (const [i, item] of items.entries()) {
     const relation = related.get(item.id);
     if (relation) {
       item.itemToItem = relation.score;
       item.seed = relation.seed;
     }
-    if (userVector) {
-      const vector = models.itemIndex!.get(item.id);
-      if (vector) item.userVector = dot(userVector, vector);
-    }
+    if (matches) item.userVector = matches[i]!;
     item.popular = Math.max(trending.score(item.id), models.popularity?.score(item.id) ?? 0);
     const bought = own.get(item.id);
     if (bought) {
@@ -191,7 +195,7 @@ export async function gatherCandidates(deps: CandidateDeps, request: CandidateRe
       item.buyAgain = buyAgainScore(bought, nowMs);
     }
   }
-  return { items: [...pool.values()], missing };
+  return { items, missing };
 }
 
 function newCandidate(id: string, sources: number): CandidateItem {
@@ -250,10 +254,4 @@ function relate(models: RetrievalModels, seeds: ReadonlyMap<string, number>): Ma
 function buyAgainScore(entry: HistoryEntry, nowMs: number): number {
   const days = Math.max(0, nowMs - entry.lastMs) / DAY_MS;
   return entry.count * 2 ** (-days / BUY_AGAIN_HALF_LIFE_DAYS);
-}
-
-function dot(a: Float32Array, b: Float32Array): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
-  return sum;
 }
