@@ -25,6 +25,9 @@ export interface Round {
   readonly generatorCores: number;
 }
 
+/** What the gateway's Retry-After says, and what a client that was shed waits. */
+const SHED_PAUSE_MS = 1_000;
+
 /** Sent before the first timed round, after each round, and once at the end. */
 export type GeneratorMessage =
   | { readonly kind: 'begin' }
@@ -58,7 +61,9 @@ async function drive(job: Job, tell: (message: GeneratorMessage) => void): Promi
           errors++;
           firstError ??= `${status} ${bodyOf(answer).slice(0, 300)}`;
         }
-        if (!stopped) send();
+        if (stopped) return;
+        if (status === 503) setTimeout(send, SHED_PAUSE_MS);
+        else send();
       },
       (error) => {
         if (!stopped) tell({ kind: 'failed', reason: `a connection was closed: ${error?.message ?? 'by the peer'}` });
