@@ -4,10 +4,10 @@
  *   npm run build && node dist/loadtests/run.js --help
  */
 import { readFile, writeFile } from 'node:fs/promises';
-import { arch, cpus, platform, tmpdir, totalmem } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { copyShop, drive, gatewayEnv, startTarget } from './load/processes.ts';
+import { copyShop, drive, gatewayEnv, machine, startTarget } from './load/processes.ts';
 import { type Measured, measured, ms, putBetweenMarkers, table, type Verdict, verdictTable, whole } from './load/report.ts';
 import type { Workload } from './load/workloads.ts';
 import { type PreparedShop, prepareShop } from './shop.ts';
@@ -78,11 +78,6 @@ async function main(options: Options): Promise<void> {
     const page = options.writeDocs === true ? DOCS_PAGE : options.writeDocs;
     await writeFile(page, putBetweenMarkers(await readFile(page, 'utf8'), `load ${shop.items}`, `\n${report}\n`));
   }
-}
-
-function machine(): string {
-  const list = cpus();
-  return `${list.length} cores (${list[0]?.model.trim() || 'unknown model'}), ${Math.round(totalmem() / 2 ** 30)} GB, ${platform()} ${arch()}, Node ${process.versions.node}`;
 }
 
 async function measure(scenario: Scenario, shop: PreparedShop, shopDir: string, options: Options): Promise<Measured[]> {

@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { cp, link, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { arch, cpus, platform, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type PreparedShop, rulesPath } from '../shop.ts';
@@ -11,6 +12,13 @@ const START_MS_MAX = 120_000;
 const STOP_MS_MAX = 30_000;
 /** Beyond what its warm-up and rounds take, a generator has hung. */
 const GENERATOR_GRACE_MS = 20_000;
+
+/** What stands above every table of figures. */
+export function machine(): string {
+  const list = cpus();
+  const memoryGb = Math.round(totalmem() / 2 ** 30);
+  return `${list.length} cores (${list[0]?.model.trim() || 'unknown model'}), ${memoryGb} GB, ${platform()} ${arch()}, Node ${process.versions.node}`;
+}
 
 export interface Usage {
   readonly cpuMs: number;

@@ -56,15 +56,15 @@ export interface Verdict {
 /** The Markdown table; ratios are against the echo with as many connections. */
 export function table(rows: readonly Measured[], floorName: string): string {
   const head = [
-    '| what | connections | per second | of echo | lowest to highest round | p50 ms | p95 ms | p99 ms | p99 of echo’s | cores: it, generator | errors |',
-    '|---|---|---|---|---|---|---|---|---|---|---|',
+    '| what | connections | per second | of echo | lowest to highest round | p50 ms | p95 ms | p99 ms | p99 of echo’s | a second and core | cores: it, generator | errors |',
+    '|---|---|---|---|---|---|---|---|---|---|---|---|',
   ];
   const lines = rows.map((row) => {
     const floor = rows.find((other) => other.name === floorName && other.connections === row.connections);
     const isRequest = row.unit === 'requests';
     const share = floor && isRequest ? (row.perS / floor.perS).toFixed(2) : '—';
     const late = floor && isRequest ? `${(row.p99Ms / floor.p99Ms).toFixed(1)}x` : '—';
-    return `| ${row.name} | ${row.connections} | ${whole(row.perS)} ${row.unit} | ${share} | ${whole(row.rangePerS[0])} to ${whole(row.rangePerS[1])} | ${ms(row.p50Ms)} | ${ms(row.p95Ms)} | ${ms(row.p99Ms)} | ${late} | ${row.targetCores.toFixed(2)}, ${row.generatorCores.toFixed(2)} | ${row.errors} |`;
+    return `| ${row.name} | ${row.connections} | ${whole(row.perS)} ${row.unit} | ${share} | ${whole(row.rangePerS[0])} to ${whole(row.rangePerS[1])} | ${ms(row.p50Ms)} | ${ms(row.p95Ms)} | ${ms(row.p99Ms)} | ${late} | ${whole(row.perCoreS)} | ${row.targetCores.toFixed(2)}, ${row.generatorCores.toFixed(2)} | ${row.errors} |`;
   });
   return [...head, ...lines].join('\n');
 }
