@@ -66,14 +66,66 @@ export interface ServedGateway {
   post<T>(path: string, body: unknown): Promise<T>;
   /** SIGTERM; resolves with the exit status when it is gone. */
   stop(): Promise<number | null>;
-  kill(signal: NodeJS.Signals): void;
+}
+
+const FREE_PORTS: Environment = { GATEHOUSE_PORT: '0', GATEHOUSE_CONTROL_PORT: '0' };
+
+/** Resolves with the match when the command has printed it; rejects with what it said when it ends before. */
+function printed(
+  child: ChildProcess,
+  text: { stdout: string; stderr: string },
+  closed: Promise<number | null>,
+  pattern: RegExp,
+): Promise<RegExpExecArray> {
+  return new Promise((resolve, reject) => {
+    child.stdout!.on('data', () => {
+      const match = pattern.exec(text.stdout);
+      if (match) resolve(match);
+    });
+    void closed.then((status) => reject(new Error(`the command ended with ${status} before it was ready:\n${text.stderr}`)));
+  });
+}
+
+function closing(child: ChildProcess): Promise<number | null> {
+  return new Promise((resolve) => {
+    child.once('close', (status) => resolve(status));
+  });
+}
+
+export interface StartedDemo {
+  readonly url: string;
+  readonly controlUrl: string;
+  readonly adminToken: string;
+  /** The curl lines that it proposes. */
+  readonly lines: readonly string[];
+  readonly text: { readonly stdout: string; readonly stderr: string };
+  stop(): Promise<number | null>;
+}
+
+/** Starts the demo on free ports and resolves when it says that it is ready. */
+export async function startDemo(dataDir: string, options: readonly string[]): Promise<StartedDemo> {
+  const child = start(['start', '--data-dir', dataDir, ...options], FREE_PORTS);
+  const text = textOf(child);
+  const closed = closing(child);
+  await printed(child, text, closed, /Ctrl-C stops it/);
+  const word = (pattern: RegExp): string => pattern.exec(text.stdout)![1]!;
+  return {
+    url: word(/data plane +(\S+)/),
+    controlUrl: word(/control plane +(\S+)/),
+    adminToken: word(/admin token +(\S+)/),
+    lines: text.stdout.split('\n').filter((line) => line.includes('curl ')),
+    text,
+    stop() {
+      child.kill('SIGTERM');
+      return closed;
+    },
+  };
 }
 
 /** Starts `gatehouse serve` on free ports and resolves when it says that it listens. */
 export async function serve(dataDir: string, env: Environment = {}): Promise<ServedGateway> {
   const child = start(['serve', '--data-dir', dataDir], {
-    GATEHOUSE_PORT: '0',
-    GATEHOUSE_CONTROL_PORT: '0',
+    ...FREE_PORTS,
     GATEHOUSE_SECRET_KEYS: KEYS.secret,
     GATEHOUSE_PUBLISHABLE_KEYS: KEYS.publishable,
     GATEHOUSE_ADMIN_TOKEN: KEYS.admin,
@@ -81,21 +133,12 @@ export async function serve(dataDir: string, env: Environment = {}): Promise<Ser
     ...env,
   });
   const text = textOf(child);
-  const closed = new Promise<number | null>((resolve) => {
-    child.once('close', (status) => resolve(status));
-  });
-  const ports = await new Promise<{ data: string; control: string }>((resolve, reject) => {
-    const look = (): void => {
-      const match = /data plane on port (\d+), control plane on port (\d+)/.exec(text.stdout);
-      if (match) resolve({ data: match[1]!, control: match[2]! });
-    };
-    child.stdout!.on('data', look);
-    void closed.then((status) => reject(new Error(`the gateway ended with ${status} before it listened:\n${text.stderr}`)));
-  });
-  const url = `http://127.0.0.1:${ports.data}`;
+  const closed = closing(child);
+  const [, dataPort, controlPort] = await printed(child, text, closed, /data plane on port (\d+), control plane on port (\d+)/);
+  const url = `http://127.0.0.1:${dataPort}`;
   return {
     url,
-    controlUrl: `http://127.0.0.1:${ports.control}`,
+    controlUrl: `http://127.0.0.1:${controlPort}`,
     text,
     async post<T>(path: string, body: unknown): Promise<T> {
       const response = await fetch(`${url}${path}`, {
@@ -110,9 +153,6 @@ export async function serve(dataDir: string, env: Environment = {}): Promise<Ser
     stop() {
       child.kill('SIGTERM');
       return closed;
-    },
-    kill(signal) {
-      child.kill(signal);
     },
   };
 }
