@@ -24,6 +24,8 @@ export interface LiveOptions {
   readonly signal: AbortSignal;
   /** Put the shop's catalogue into the gateway first. */
   readonly putItems?: boolean | undefined;
+  /** Deadline of a request. */
+  readonly timeoutMs?: number | undefined;
   /** Share of plays that are attacks. */
   readonly attackShare?: number | undefined;
   /** Milliseconds since 1970. */
@@ -113,7 +115,7 @@ class LiveShop {
         baseUrl: options.baseUrl,
         key,
         fetch: options.fetch,
-        timeoutMs: TIMEOUT_MS,
+        timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
         random: () => clientRng.float(),
         now,
         sleep: this.#clock.sleep,
