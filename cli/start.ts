@@ -54,12 +54,15 @@ export function startCommand(): Command {
       });
       if (options.demo && !demo.ready) await prepare(config, demo);
       const gateway = await startGateway(config);
-      const url = `http://${config.host}:${gateway.dataPort}`;
-      const traffic = options.demo ? startTraffic(url, demo, options.rate) : undefined;
-      greet(url, `http://${config.controlHost}:${gateway.controlPort}`, demo, options.demo);
-      await untilStopped();
-      traffic?.kill('SIGTERM');
-      await gateway.drain();
+      try {
+        const url = `http://${config.host}:${gateway.dataPort}`;
+        const traffic = options.demo ? startTraffic(url, demo, options.rate) : undefined;
+        greet(url, `http://${config.controlHost}:${gateway.controlPort}`, demo, options.demo);
+        await untilStopped();
+        traffic?.kill('SIGTERM');
+      } finally {
+        await gateway.drain();
+      }
     });
 }
 

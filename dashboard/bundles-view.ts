@@ -6,6 +6,13 @@ import { formatAge, formatBytes } from './format.ts';
 /** A list of every bundle ever trained helps nobody; the rest is in `gatehouse bundle list`. */
 const SHOWN_MAX = 6;
 const METRICS_SHOWN_MAX = 4;
+/** What a reader asks for first, in the trainer's names; a bundle made elsewhere shows what it has. */
+const HEADLINES: Readonly<Record<string, string>> = {
+  recommend_ndcg20_ranker: 'recommendations, NDCG@20',
+  recommend_ndcg20_popularity: 'the same by popularity',
+  fraud_average_precision: 'fraud, average precision',
+  fraud_auc: 'fraud, ROC AUC',
+};
 
 /** The bundles, with activation and rollback behind a question. */
 export class BundlesView {
@@ -39,7 +46,8 @@ export class BundlesView {
 
   #card(bundle: BundleSummary): HTMLElement {
     const { version, state, created_ms, bytes, metrics = {}, problem } = bundle;
-    const figures = Object.entries(metrics).slice(0, METRICS_SHOWN_MAX);
+    const known = Object.keys(HEADLINES).filter((name) => metrics[name] !== undefined);
+    const figures = [...new Set([...known, ...Object.keys(metrics)])].slice(0, METRICS_SHOWN_MAX);
     const card = html(
       'article',
       { class: `bundle ${state}` },
@@ -53,7 +61,7 @@ export class BundlesView {
       problem === undefined ? undefined : html('p', { class: 'problem' }, problem),
       figures.length === 0
         ? undefined
-        : html('dl', {}, ...figures.flatMap(([name, value]) => [html('dt', {}, name), html('dd', {}, value.toPrecision(3))])),
+        : html('dl', {}, ...figures.flatMap((name) => [html('dt', {}, HEADLINES[name] ?? name), html('dd', {}, metrics[name]!.toPrecision(3))])),
     );
     if (state !== 'current' && problem === undefined) {
       const button = html('button', { type: 'button', 'aria-label': `Activate bundle ${version}` }, 'Activate');
