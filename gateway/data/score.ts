@@ -45,7 +45,7 @@ export function createScoreHandler(deps: DataDeps) {
     stages.state.observe((seen - started) / 1000);
 
     const outcome = await bundles.lease((bundle) =>
-      assess(engine, { request, states, model: bundle?.fraud, rules: deps.rules(), nowMs, deadlineMs: config.scoreDeadlineMs }),
+      assess(engine, { request, event, states, model: bundle?.fraud, rules: deps.rules(), nowMs, deadlineMs: config.scoreDeadlineMs }),
     );
     for (const { reason, cause } of outcome.failures) {
       metrics.counter('degraded', 'score', reason).inc();
