@@ -29,7 +29,8 @@ export class ByteWriter {
 
   /** A copy of everything written, out of Node's pool: an ArrayBuffer of its own costs more than the bytes in it. */
   copy(): Uint8Array {
-    const out = Buffer.allocUnsafe(this.at);
+    const { buffer, byteOffset } = Buffer.allocUnsafe(this.at);
+    const out = new Uint8Array(buffer, byteOffset, this.at);
     out.set(this.bytes.subarray(0, this.at));
     return out;
   }
@@ -191,7 +192,8 @@ export class ByteReader {
 
   /** A copy of what was read since `position`: the caller's buffer may be reused. */
   copyFrom(position: number): Uint8Array {
-    return this.bytes.slice(position, this.at);
+    // Not `slice`: of a Buffer, which is what a disk hands out, it is another view of the same memory.
+    return new Uint8Array(this.bytes.subarray(position, this.at));
   }
 }
 

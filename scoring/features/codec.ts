@@ -4,7 +4,7 @@ import { ByteReader, ByteWriter, damaged } from './bytes.ts';
 import type { EntityState } from './contract.ts';
 import { checkHistory, writeHistory } from './history-codec.ts';
 import { newRows, type Rows } from './rows.ts';
-import type { KindSchema, Level } from './schema.ts';
+import type { Cell, KindSchema, Level } from './schema.ts';
 import { State } from './state.ts';
 import { readTop, writeTop } from './top-codec.ts';
 
@@ -27,54 +27,57 @@ const NUMBER_BYTES_MAX = 9;
 const HEAD_BYTES_MAX = 64;
 
 const writer = new ByteWriter();
+const NONE: readonly Cell[] = [];
+/** Scratch of one call, kept because a state is encoded with every change: the columns in use of each level, and each ordinal's place among them. */
+const usedByLevel: (readonly Cell[])[] = [];
+let places = new Int32Array(0);
 
 export function encodeState(state: State): Uint8Array {
-  const { schema } = state;
+  const { schema, levels } = state;
   writer.reset();
   writer.reserve(HEAD_BYTES_MAX + schema.columnKeys.length * 4);
   writer.u8(STATE_FORMAT);
   writer.u8(ENTITY_KINDS.indexOf(schema.kind));
-  const used = state.levels.map((rows, i) => (rows ? usedColumns(schema.levels[i]!, rows) : []));
-  const places = writeColumns(schema, used);
-  writeLevels(state, used, places);
+  for (let i = 0; i < levels.length; i++) {
+    const rows = levels[i];
+    usedByLevel[i] = rows ? usedCells(schema.levels[i]!, rows) : NONE;
+  }
+  writeColumns(schema);
+  writeLevels(state);
   writeLists(state);
   return writer.copy();
 }
 
-/** Writes the keys of the columns in use; returns each ordinal's place among them, -1 where it has none. */
-function writeColumns(schema: KindSchema, used: readonly (readonly UsedColumn[])[]): Int32Array {
-  const places = new Int32Array(schema.columnKeys.length).fill(-1);
-  for (const columns of used) for (const { ordinal } of columns) places[ordinal] = 0;
+/** Writes the keys of the columns in use and notes each ordinal's place among them, -1 where it has none. */
+function writeColumns({ columnKeys, levels }: KindSchema): void {
+  if (places.length < columnKeys.length) places = new Int32Array(columnKeys.length);
+  for (let ordinal = 0; ordinal < columnKeys.length; ordinal++) places[ordinal] = -1;
+  for (let i = 0; i < levels.length; i++) for (const { ordinal } of usedByLevel[i]!) places[ordinal] = 0;
   let count = 0;
-  for (let ordinal = 0; ordinal < places.length; ordinal++) if (places[ordinal] === 0) places[ordinal] = count++;
+  for (let ordinal = 0; ordinal < columnKeys.length; ordinal++) if (places[ordinal] === 0) places[ordinal] = count++;
   writer.varint(count);
-  for (let ordinal = 0; ordinal < places.length; ordinal++) if (places[ordinal]! >= 0) writer.u32(schema.columnKeys[ordinal]!);
-  return places;
+  for (let ordinal = 0; ordinal < columnKeys.length; ordinal++) if (places[ordinal]! >= 0) writer.u32(columnKeys[ordinal]!);
 }
 
-interface UsedColumn {
-  readonly at: number;
-  readonly ordinal: number;
-  readonly blank: number;
-}
-
-function usedColumns(level: Level, rows: Rows): UsedColumn[] {
-  const used: UsedColumn[] = [];
-  for (let at = 1; at < level.stride; at++) {
-    const blank = level.blank[at]!;
-    for (let row = 0; row < rows.count; row++) {
-      if (rows.data[row * level.stride + at] !== blank) {
-        used.push({ at, ordinal: level.columns[at - 1]!.ordinal, blank });
-        break;
-      }
-    }
+/** The columns in which some row holds something. */
+function usedCells({ cells, stride }: Level, { data, count }: Rows): readonly Cell[] {
+  const end = count * stride;
+  const used: Cell[] = [];
+  for (let i = 0; i < cells.length; i++) {
+    const cell = cells[i]!;
+    let at = cell.at;
+    while (at < end && data[at] === cell.blank) at += stride;
+    if (at < end) used.push(cell);
   }
   return used;
 }
 
-function writeLevels({ schema, levels }: State, usedByLevel: readonly (readonly UsedColumn[])[], places: Int32Array): void {
-  writer.varint(levels.reduce((n, rows) => n + (rows && rows.count > 0 ? 1 : 0), 0));
-  for (const [i, rows] of levels.entries()) {
+function writeLevels({ schema, levels }: State): void {
+  let count = 0;
+  for (let i = 0; i < levels.length; i++) if (levels[i] !== undefined && levels[i]!.count > 0) count++;
+  writer.varint(count);
+  for (let i = 0; i < levels.length; i++) {
+    const rows = levels[i];
     if (!rows || rows.count === 0) continue;
     const level = schema.levels[i]!;
     const used = usedByLevel[i]!;
@@ -94,7 +97,7 @@ function writeLevels({ schema, levels }: State, usedByLevel: readonly (readonly 
   }
 }
 
-function writeRow(data: Float64Array, from: number, used: readonly UsedColumn[]): void {
+function writeRow(data: Float64Array, from: number, used: readonly Cell[]): void {
   for (let i = 0; i < used.length; i += 8) {
     let bits = 0;
     for (let j = i; j < i + 8 && j < used.length; j++) if (data[from + used[j]!.at] !== used[j]!.blank) bits |= 1 << (j - i);
@@ -105,19 +108,41 @@ function writeRow(data: Float64Array, from: number, used: readonly UsedColumn[])
 
 function writeLists({ schema, tops, histories }: State): void {
   writer.reserve(HEAD_BYTES_MAX);
-  writer.varint(tops.reduce((n, top) => n + (top ? 1 : 0), 0));
-  for (const [i, top] of tops.entries()) if (top) writeBlock(schema.tops[i]!.key, () => writeTop(writer, schema.tops[i]!, top));
+  writer.varint(countOf(tops));
+  for (let i = 0; i < tops.length; i++) {
+    const top = tops[i];
+    if (!top) continue;
+    const lengthAt = beginBlock(schema.tops[i]!.key);
+    writeTop(writer, schema.tops[i]!, top);
+    endBlock(lengthAt);
+  }
   writer.reserve(HEAD_BYTES_MAX);
-  writer.varint(histories.reduce((n, list) => n + (list ? 1 : 0), 0));
-  for (const [i, list] of histories.entries()) if (list) writeBlock(schema.histories[i]!.key, () => writeHistory(writer, list));
+  writer.varint(countOf(histories));
+  for (let i = 0; i < histories.length; i++) {
+    const list = histories[i];
+    if (!list) continue;
+    const lengthAt = beginBlock(schema.histories[i]!.key);
+    writeHistory(writer, list);
+    endBlock(lengthAt);
+  }
 }
 
-function writeBlock(key: number, write: () => void): void {
+function countOf(list: readonly unknown[]): number {
+  let count = 0;
+  for (let i = 0; i < list.length; i++) if (list[i] !== undefined) count++;
+  return count;
+}
+
+/** Writes a block's key and leaves its length open; returns the length's place. */
+function beginBlock(key: number): number {
   writer.reserve(HEAD_BYTES_MAX);
   writer.u32(key);
   const lengthAt = writer.position;
   writer.u32(0);
-  write();
+  return lengthAt;
+}
+
+function endBlock(lengthAt: number): void {
   writer.patchU32(lengthAt, writer.position - lengthAt - 4);
 }
 

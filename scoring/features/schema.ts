@@ -16,6 +16,13 @@ export interface Column {
   readonly filter: EventFilter;
 }
 
+/** Where a column stands in a row, its ordinal, and what it holds while nothing happened. */
+export interface Cell {
+  readonly at: number;
+  readonly ordinal: number;
+  readonly blank: number;
+}
+
 /** One tile length of one entity kind: a table with a row a tile, its number first, then the columns. */
 export interface Level {
   readonly tileMs: number;
@@ -24,6 +31,8 @@ export interface Level {
   /** Rows older than the newest by more than this are dropped. */
   readonly spanTiles: number;
   readonly columns: readonly Column[];
+  /** The same columns as the codec wants them. */
+  readonly cells: readonly Cell[];
   readonly stride: number;
   /** A row in which nothing happened. */
   readonly blank: Float64Array;
@@ -156,6 +165,7 @@ class KindBuilder {
           rowsMax: tilesMax + 1 + SPARE_TILES,
           spanTiles: tilesMax + Math.ceil(SKEW_MS / tileMs),
           columns: sorted,
+          cells: sorted.map(({ ordinal }, i) => ({ at: i + 1, ordinal, blank: blank[i + 1]! })),
           stride: blank.length,
           blank,
         };
