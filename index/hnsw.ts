@@ -21,7 +21,10 @@ const SCAN_SHARE = 0.08;
  * and `l2` pass recall 0.99 at 128 already; inner products of vectors whose norms differ need 500 (0.967 at 256, 0.994 at 512).
  */
 const EF_SEARCH = { ip: { least: 300, perK: 2 }, cosine: { least: 128, perK: 1.5 }, l2: { least: 128, perK: 1.5 } } as const;
-/** Fetch this much more than the share of matching slots suggests, so that the estimate seldom falls short. */
+/**
+ * Fetch this much more than the share of matching slots suggests, so that the estimate seldom falls short. Behind a filter the first fetch has it too:
+ * a slot more costs 0.5 us, a second search for the few that a shop's filter refuses costs as much as the first.
+ */
 const FETCH_MARGIN = 1.3;
 /** Renew the graph once holes pass this share of the live vectors: searches must fetch that much more, and memory grows by as much. */
 const HOLES_SHARE_MAX = 0.5;
@@ -218,7 +221,7 @@ export class HnswIndex implements VectorIndex {
     if (wanted === 0) return [];
     const queryNorm = norm(query);
     const fetchMax = Math.floor(slab.slotCount * SCAN_SHARE);
-    let fetch = Math.ceil((wanted * slab.slotCount) / slab.size);
+    let fetch = Math.ceil(((options.filter ? FETCH_MARGIN : 1) * wanted * slab.slotCount) / slab.size);
     while (this.#graph !== undefined && fetch <= fetchMax) {
       const ef = Math.max(fetch, options.ef ?? efFor(slab.metric, fetch, this.#graph.sphere));
       const slots = this.#graph.nearestSlots(query, queryNorm, fetch, Math.min(ef, slab.slotCount));

@@ -157,10 +157,12 @@ export class VectorSlab {
   similarities(query: Float32Array, ids: readonly string[]): Float64Array {
     this.requireVector(query);
     const queryNorm = norm(query);
-    return Float64Array.from(ids, (id) => {
-      const slot = this.#slots.get(id);
-      return slot === undefined ? Number.NaN : this.similarityAt(slot, query, queryNorm);
-    });
+    const out = new Float64Array(ids.length);
+    for (let i = 0; i < ids.length; i++) {
+      const slot = this.#slots.get(ids[i]!);
+      out[i] = slot === undefined ? Number.NaN : this.similarityAt(slot, query, queryNorm);
+    }
+    return out;
   }
 
   /**
