@@ -1,8 +1,11 @@
+import type { Item } from '../../contracts/item.ts';
 import { CANDIDATE_SOURCES, type CandidateSource } from '../../contracts/recommend.ts';
+import type { VectorIndex } from '../../index/contract.ts';
 import type { EntityState, FeatureEngine, HistoryEntry } from '../features/contract.ts';
 import type { Catalogue } from './catalogue.ts';
 import { historyWeights, type RetrievalModels } from './retrieval.ts';
 import type { Trending } from './trending.ts';
+import { isFew, nearestWithin, newestWithin, popularWithin } from './within.ts';
 
 const DAY_MS = 86_400_000;
 /** Item-to-item starts from the newest acts of the session first; older ones of the user fill up. More seeds add time and little recall. */
@@ -26,10 +29,12 @@ export interface CandidateRequest {
   /** The item on the page. */
   readonly itemId?: string | undefined;
   readonly caps: SourceCaps;
-  /** Candidates in all; the sources are cut in their order. */
+  /** Candidates in all. The sources are cut in their order, but for new items, which come first and take at most half. */
   readonly candidatesMax: number;
   /** Which items may be shown: sellable, not excluded, not suppressed. */
   readonly allow: (itemId: string) => boolean;
+  /** Where `allow` takes none but these. When they are few, the sources go through them instead of the whole catalogue. */
+  readonly within?: ReadonlySet<string> | undefined;
 }
 
 export interface CandidateDeps {
@@ -107,11 +112,27 @@ export async function gatherCandidates(deps: CandidateDeps, request: CandidateRe
   const pool = new Map<string, CandidateItem>();
   const missing: CandidateSource[] = [];
 
+  const within = request.within && isFew(request.within, catalogue) ? [...request.within].filter(allow) : undefined;
+
   const add = (id: string, source: CandidateSource): void => {
     const known = pool.get(id);
     if (known) known.sources |= BIT[source];
     else if (pool.size < request.candidatesMax) pool.set(id, newCandidate(id, BIT[source]));
   };
+  const take = (ids: Iterable<string>, source: CandidateSource, count: number): number => {
+    let taken = 0;
+    for (const id of ids) {
+      if (taken >= count) break;
+      if (!allow(id) || ((pool.get(id)?.sources ?? 0) & BIT[source]) !== 0) continue;
+      add(id, source);
+      taken++;
+    }
+    return taken;
+  };
+
+  // ---- new, first of all: the other sources can fill every place, and nobody would ever see a new item
+  const places = Math.min(caps.new, Math.ceil(request.candidatesMax / 2));
+  if (places > 0) take(within ? newestWithin(within, places, catalogue) : idsOf(catalogue.newest()), 'new', places);
 
   // ---- item to item
   const related = relate(models, seedsOf(request.itemId, sessionActs, interactions, purchases));
@@ -123,6 +144,8 @@ export async function gatherCandidates(deps: CandidateDeps, request: CandidateRe
   }
 
   // ---- user vector
+  const nearest = (index: VectorIndex, user: Float32Array): string[] =>
+    within ? nearestWithin(within, caps.user_vector, index, user) : index.search(user, caps.user_vector, { filter: allow }).map(({ id }) => id);
   const weights = historyWeights(interactions, sessionActs, purchases);
   let userVector: Float32Array | undefined;
   if (!models.userTower || !models.itemIndex) {
@@ -130,11 +153,9 @@ export async function gatherCandidates(deps: CandidateDeps, request: CandidateRe
   } else if (weights.size > 0) {
     try {
       userVector = await models.userTower.fold(weights);
-      if (userVector && caps.user_vector > 0) {
-        for (const { id } of models.itemIndex.search(userVector, caps.user_vector, { filter: allow })) add(id, 'user_vector');
-      }
+      if (userVector && caps.user_vector > 0) for (const id of nearest(models.itemIndex, userVector)) add(id, 'user_vector');
     } catch {
-      // The other sources answer, and the caller counts that this one did not.
+      // The other sources answer; the caller counts the missing one.
       userVector = undefined;
       missing.push('user_vector');
     }
@@ -150,26 +171,13 @@ export async function gatherCandidates(deps: CandidateDeps, request: CandidateRe
   }
 
   // ---- popular: live demand first, the trained table behind it, so that a fresh gateway and a quiet one both have an answer
+  // Asked for even where the source is off: the ranker sees the score of each candidate.
+  const trendingIds = trending.top(nowMs);
   if (caps.popular > 0) {
-    let taken = 0;
-    const take = (ids: readonly string[], until: number) => {
-      for (const id of ids) {
-        if (taken >= until) break;
-        if (!allow(id)) continue;
-        add(id, 'popular');
-        taken++;
-      }
-    };
-    take(trending.top(nowMs), caps.popular);
-    if (taken < caps.popular) take(models.popularity?.ids ?? [], caps.popular);
-  }
-  if (caps.new > 0) {
-    let taken = 0;
-    for (const id of catalogue.newest()) {
-      if (taken >= caps.new) break;
-      if (!allow(id)) continue;
-      add(id, 'new');
-      taken++;
+    if (within) take(popularWithin(within, caps.popular, trending, models.popularity), 'popular', caps.popular);
+    else {
+      const taken = take(trendingIds, 'popular', caps.popular);
+      take(models.popularity?.ids ?? [], 'popular', caps.popular - taken);
     }
   }
 
@@ -254,4 +262,9 @@ function relate(models: RetrievalModels, seeds: ReadonlyMap<string, number>): Ma
 function buyAgainScore(entry: HistoryEntry, nowMs: number): number {
   const days = Math.max(0, nowMs - entry.lastMs) / DAY_MS;
   return entry.count * 2 ** (-days / BUY_AGAIN_HALF_LIFE_DAYS);
+}
+
+/** Ids one by one: a list of all would be as long as the catalogue. */
+export function* idsOf(items: Iterable<Item>): Generator<string> {
+  for (const { item_id } of items) yield item_id;
 }

@@ -1,36 +1,44 @@
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Item } from '../../contracts/item.ts';
 import { Catalogue } from './catalogue.ts';
 
-test.each([1, 2, 3])('the newest list is what sorting everything gives, whatever is put and deleted between reads (seed %i)', (seed) => {
-  let state = seed * 7_919;
-  const below = (limit: number): number => {
-    state = (state * 48_271) % 2_147_483_647;
-    return state % limit;
-  };
-  const catalogue = new Catalogue();
-  const truth = new Map<string, Item>();
-  for (let step = 0; step < 600; step++) {
-    const item_id = `i${below(60)}`;
-    if (below(4) === 0) {
-      catalogue.delete(item_id);
-      truth.delete(item_id);
-    } else {
-      const item: Item = below(5) === 0 ? { item_id } : { item_id, created_ms: below(20) };
-      catalogue.put(item);
-      truth.set(item_id, item);
-    }
-    if (below(3) > 0) continue;
-    const sorted = [...truth.values()].sort((a, b) => (b.created_ms ?? 0) - (a.created_ms ?? 0) || (a.item_id < b.item_id ? -1 : 1));
-    expect(catalogue.newest()).toEqual(sorted.map((item) => item.item_id));
-  }
-  expect(truth.size).toBeGreaterThan(20);
+const item = fc.record({
+  item_id: fc.integer({ min: 0, max: 9 }).map((i) => `i${i}`),
+  created_ms: fc.option(fc.integer({ min: 0, max: 5 }), { nil: undefined }),
+  category: fc.constantFrom(undefined, 'a', 'b'),
 });
+const change = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ put: item }) },
+  { weight: 1, arbitrary: fc.record({ remove: fc.integer({ min: 0, max: 9 }).map((i) => `i${i}`) }) },
+  { weight: 1, arbitrary: fc.constant({ read: true as const }) },
+);
 
-test('a change that moves no item keeps the list', () => {
-  const catalogue = new Catalogue();
-  catalogue.put({ item_id: 'a', created_ms: 1, stock: 3 });
-  const list = catalogue.newest();
-  catalogue.put({ item_id: 'a', created_ms: 1, stock: 2 });
-  expect(catalogue.newest()).toBe(list);
+test('after any changes, newest and categories are what the items say', () => {
+  fc.assert(
+    fc.property(fc.array(change, { maxLength: 40 }), (changes) => {
+      const catalogue = new Catalogue();
+      const model = new Map<string, Item>();
+      for (const now of changes) {
+        if ('put' in now) {
+          const { item_id, created_ms, category } = now.put;
+          const put: Item = { item_id, ...(created_ms === undefined ? {} : { created_ms }), ...(category === undefined ? {} : { category }) };
+          catalogue.put(put);
+          model.set(item_id, put);
+        } else if ('remove' in now) {
+          expect(catalogue.delete(now.remove)).toBe(model.delete(now.remove));
+        }
+        // The order is made when it is first read and kept from then on: read it at any time, or not.
+        if ('read' in now) catalogue.newest();
+      }
+      const sorted = [...model.values()].sort((a, b) => (b.created_ms ?? 0) - (a.created_ms ?? 0) || (a.item_id < b.item_id ? -1 : 1));
+      expect(catalogue.newest()).toEqual(sorted);
+      expect(catalogue.size).toBe(model.size);
+      for (const name of ['a', 'b', 'c']) {
+        const members = [...model.values()].filter(({ category }) => category === name).map(({ item_id }) => item_id);
+        expect([...catalogue.category(name)].sort()).toEqual(members.sort());
+      }
+    }),
+    { seed: 6, numRuns: 500 },
+  );
 });

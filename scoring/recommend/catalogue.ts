@@ -7,11 +7,8 @@ import type { Item } from '../../contracts/item.ts';
 export class Catalogue {
   readonly #items = new Map<string, Item>();
   readonly #byCategory = new Map<string, Set<string>>();
-  /** All items by `created_ms`, newest first, as of the last read, and their ids. */
-  #sorted: readonly Item[] = [];
-  #newest: readonly string[] = [];
-  /** Ids whose place in it may be another since then. */
-  readonly #moved = new Set<string>();
+  /** By `created_ms`, the newest first, ties by id; made when it is first read, then kept in order: sorting 100,000 anew would take 50 ms. */
+  #newest: Item[] | undefined;
 
   get size(): number {
     return this.#items.size;
@@ -34,7 +31,9 @@ export class Catalogue {
       if (members) members.add(item.item_id);
       else this.#byCategory.set(item.category, new Set([item.item_id]));
     }
-    if (before === undefined || before.created_ms !== item.created_ms) this.#moved.add(item.item_id);
+    if (!this.#newest) return;
+    if (before) this.#newest.splice(placeOf(this.#newest, before), 1);
+    this.#newest.splice(placeOf(this.#newest, item), 0, item);
   }
 
   delete(itemId: string): boolean {
@@ -42,7 +41,7 @@ export class Catalogue {
     if (!before) return false;
     this.#items.delete(itemId);
     if (before.category !== undefined) this.#byCategory.get(before.category)?.delete(itemId);
-    this.#moved.add(itemId);
+    if (this.#newest) this.#newest.splice(placeOf(this.#newest, before), 1);
     return true;
   }
 
@@ -57,27 +56,28 @@ export class Catalogue {
     return this.#byCategory.get(name) ?? EMPTY;
   }
 
-  /** All ids, the newest first, ties by id. Merges in what moved since the last call: sorting 100,000 items anew took a tenth of a second. */
-  newest(): readonly string[] {
-    if (this.#moved.size === 0) return this.#newest;
-    const arrived = [...this.#moved].flatMap((id) => this.#items.get(id) ?? []).sort(byAge);
-    const sorted: Item[] = [];
-    let next = 0;
-    for (const item of this.#sorted) {
-      if (this.#moved.has(item.item_id)) continue;
-      while (next < arrived.length && byAge(arrived[next]!, item) < 0) sorted.push(arrived[next++]!);
-      sorted.push(item);
-    }
-    while (next < arrived.length) sorted.push(arrived[next++]!);
-    this.#moved.clear();
-    this.#sorted = sorted;
-    this.#newest = sorted.map((item) => item.item_id);
+  /** All items, the newest first, ties by id. Valid until the catalogue changes. */
+  newest(): readonly Item[] {
+    this.#newest ??= [...this.#items.values()].sort(byAge);
     return this.#newest;
   }
 }
 
-function byAge(a: Item, b: Item): number {
-  return (b.created_ms ?? 0) - (a.created_ms ?? 0) || (a.item_id < b.item_id ? -1 : 1);
+/** The newest first, ties by id. */
+export function byAge(a: Item, b: Item): number {
+  return (b.created_ms ?? 0) - (a.created_ms ?? 0) || (a.item_id < b.item_id ? -1 : a.item_id > b.item_id ? 1 : 0);
+}
+
+/** Where the item stands in a list by age, or would stand. */
+function placeOf(list: readonly Item[], item: Item): number {
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (byAge(list[middle]!, item) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 const EMPTY: ReadonlySet<string> = new Set();

@@ -1,12 +1,13 @@
 import type { RecommendedItem, RecommendRequest } from '../../contracts/recommend.ts';
 import type { EntityRef, Store } from '../../store/contract.ts';
 import type { Candidate, EntityState, FeatureEngine } from '../features/contract.ts';
-import { type CandidateItem, type CandidateSet, contextReader, gatherCandidates, sourceNames } from './candidates.ts';
+import { type CandidateItem, type CandidateSet, contextReader, gatherCandidates, idsOf, sourceNames } from './candidates.ts';
 import type { Catalogue } from './catalogue.ts';
 import { diversify } from './diversify.ts';
 import type { Placement } from './placements.ts';
 import type { RetrievalModels } from './retrieval.ts';
 import type { Trending } from './trending.ts';
+import { isFew, newestWithin, popularWithin } from './within.ts';
 
 const DAY_MS = 86_400_000;
 export const RANK_SET = 'rank';
@@ -85,7 +86,16 @@ export function createRecommender(deps: RecommendDeps) {
     const limit = request.limit ?? placement.limit;
     const set = await gatherCandidates(
       { engine, catalogue, trending: deps.trending, models: models ?? {} },
-      { nowMs, user, session, itemId: request.item_id, caps: placement.sources, candidatesMax: deps.candidatesMax, allow },
+      {
+        nowMs,
+        user,
+        session,
+        itemId: request.item_id,
+        caps: placement.sources,
+        candidatesMax: deps.candidatesMax,
+        allow,
+        within: categoryOf(request),
+      },
     );
     if (models) for (const source of set.missing) degradedBy.push(`source_${source}`);
     lap('candidates');
@@ -191,14 +201,22 @@ export function createRecommender(deps: RecommendDeps) {
       id !== request.item_id &&
       catalogue.sellable(id) &&
       (request.category === undefined || catalogue.get(id)?.category === request.category);
+    const category = categoryOf(request);
+    const few = category && isFew(category, catalogue) ? [...category] : undefined;
     for (const fits of [allow, sellable]) {
-      for (const source of [deps.trending.top(nowMs), catalogue.newest()]) {
+      const popular = few ? popularWithin(few, few.length, deps.trending, undefined) : deps.trending.top(nowMs);
+      const newest = few ? newestWithin(few, few.length, catalogue) : idsOf(catalogue.newest());
+      for (const source of [popular, newest]) {
         for (const id of source) {
           if (items.length >= limit) return;
           if (!taken.has(id) && fits(id)) take(id);
         }
       }
     }
+  }
+
+  function categoryOf({ category }: RecommendRequest): ReadonlySet<string> | undefined {
+    return category === undefined ? undefined : catalogue.category(category);
   }
 
   function reason(item: CandidateItem): string {

@@ -1,39 +1,41 @@
 import { expect, test } from 'vitest';
-import { Trending } from './trending.ts';
+import type { EventName, TimedEvent } from '../../contracts/event.ts';
+import { TRENDING_ITEMS_MAX, Trending } from './trending.ts';
 
-const NOW = 1_700_000_000_000;
-
-/** More items than the list holds, in an order that is neither up nor down. */
-function crowd(items: number): { trending: Trending; counts: Map<string, number> } {
-  const trending = new Trending();
-  const counts = new Map<string, number>();
-  for (let i = 0; i < items; i++) {
-    const item_id = `i${i}`;
-    const count = 1 + ((i * 7_919) % 11);
-    counts.set(item_id, count);
-    for (let n = 0; n < count; n++) trending.add({ event_id: `${i}-${n}`, name: 'view_item', timestamp_ms: NOW, user_id: 'u', items: [{ item_id }] });
-  }
-  return { trending, counts };
-}
-
-test('the list holds the most popular of many items, ties by id', () => {
-  const { trending, counts } = crowd(9_000);
-  const sorted = [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).map(([id]) => id);
-  const top = trending.top(NOW);
-  expect(top).toHaveLength(2_000);
-  expect(top).toEqual(sorted.slice(0, 2_000));
+const NOW = Date.UTC(2026, 0, 31);
+const event = (name: EventName, ids: readonly string[], timestamp_ms = NOW): TimedEvent => ({
+  event_id: 'e',
+  name,
+  user_id: 'u',
+  timestamp_ms,
+  items: ids.map((item_id) => ({ item_id })),
 });
 
-test('the list is at most a second old, and kept that long', () => {
-  const { trending } = crowd(3);
-  const before = trending.top(NOW);
-  trending.add({
-    event_id: 'x',
-    name: 'purchase',
-    timestamp_ms: NOW,
-    user_id: 'u',
-    items: [{ item_id: 'fresh' }, { item_id: 'fresh' }, { item_id: 'fresh' }],
-  });
-  expect(trending.top(NOW + 999)).toBe(before);
-  expect(trending.top(NOW + 1_000)[0]).toBe('fresh');
+test('the list has the most popular of many, ties by id', () => {
+  const trending = new Trending();
+  for (let i = 0; i < 5000; i++) trending.add(event('view_item', [`i${i}`]));
+  trending.add(event('purchase', ['i4999']));
+  const top = trending.top(NOW);
+  expect(top.length).toBeGreaterThanOrEqual(1000);
+  expect(top.length).toBeLessThan(5000);
+  const tied = Array.from({ length: 4999 }, (_, i) => `i${i}`).sort();
+  expect(top).toEqual(['i4999', ...tied.slice(0, top.length - 1)]);
+});
+
+test('invented ids do not fill the memory, nor push out what is popular', () => {
+  const trending = new Trending();
+  trending.add(event('purchase', ['hit']));
+  const batch = 1000;
+  for (let at = 0; at < 1.2 * TRENDING_ITEMS_MAX; at += batch) {
+    trending.add(
+      event(
+        'view_item',
+        Array.from({ length: batch }, (_, i) => `invented-${at + i}`),
+      ),
+    );
+    expect(trending.size).toBeLessThanOrEqual(TRENDING_ITEMS_MAX);
+  }
+  expect(trending.size).toBeGreaterThanOrEqual(TRENDING_ITEMS_MAX / 2);
+  expect(trending.top(NOW)[0]).toBe('hit');
+  expect(trending.score('hit')).toBe(1);
 });

@@ -1,4 +1,5 @@
 import type { EventName, TimedEvent } from '../../contracts/event.ts';
+import { first } from './first.ts';
 
 /** A week: long enough that a quiet night does not empty the list, short enough that last month's hit gives way. */
 const HALF_LIFE_MS = 7 * 24 * 3_600_000;
@@ -6,17 +7,16 @@ const HALF_LIFE_MS = 7 * 24 * 3_600_000;
 const WEIGHTS: Partial<Record<EventName, number>> = { view_item: 1, select_item: 1, add_to_wishlist: 2, add_to_cart: 3, purchase: 6 };
 /** Rescale before exp() leaves the double's range: 2^500 is far from 2^1023. */
 const RESCALE_HALF_LIVES = 500;
-/** The sorted list is rebuilt at most this often: it looks at every item once, and a second is fresh enough for "popular". */
+/** The list is rebuilt at most this often: it looks at every item, and a second is fresh enough for "popular". */
 const REFRESH_MS = 1000;
-/**
- * Items in the sorted list: what filters leave of it fills any placement, and the trained table stands behind it. Sorting all of 100,000 items held
- * every request for a tenth of a second, each second.
- */
-const TOP_MAX = 2000;
+/** Length of the list: more than any answer takes, with room for items that may not be shown. Sorting all of 100,000 stops the event loop for 80 ms. */
+const TOP_MAX = 2_000;
+/** Items told apart. Events may name any id, so without a limit a client could fill the memory; the less popular half is forgotten past it. */
+export const TRENDING_ITEMS_MAX = 250_000;
 
 /**
  * Live popularity by forward decay (Cormode et al. 2009): each event adds 2^((t - landmark) / halfLife), so nothing has to be aged and the order of
- * arrival does not matter. Bounded by the number of items.
+ * arrival does not matter, as long as no item has to be forgotten.
  */
 export class Trending {
   readonly #scores = new Map<string, number>();
@@ -24,6 +24,11 @@ export class Trending {
   #top: readonly string[] = [];
   #refreshedMs = Number.NEGATIVE_INFINITY;
   #dirty = false;
+
+  /** Items that are told apart. */
+  get size(): number {
+    return this.#scores.size;
+  }
 
   add(event: TimedEvent): void {
     const weight = WEIGHTS[event.name];
@@ -37,6 +42,7 @@ export class Trending {
     const add = weight * 2 ** halfLives;
     for (const { item_id } of event.items) this.#scores.set(item_id, (this.#scores.get(item_id) ?? 0) + add);
     this.#dirty = true;
+    if (this.#scores.size > TRENDING_ITEMS_MAX) this.#forget();
   }
 
   delete(itemId: string): void {
@@ -50,33 +56,14 @@ export class Trending {
     return best > 0 ? Math.min(1, (this.#scores.get(itemId) ?? 0) / best) : 0;
   }
 
-  /** The most popular item ids, the first first, ties by id; at most TOP_MAX, at most a second old. */
+  /** The most popular item ids, at most TOP_MAX, the most popular first, ties by id; at most a second old. */
   top(nowMs: number): readonly string[] {
     if (this.#dirty && (nowMs - this.#refreshedMs >= REFRESH_MS || nowMs < this.#refreshedMs)) {
-      this.#top = this.#select();
+      this.#top = first(this.#scores, TOP_MAX, byScore).map(([id]) => id);
       this.#refreshedMs = nowMs;
       this.#dirty = false;
     }
     return this.#top;
-  }
-
-  /** Gathers twice as many as are wanted, keeps the better half, and goes on with what is better than the worst of these. */
-  #select(): string[] {
-    const better = (a: readonly [string, number], b: readonly [string, number]): number => b[1] - a[1] || (a[0] < b[0] ? -1 : 1);
-    const kept: [string, number][] = [];
-    let floor = Number.NEGATIVE_INFINITY;
-    for (const entry of this.#scores) {
-      if (entry[1] < floor) continue;
-      kept.push(entry);
-      if (kept.length < 2 * TOP_MAX) continue;
-      kept.sort(better);
-      kept.length = TOP_MAX;
-      floor = kept[TOP_MAX - 1]![1];
-    }
-    return kept
-      .sort(better)
-      .slice(0, TOP_MAX)
-      .map(([id]) => id);
   }
 
   #rescale(nowMs: number): void {
@@ -84,4 +71,21 @@ export class Trending {
     for (const [id, score] of this.#scores) this.#scores.set(id, score * factor);
     this.#landmarkMs = nowMs;
   }
+
+  /** Keeps the more popular half; among items as popular as the median, the ones that came last. */
+  #forget(): void {
+    const keep = TRENDING_ITEMS_MAX >> 1;
+    const median = Float64Array.from(this.#scores.values()).sort()[this.#scores.size - keep]!;
+    for (const [id, score] of this.#scores) if (score < median) this.#scores.delete(id);
+    for (const [id, score] of this.#scores) {
+      if (this.#scores.size <= keep) break;
+      if (score === median) this.#scores.delete(id);
+    }
+  }
+}
+
+type Entry = readonly [id: string, score: number];
+
+function byScore(a: Entry, b: Entry): number {
+  return b[1] - a[1] || (a[0] < b[0] ? -1 : 1);
 }

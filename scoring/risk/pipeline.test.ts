@@ -109,7 +109,7 @@ test('a decision can be judged again from its vector, bit for bit; a twin makes 
   const states = { user: engine.apply({ kind: 'user', id: 'u1' }, undefined, fact, () => undefined) };
   const model = modelOf(0, { predict: async (vector) => 1 / (1 + Math.exp(-vector.reduce((sum, x) => sum + (Number.isNaN(x) ? 0 : x), 0) / 100)) });
   const rules = book([{ when: 'features.user_attempts_10m >= 1.0' }]);
-  const first = await assess(engine, { request, states, model, rules, nowMs: NOW });
+  const first = await assess(engine, { request, event: fact, states, model, rules, nowMs: NOW });
   expect(first.response.rule_hits).toHaveLength(1);
   const vector = Float32Array.from(first.decision.vector ?? []);
   const again = await judge(engine, { request, model, rules, nowMs: NOW + 1000, vector });
