@@ -89,7 +89,10 @@ for (const field of TX_STRINGS) {
 
 export interface RuleInput {
   readonly request: ScoreRequest;
-  /** In the order of the feature set. NaN compares false with everything, so a missing feature never fires a rule. */
+  /**
+   * In the order of the feature set. A missing feature is NaN, for which <, <=, >, >= and == are false and `!=` and any negation true: a rule says
+   * `features.x >= 5.0`, never `!(features.x < 5.0)`, which what is missing would fire.
+   */
   readonly vector: Float32Array;
   /** Raw model output and calibrated probability; NaN when no model answered. */
   readonly score: number;
