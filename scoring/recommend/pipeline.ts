@@ -1,5 +1,6 @@
 import type { RecommendedItem, RecommendRequest } from '../../contracts/recommend.ts';
 import type { EntityRef, Store } from '../../store/contract.ts';
+import { inTime } from '../deadline.ts';
 import type { Candidate, EntityState, FeatureEngine } from '../features/contract.ts';
 import { type CandidateItem, type CandidateSet, contextReader, gatherCandidates, idsOf, sourceNames } from './candidates.ts';
 import type { Catalogue } from './catalogue.ts';
@@ -73,7 +74,7 @@ export function createRecommender(deps: RecommendDeps) {
     let user: EntityState | undefined;
     let session: EntityState | undefined;
     try {
-      const states = await store.states(refs);
+      const states = await inTime(store.states(refs), Math.max(1, deadline - now()), 'the store');
       if (request.user_id !== undefined) user = states[0];
       if (request.session_id !== undefined) session = states[refs.length - 1];
     } catch {
@@ -126,7 +127,8 @@ export function createRecommender(deps: RecommendDeps) {
     }
     let states: (EntityState | undefined)[];
     try {
-      states = await store.states(set.items.map((item) => ({ kind: 'item', id: item.id })));
+      const refs = set.items.map((item): EntityRef => ({ kind: 'item', id: item.id }));
+      states = await inTime(store.states(refs), Math.max(1, deadline - now()), 'the store');
     } catch {
       degradedBy.push('item_state_unavailable');
       return blend(set.items);

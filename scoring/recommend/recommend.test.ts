@@ -152,6 +152,19 @@ describe('an answer', () => {
     expect(failing.ids.length).toBe(5);
   });
 
+  test('does not wait for a store that hangs', async () => {
+    const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
+    const catalogue = new Catalogue();
+    for (const item of catalogueOf(5)) catalogue.put(item);
+    const store = { states: () => new Promise<never>(() => {}) };
+    const now = () => performance.now();
+    const recommend = createRecommender({ store, engine, catalogue, trending: new Trending(), candidatesMax: 200, onStage: () => {}, now });
+    const rank = async (_: Float32Array, n: number) => new Float32Array(n);
+    const { items, degradedBy } = await recommend({ user_id: 'u1' }, HOME, { ranker: { rank } }, NOW, now() + 20);
+    expect(items).toHaveLength(5);
+    expect(degradedBy).toContain('state_unavailable');
+  });
+
   test('is in the order of the ranker', async () => {
     const one = shop(catalogueOf(8, () => ({ category: 'c' })));
     const rank = async (rows: Float32Array, n: number) => Float32Array.from({ length: n }, (_, i) => -i + 0 * rows.length);

@@ -5,6 +5,7 @@ import type { Fact } from '../../contracts/fact.ts';
 import type { Alert } from '../../contracts/push.ts';
 import type { DecisionName, Reason, ScoreRequest, ScoreResponse } from '../../contracts/score.ts';
 import type { EntityKind } from '../../store/contract.ts';
+import { inTime, LateError } from '../deadline.ts';
 import type { EntityState, FeatureEngine } from '../features/contract.ts';
 import { alertSeverity, decide, modelDecision } from './decision.ts';
 import type { RuleBook } from './rules.ts';
@@ -71,7 +72,7 @@ export async function judge(engine: FeatureEngine, input: Judged & { readonly ve
   if (!model) failures.push({ reason: 'model_missing', cause: undefined });
   else {
     try {
-      score = await inTime(model.predict(vector), deadlineMs);
+      score = await inTime(model.predict(vector), deadlineMs, 'the model');
       probability = model.calibrate(score);
       if (!Number.isFinite(probability)) throw new Error(`the model gave ${score}`);
     } catch (cause) {
@@ -117,22 +118,6 @@ export async function judge(engine: FeatureEngine, input: Judged & { readonly ve
     shadowHits: outcome.shadow.map((hit) => hit.rule),
     failures,
   };
-}
-
-class LateError extends Error {}
-
-/** The value, or a LateError where it takes longer than `deadlineMs`. What comes after that is dropped. */
-async function inTime<T>(work: Promise<T>, deadlineMs: number | undefined): Promise<T> {
-  if (deadlineMs === undefined) return work;
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new LateError(`the model took longer than ${deadlineMs} ms`)), deadlineMs);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** A loop: Array.from goes through the iterator, ten times as slow. */

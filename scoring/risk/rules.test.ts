@@ -39,6 +39,11 @@ describe('a rule', () => {
     expect(hits([rule('tx.card_id == ""')], [0, 0])).toEqual(['r']);
   });
 
+  test('compares with the number that a person reads', () => {
+    expect(hits([rule('features.mean <= 0.1 && features.mean == 0.1')], [0, 0.1])).toEqual(['r']);
+    expect(hits([rule('tx.user_id != "a matches(b)"')], [0, 0])).toEqual(['r']);
+  });
+
   test('acts only when live; a shadow rule is told apart', () => {
     const rules = (['draft', 'shadow', 'live', 'retired'] as const).map((state) => rule('true', { id: state, state }));
     const outcome = new RuleBook(rules, NAMES).evaluate({ request, vector: new Float32Array(2), score: 0, probability: 0 });
@@ -52,6 +57,7 @@ describe('a rule', () => {
     ['a syntax error', 'features.attempts >', 'EOF'],
     ['types that do not go together', 'tx.country > 2', 'overload'],
     ['another type than bool', 'tx.amount', 'double'],
+    ['a pattern, whose time has no bound', 'tx.user_id.matches("^(a+)+$")', 'matches'],
   ])('is refused for %s, with the place', (_, when, part) => {
     expect(problem(() => new RuleBook([rule(when)], NAMES))).toContain(part);
   });
