@@ -2,7 +2,8 @@
  * Boosted decision trees as plain arrays: what the trainer fits, what the scorer explains, and what survives JSON.
  * Nodes of a tree are numbered from the root, 0; a child's number is always greater than its parent's, so a walk ends.
  *
- * A row goes left when `row[feature] <= threshold` (float32 on both sides); a missing value (NaN) goes left when `missingLeft` is 1.
+ * A row goes left when `row[feature] <= threshold` (float32 on both sides), or, where the node has `categories`, when its value is one of them;
+ * a missing value (NaN) goes left when `missingLeft` is 1. A category that training never saw is in no list: it goes right.
  */
 export interface Tree {
   /** Feature tested by each node; -1 marks a leaf. */
@@ -16,12 +17,17 @@ export interface Tree {
   readonly missingLeft: readonly number[];
   /** Leaf: what it adds to the margin, learning rate included, a float32 value. Inner node: 0. */
   readonly value: readonly number[];
+  /** Set where a node tests a set of categories instead of a threshold: those that go left, ascending float32 values; null at other nodes. Absent: none does. */
+  readonly categories?: readonly (readonly number[] | null)[];
   /** Sum of the training rows' weights that reached the node: the conditional expectations of TreeSHAP are built on it. */
   readonly cover: readonly number[];
 }
 
-/** What the margin of an ensemble means: `binary` is a log-odds, `regression` the target itself, `lambdarank` a score to sort by. */
-export type TreeObjective = 'binary' | 'regression' | 'lambdarank';
+/**
+ * What the margin of an ensemble means: `binary` is a log-odds, `regression` the target itself, `lambdarank` a score to sort by,
+ * `probability` the probability itself (a forest: the mean of its trees, whose leaves are divided by their number).
+ */
+export type TreeObjective = 'binary' | 'regression' | 'lambdarank' | 'probability';
 
 export interface TreeEnsemble {
   readonly objective: TreeObjective;
@@ -32,3 +38,10 @@ export interface TreeEnsemble {
 }
 
 export const LEAF = -1;
+
+/** The child that a row with the value `x` of the tested feature goes to. */
+export function childOf(tree: Tree, node: number, x: number): number {
+  const members = tree.categories?.[node];
+  const toLeft = Number.isNaN(x) ? tree.missingLeft[node] === 1 : members ? members.includes(x) : x <= tree.threshold[node]!;
+  return toLeft ? tree.left[node]! : tree.right[node]!;
+}

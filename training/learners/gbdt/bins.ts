@@ -1,116 +1,120 @@
 import { seededRandom } from '../random.ts';
-
-/** A bin is one byte: 0..254 hold values in ascending order, 255 holds the missing ones. */
-export const VALUE_BINS_MAX = 255;
-export const MISSING_BIN = 255;
+import type { Arena, SharedMemory } from './arena.ts';
+import { BORDER_SLOTS } from './borders.ts';
+import type { Team } from './team.ts';
 
 /** Bin borders come from a sample of this many rows (as LightGBM's bin_construct_sample_cnt): borders need no more, and a full sort would dominate. */
 const BORDER_SAMPLE_ROWS = 200_000;
+/** Features whose samples are in memory at a time. */
+const SAMPLED_FEATURES = 8;
+/** Rows pass through shared memory in blocks of about so many values: 2 MB, which stays in the cache. */
+const BLOCK_VALUES = 1 << 19;
 
-/** Largest finite float32: a threshold that every finite value is below, for splits of "present against missing". */
-export const FLOAT32_MAX = 3.4028234663852886e38;
+/** Bit of a feature's flags, as the kernel writes them: two rows differ. (Bit 0: a value is infinite.) */
+const VARIES = 2;
+
+/** Addresses of a binned table. Bins are column-major bytes, four columns interleaved (kernel/common.as). */
+export interface TableRegions {
+  readonly n: number;
+  readonly f: number;
+  readonly bins: number;
+  readonly borders: number;
+  readonly limits: number;
+  readonly flags: number;
+  readonly categorical: number;
+  readonly block: number;
+  readonly blockRows: number;
+  readonly sample: number;
+  readonly sampleRows: number;
+  readonly sizes: number;
+}
 
 export interface BinnedTable {
   readonly n: number;
   readonly f: number;
-  /** Column-major, n bytes a feature. */
-  readonly columns: readonly Uint8Array[];
-  /** Per feature: ascending float32 upper borders of all value bins but the last (a row is in the first bin whose border it is <=). */
+  /** Per feature: ascending float32 upper borders of all value bins but the last (a row is in the first bin whose border it is <=); or the categories. */
   readonly borders: readonly Float32Array[];
-  /** Features with an infinite value: "present against missing" has no finite threshold there. */
-  readonly hasInfinity: readonly boolean[];
+  readonly isCategorical: readonly boolean[];
+  /** Features with at least two bins in use; the others can never split. */
+  readonly usable: Int32Array;
 }
 
-/** Bins row-major float32 rows, NaN = missing. Borders are midpoints rounded to float32, so training and serving split alike. */
-export function binTable(rows: Float32Array, n: number, f: number, seed: number): BinnedTable {
-  const columns: Uint8Array[] = [];
-  const borders: Float32Array[] = [];
-  const hasInfinity: boolean[] = [];
-  const sample = sampleRows(n, seed);
-  const scratch = new Float32Array(sample.length);
-  for (let feature = 0; feature < f; feature++) {
-    let present = 0;
-    for (const row of sample) {
-      const value = rows[row * f + feature]!;
-      if (!Number.isNaN(value)) scratch[present++] = value;
-    }
-    const border = chooseBorders(scratch.slice(0, present).sort());
-    const column = new Uint8Array(n);
-    let infinite = false;
-    for (let row = 0; row < n; row++) {
-      const value = rows[row * f + feature]!;
-      column[row] = binOf(border, value);
-      if (value === Infinity || value === -Infinity) infinite = true;
-    }
-    columns.push(column);
-    borders.push(border);
-    hasInfinity.push(infinite);
+export const quadsOf = (f: number): number => Math.ceil(f / 4);
+
+export function reserveTable(arena: Arena, n: number, f: number): TableRegions {
+  const blockRows = Math.max(1, Math.min(n, Math.floor(BLOCK_VALUES / f)));
+  const sampleRows = Math.min(n, BORDER_SAMPLE_ROWS);
+  return {
+    n,
+    f,
+    bins: arena.reserve(4 * n * quadsOf(f)),
+    borders: arena.reserve(4 * BORDER_SLOTS * f),
+    limits: arena.reserve(4 * f),
+    flags: arena.reserve(f),
+    categorical: arena.reserve(f),
+    block: arena.reserve(4 * blockRows * f),
+    blockRows,
+    sample: arena.reserve(4 * sampleRows * Math.min(f, SAMPLED_FEATURES)),
+    sampleRows,
+    sizes: arena.reserve(4 * SAMPLED_FEATURES),
+  };
+}
+
+/** Bins row-major float32 rows, NaN = missing. */
+export function binTable(
+  rows: Float32Array,
+  at: TableRegions,
+  categorical: readonly number[],
+  seed: number,
+  shared: SharedMemory,
+  team: Team,
+): BinnedTable {
+  const { n, f } = at;
+  const flagged = shared.u8(at.categorical, f);
+  for (const feature of categorical) flagged[feature] = 1;
+  const sample = sampleRows(n, at.sampleRows, seed);
+  const sizes = shared.u32(at.sizes, SAMPLED_FEATURES);
+  for (let first = 0; first < f; first += SAMPLED_FEATURES) {
+    const count = Math.min(SAMPLED_FEATURES, f - first);
+    for (let k = 0; k < count; k++) sizes[k] = takeSample(rows, f, first + k, sample, shared.f32(at.sample + 4 * at.sampleRows * k, at.sampleRows));
+    const args = [at.sample, at.sampleRows, at.sizes, first, at.borders, at.limits, at.categorical];
+    team.run('borders', count, 10 * count * at.sampleRows, args);
   }
-  return { n, f, columns, borders, hasInfinity };
-}
-
-/** The bin of a float32 value: the first whose border is >= value. */
-export function binOf(borders: Float32Array, value: number): number {
-  if (Number.isNaN(value)) return MISSING_BIN;
-  let low = 0;
-  let high = borders.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (value <= borders[middle]!) high = middle;
-    else low = middle + 1;
+  for (let first = 0; first < n; first += at.blockRows) {
+    const count = Math.min(at.blockRows, n - first);
+    shared.f32(at.block, count * f).set(rows.subarray(first * f, (first + count) * f));
+    team.run('binColumns', quadsOf(f), 4 * count * f, [at.block, count, f, first, at.borders, at.limits, at.flags, at.bins, n]);
   }
-  return low;
+  const limits = shared.i32(at.limits, f);
+  const flags = shared.u8(at.flags, f);
+  return {
+    n,
+    f,
+    borders: Array.from({ length: f }, (_, i) => shared.f32(at.borders + 4 * BORDER_SLOTS * i, Math.abs(limits[i]!)).slice()),
+    isCategorical: Array.from(flagged, (flag) => flag === 1),
+    usable: Int32Array.from(Array.from({ length: f }, (_, i) => i).filter((i) => (flags[i]! & VARIES) !== 0)),
+  };
 }
 
-function sampleRows(n: number, seed: number): Uint32Array {
-  const sample = new Uint32Array(Math.min(n, BORDER_SAMPLE_ROWS));
-  if (n <= BORDER_SAMPLE_ROWS) {
+/** A feature's present values of the sampled rows. */
+function takeSample(rows: Float32Array, f: number, feature: number, sample: Uint32Array, out: Float32Array): number {
+  let present = 0;
+  for (let i = 0; i < sample.length; i++) {
+    const value = rows[sample[i]! * f + feature]!;
+    if (!Number.isNaN(value)) out[present++] = value;
+  }
+  return present;
+}
+
+function sampleRows(n: number, count: number, seed: number): Uint32Array {
+  const sample = new Uint32Array(count);
+  if (count === n) {
     for (let i = 0; i < n; i++) sample[i] = i;
     return sample;
   }
   // One random row of each equal stretch: spread over the whole table, no large permutation.
   const random = seededRandom(seed);
-  const stretch = n / sample.length;
-  for (let i = 0; i < sample.length; i++) sample[i] = Math.min(n - 1, Math.floor((i + random.next()) * stretch));
+  const stretch = n / count;
+  for (let i = 0; i < count; i++) sample[i] = Math.min(n - 1, Math.floor((i + random.next()) * stretch));
   return sample;
-}
-
-/** Borders between distinct values; when there are too many, so that each bin holds about the same number of rows. */
-function chooseBorders(sorted: Float32Array): Float32Array {
-  const distinct: number[] = [];
-  const counts: number[] = [];
-  for (const value of sorted) {
-    if (distinct.length > 0 && distinct[distinct.length - 1] === value) counts[counts.length - 1]! += 1;
-    else {
-      distinct.push(value);
-      counts.push(1);
-    }
-  }
-  const borders: number[] = [];
-  if (distinct.length <= VALUE_BINS_MAX) {
-    for (let i = 0; i + 1 < distinct.length; i++) borders.push(midpoint(distinct[i]!, distinct[i + 1]!));
-    return Float32Array.from(borders);
-  }
-  let rowsLeft = sorted.length;
-  let binsLeft = VALUE_BINS_MAX;
-  let inBin = 0;
-  for (let i = 0; i + 1 < distinct.length && binsLeft > 1; i++) {
-    inBin += counts[i]!;
-    const target = rowsLeft / binsLeft;
-    // Close the bin when it is full, or when the next value alone would overfill it by more than half.
-    if (inBin >= target || inBin + counts[i + 1]! / 2 > target) {
-      borders.push(midpoint(distinct[i]!, distinct[i + 1]!));
-      rowsLeft -= inBin;
-      binsLeft -= 1;
-      inBin = 0;
-    }
-  }
-  return Float32Array.from(borders);
-}
-
-/** A finite float32 m with low <= m < high (no float32 fits when high is the most negative one: both then share a bin). */
-function midpoint(low: number, high: number): number {
-  if (low === -Infinity) return -FLOAT32_MAX;
-  const middle = Math.fround(low + (Math.min(high, FLOAT32_MAX) - low) / 2);
-  return middle < high ? middle : low;
 }

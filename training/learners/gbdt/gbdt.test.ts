@@ -4,13 +4,14 @@ import { LEAF } from '../../../contracts/trees.ts';
 import { loadOnnx } from '../../../scoring/models/onnx.ts';
 import { treeEnsembleToOnnx } from '../../onnx/treeEnsemble.ts';
 import { seededRandom } from '../random.ts';
-import { binOf, binTable, FLOAT32_MAX, MISSING_BIN } from './bins.ts';
-import { fitGbdt } from './fit.ts';
+import { FLOAT32_MAX, MISSING_BIN } from './borders.ts';
+import { fitGbdt, type GbdtModel } from './fit.ts';
 import type { GbdtRows } from './objective.ts';
 import { createLoss } from './objective.ts';
 import { completeParams } from './params.ts';
 import { predict, predictMargin } from './predict.ts';
 import { syntheticRows } from './synthetic.ts';
+import { withTrainer } from './trainer.ts';
 
 const SEED = { seed: 1 };
 
@@ -19,17 +20,29 @@ function slice(data: GbdtRows, from: number, to: number): GbdtRows {
 }
 
 /** Loss on `data` of the model's own predictions. */
-function lossOf(model: ReturnType<typeof fitGbdt>, data: GbdtRows): number {
+function lossOf(model: GbdtModel, data: GbdtRows): number {
   return createLoss(data, completeParams({ objective: model.objective }))(predictMargin(model, data.rows));
 }
 
+/** Borders and bins of a table of one column, or of more, column by column. */
+async function binsOf(rows: Float32Array, f = 1, categoricalFeature: number[] = []) {
+  const n = rows.length / f;
+  const params = completeParams({ categoricalFeature });
+  const options = { weighted: false, ownGradients: false, seed: 1, threads: 1 };
+  return await withTrainer({ rows, n, f, labels: new Float32Array(n) }, params, undefined, options, async ({ table, shared, at }) => {
+    const quads = shared.u8(at.table.bins, 4 * n * Math.ceil(f / 4));
+    const column = (feature: number) => Uint8Array.from({ length: n }, (_, row) => quads[4 * (n * (feature >> 2) + row) + (feature & 3)]!);
+    return { ...table, columns: Array.from({ length: f }, (_, feature) => column(feature)) };
+  });
+}
+
 describe('bins', () => {
-  test('a value is in the first bin whose border is at or above it, in float32', () => {
+  test('a value is in the first bin whose border is at or above it, in float32', async () => {
     const value = fc.oneof(fc.float({ noNaN: true }), fc.constantFrom(0, -0, 1, Number.NaN, Infinity, -Infinity, FLOAT32_MAX, -FLOAT32_MAX));
-    fc.assert(
-      fc.property(fc.array(value, { minLength: 1, maxLength: 40 }), (values) => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(value, { minLength: 1, maxLength: 40 }), async (values) => {
         const rows = Float32Array.from(values);
-        const table = binTable(rows, rows.length, 1, 1);
+        const table = await binsOf(rows);
         const borders = table.borders[0]!;
         expect(borders.every((border, i) => Number.isFinite(border) && (i === 0 || border >= borders[i - 1]!))).toBe(true);
         rows.forEach((x, row) => {
@@ -39,28 +52,41 @@ describe('bins', () => {
             if (!Number.isNaN(x)) expect(bin <= i).toBe(x <= border);
           });
         });
+        expect(table.usable.length).toBe(new Set(table.columns[0]!).size > 1 ? 1 : 0);
       }),
       { seed: 7, numRuns: 300 },
     );
   });
 
-  test('many distinct values share 255 bins of about equal size', () => {
+  test('many distinct values share 255 bins of about equal size, in every column and block of rows', async () => {
     const random = seededRandom(3);
-    const rows = Float32Array.from({ length: 20_000 }, () => random.normal());
-    const table = binTable(rows, rows.length, 1, 1);
-    const counts = new Uint32Array(256);
-    for (const bin of table.columns[0]!) counts[bin]! += 1;
-    expect(table.borders[0]!.length).toBe(254);
-    expect(counts[MISSING_BIN]).toBe(0);
-    expect(Math.max(...counts)).toBeLessThan(120);
-    expect(binOf(table.borders[0]!, -100)).toBe(0);
-    expect(binOf(table.borders[0]!, 100)).toBe(254);
+    const f = 31;
+    const rows = Float32Array.from({ length: 20_000 * f }, () => random.normal());
+    const table = await binsOf(rows, f);
+    table.columns.forEach((column, feature) => {
+      const counts = new Uint32Array(256);
+      for (const bin of column) counts[bin]! += 1;
+      expect(table.borders[feature]!.length).toBe(254);
+      expect(counts[MISSING_BIN]).toBe(0);
+      expect(Math.max(...counts)).toBeLessThan(120);
+    });
+    expect(rows[19_999 * f + 30]! <= table.borders[30]![table.columns[30]![19_999]!]!).toBe(true);
   });
 
-  test('a value that half of the rows have takes one bin and leaves the others to the rest', () => {
+  test('a value that half of the rows have takes one bin and leaves the others to the rest', async () => {
     const random = seededRandom(4);
     const rows = Float32Array.from({ length: 10_000 }, (_, i) => (i % 2 ? 0 : random.normal()));
-    expect(binTable(rows, rows.length, 1, 1).borders[0]!.length).toBeGreaterThan(200);
+    expect((await binsOf(rows)).borders[0]!.length).toBeGreaterThan(200);
+  });
+
+  test('the 254 most frequent categories have bins of their own, all others share one', async () => {
+    // Category c occurs 300 - c times.
+    const rows = Float32Array.from(Array.from({ length: 300 }, (_, c) => new Array(300 - c).fill(c) as number[]).flat());
+    const { borders, columns } = await binsOf(rows, 1, [0]);
+    expect(borders[0]).toEqual(Float32Array.from({ length: 254 }, (_, c) => c));
+    columns[0]!.forEach((bin, row) => {
+      expect(bin).toBe(Math.min(254, rows[row]!));
+    });
   });
 });
 
@@ -70,30 +96,34 @@ describe('boosting', () => {
   const held = slice(all, 8_000, 12_000);
   const params = { numIterations: 60, numLeaves: 15, lambdaL2: 1 };
 
-  test('learns the planted probabilities, the missing value included', () => {
-    const model = fitGbdt(train, params, SEED);
+  test('learns the planted probabilities, the missing value included', async () => {
+    const model = await fitGbdt(train, params, SEED);
     expect(lossOf(model, held)).toBeLessThan(0.56); // 0.69 for a coin, 0.52 for the truth itself
     const gains = model.gainByFeature;
     for (const useful of [0, 1, 2, 3, 6]) for (const noise of [7, 8, 9]) expect(gains[useful]!).toBeGreaterThan(2 * gains[noise]!);
   });
 
-  test('the same seed gives the same model, another seed another one', () => {
+  test('the same seed gives the same model, another seed another one', async () => {
     const drawn = { ...params, numIterations: 10, featureFraction: 0.5, baggingFraction: 0.5 };
-    const first = fitGbdt(train, drawn, SEED);
-    expect(fitGbdt(train, drawn, SEED)).toEqual(first);
-    expect(treeEnsembleToOnnx(fitGbdt(train, drawn, SEED))).toEqual(treeEnsembleToOnnx(first));
-    expect(fitGbdt(train, drawn, { seed: 2 }).trees).not.toEqual(first.trees);
-    expect(lossOf(fitGbdt(train, { ...drawn, numIterations: 60 }, SEED), held)).toBeLessThan(0.57);
+    const first = await fitGbdt(train, drawn, SEED);
+    expect(await fitGbdt(train, drawn, SEED)).toEqual(first);
+    expect(treeEnsembleToOnnx(await fitGbdt(train, drawn, SEED))).toEqual(treeEnsembleToOnnx(first));
+    expect((await fitGbdt(train, drawn, { seed: 2 })).trees).not.toEqual(first.trees);
+    expect(lossOf(await fitGbdt(train, { ...drawn, numIterations: 60 }, SEED), held)).toBeLessThan(0.57);
   });
 
-  test('regression approaches the noise', () => {
+  test('regression approaches the noise', async () => {
     const rows = syntheticRows(10_000, 8, 6, 'regression');
-    const model = fitGbdt(slice(rows, 0, 8_000), { objective: 'regression', numIterations: 150, numLeaves: 15 }, SEED);
+    const model = await fitGbdt(slice(rows, 0, 8_000), { objective: 'regression', numIterations: 150, numLeaves: 15 }, SEED);
     expect(lossOf(model, slice(rows, 8_000, 10_000))).toBeLessThan(0.25); // noise variance .09, variance of the target 3.5
   });
 
-  test('leaves respect their limits', () => {
-    const model = fitGbdt(train, { ...params, numIterations: 10, numLeaves: 31, maxDepth: 3, objective: 'regression', minDataInLeaf: 50 }, SEED);
+  test('leaves respect their limits', async () => {
+    const model = await fitGbdt(
+      train,
+      { ...params, numIterations: 10, numLeaves: 31, maxDepth: 3, objective: 'regression', minDataInLeaf: 50 },
+      SEED,
+    );
     for (const tree of model.trees) {
       const leaves = tree.feature.filter((feature) => feature === LEAF).length;
       expect(leaves).toBeLessThanOrEqual(8);
@@ -104,9 +134,9 @@ describe('boosting', () => {
     }
   });
 
-  test('early stopping keeps the trees up to the smallest validation loss', () => {
+  test('early stopping keeps the trees up to the smallest validation loss', async () => {
     const calls: number[] = [];
-    const model = fitGbdt(
+    const model = await fitGbdt(
       slice(train, 0, 1_000),
       { numIterations: 500, numLeaves: 31, learningRate: 0.3, earlyStoppingRounds: 5 },
       { seed: 1, validation: held, progress: (done) => calls.push(done) },
@@ -118,7 +148,7 @@ describe('boosting', () => {
     expect(lossOf(model, held)).toBeCloseTo(model.validationLosses[best]!, 9);
   });
 
-  test('a weight of two counts like the row twice', () => {
+  test('a weight of two counts like the row twice', async () => {
     // Few enough that each value has its own bin in both tables.
     const few = slice(train, 0, 250);
     const doubled: GbdtRows = {
@@ -129,23 +159,23 @@ describe('boosting', () => {
     };
     const weights = new Float32Array(250).fill(1).fill(2, 0, 100);
     const limits = { numIterations: 5, numLeaves: 8, minDataInLeaf: 0 };
-    const byWeight = predictMargin(fitGbdt({ ...few, weights }, limits, SEED), few.rows);
-    const byRows = predictMargin(fitGbdt(doubled, limits, SEED), few.rows);
+    const byWeight = predictMargin(await fitGbdt({ ...few, weights }, limits, SEED), few.rows);
+    const byRows = predictMargin(await fitGbdt(doubled, limits, SEED), few.rows);
     byWeight.forEach((margin, i) => {
       expect(margin).toBeCloseTo(byRows[i]!, 5);
     });
   });
 
-  test('scalePosWeight moves the probabilities up', () => {
-    const plain = predict(fitGbdt(train, params, SEED), held.rows);
-    const scaled = predict(fitGbdt(train, { ...params, scalePosWeight: 4 }, SEED), held.rows);
+  test('scalePosWeight moves the probabilities up', async () => {
+    const plain = predict(await fitGbdt(train, params, SEED), held.rows);
+    const scaled = predict(await fitGbdt(train, { ...params, scalePosWeight: 4 }, SEED), held.rows);
     const mean = (values: Float32Array) => values.reduce((sum, value) => sum + value, 0) / values.length;
     expect(mean(scaled)).toBeGreaterThan(mean(plain) + 0.15);
   });
 });
 
 describe('lambdarank', () => {
-  test('ranks the relevant rows of each query first', () => {
+  test('ranks the relevant rows of each query first', async () => {
     const random = seededRandom(8);
     const [queries, size, f] = [400, 20, 5];
     const rows = new Float32Array(queries * size * f);
@@ -171,7 +201,7 @@ describe('lambdarank', () => {
     });
     const held = part(half, 2 * half);
     const ranker = { objective: 'lambdarank' as const, numIterations: 60, numLeaves: 8, ndcgTruncation: 5, baggingFraction: 0.8 };
-    const model = fitGbdt(part(0, half), ranker, { seed: 1, validation: held });
+    const model = await fitGbdt(part(0, half), ranker, { seed: 1, validation: held });
     const loss = createLoss(held, completeParams(ranker));
     const untrained = -loss(new Float64Array(half).map(() => random.next()));
     expect(untrained).toBeLessThan(0.45);
@@ -188,7 +218,7 @@ describe('ONNX', () => {
     for (let row = 0; row < data.n; row++) data.rows[row * 8 + 7] = data.labels[row]! > 0.5 && row % 3 > 0 ? Number.NaN : 1;
     data.rows[3] = Infinity;
     data.rows[11] = -Infinity;
-    const fitted = fitGbdt(data, { objective, numIterations: 80, numLeaves: 15 }, SEED);
+    const fitted = await fitGbdt(data, { objective, numIterations: 80, numLeaves: 15 }, SEED);
     expect(fitted.trees.some((tree) => tree.threshold.includes(FLOAT32_MAX))).toBe(true);
     expect(fitted.trees.some((tree) => tree.missingLeft.includes(1))).toBe(true);
     const model = JSON.parse(JSON.stringify(fitted)) as typeof fitted;
@@ -222,33 +252,33 @@ describe('ONNX', () => {
 
 describe('bad data', () => {
   const good = syntheticRows(200, 3, 11);
-  const code = (data: GbdtRows, objective: 'binary' | 'regression' = 'binary') => {
+  const code = async (data: GbdtRows, objective: 'binary' | 'regression' = 'binary') => {
     try {
-      fitGbdt(data, { objective }, SEED);
+      await fitGbdt(data, { objective }, SEED);
     } catch (error) {
       return (error as { code?: string }).code ?? (error as Error).name;
     }
     return 'fitted';
   };
 
-  test('is refused with a code', () => {
-    expect(code({ rows: new Float32Array(0), n: 0, f: 3, labels: new Float32Array(0) })).toBe('training_data_insufficient');
-    expect(code({ ...good, labels: new Float32Array(200) })).toBe('training_data_insufficient');
-    expect(code({ ...good, labels: new Float32Array(200).fill(2) })).toBe('training_data_insufficient');
-    expect(code({ ...good, labels: new Float32Array(200).fill(Number.NaN) }, 'regression')).toBe('training_data_insufficient');
-    expect(code({ ...good, weights: new Float32Array(200) })).toBe('training_data_insufficient');
-    expect(code({ ...good, labels: new Float32Array(199) })).toBe('RangeError');
+  test('is refused with a code', async () => {
+    expect(await code({ rows: new Float32Array(0), n: 0, f: 3, labels: new Float32Array(0) })).toBe('training_data_insufficient');
+    expect(await code({ ...good, labels: new Float32Array(200) })).toBe('training_data_insufficient');
+    expect(await code({ ...good, labels: new Float32Array(200).fill(2) })).toBe('training_data_insufficient');
+    expect(await code({ ...good, labels: new Float32Array(200).fill(Number.NaN) }, 'regression')).toBe('training_data_insufficient');
+    expect(await code({ ...good, weights: new Float32Array(200) })).toBe('training_data_insufficient');
+    expect(await code({ ...good, labels: new Float32Array(199) })).toBe('RangeError');
   });
 
-  test('constant and all-missing columns are left alone', () => {
+  test('constant and all-missing columns are left alone', async () => {
     const rows = good.rows.slice();
     for (let row = 0; row < 200; row++) {
       rows[row * 3 + 1] = 4;
       rows[row * 3 + 2] = Number.NaN;
     }
-    const model = fitGbdt({ ...good, rows }, { numIterations: 5 }, SEED);
+    const model = await fitGbdt({ ...good, rows }, { numIterations: 5 }, SEED);
     expect(model.gainByFeature.slice(1)).toEqual([0, 0]);
-    const nothing = fitGbdt({ ...good, rows: new Float32Array(600).fill(Number.NaN) }, { numIterations: 2 }, SEED);
+    const nothing = await fitGbdt({ ...good, rows: new Float32Array(600).fill(Number.NaN) }, { numIterations: 2 }, SEED);
     const share = good.labels.reduce((sum, label) => sum + label, 0) / 200;
     expect(predict(nothing, rows)[0]).toBeCloseTo(share, 5);
   });

@@ -1,203 +1,176 @@
 import type { Tree } from '../../../contracts/trees.ts';
-import { LEAF } from '../../../contracts/trees.ts';
+import { type Random, sampleSorted } from '../random.ts';
+import type { SharedMemory } from './arena.ts';
 import type { BinnedTable } from './bins.ts';
-import { FLOAT32_MAX, MISSING_BIN } from './bins.ts';
-import type { Histogram } from './histogram.ts';
-import { createHistogram, fillHistogram, subtractHistogram } from './histogram.ts';
+import { createHistogramSlots } from './histograms.ts';
+import { chunksOf } from './kernel.ts';
+import { type Regions, SIDES_BYTES } from './layout.ts';
 import type { GbdtParams } from './params.ts';
-import type { Split } from './split.ts';
-import { bestSplit } from './split.ts';
+import { createLeafSearch, type LeafSums, type SearchedLeaf, type Split, type Units, writeSides } from './search.ts';
+import type { Team } from './team.ts';
+import { createTreeBuilder } from './treeBuilder.ts';
 
-/** A leaf while the tree grows: the rows `start..start+count` of the grower's permutation. */
-interface OpenLeaf {
+/** A leaf while the tree grows: the rows `start..start+count` of the shared row list. */
+export interface OpenLeaf extends LeafSums {
   readonly node: number;
   readonly start: number;
   readonly count: number;
   readonly depth: number;
-  readonly gradient: number;
-  readonly hessian: number;
-  readonly cover: number;
-  histogram: Histogram | undefined;
+  readonly low: number;
+  readonly high: number;
+  /** L2 regularisation of the value. */
+  readonly l2: number;
+  /** Number of its histogram, or -1. */
+  histogram: number;
   split: Split | undefined;
 }
 
-interface GrowingTree {
-  feature: number[];
-  bin: number[];
-  threshold: number[];
-  left: number[];
-  right: number[];
-  missingLeft: number[];
-  value: number[];
-  cover: number[];
-}
-
-/** A grown tree; `bin` says which bins go left at each node, for rows that are already binned. */
-export interface GrownTree extends Tree {
-  readonly bin: readonly number[];
-}
-
-export interface Gradients {
-  readonly gradient: Float64Array;
-  readonly hessian: Float64Array;
+export interface Importance {
+  /** Sum of the gains of each feature's splits. */
+  readonly gain: Float64Array;
+  readonly splits: Float64Array;
 }
 
 /** Grows trees over one binned table, reusing its buffers. */
 export interface Grower {
   /**
-   * Grows a tree on the rows `rows[0..inBag)` (reordered in place) and adds each leaf's value to `scores` of its rows.
-   * `gainByFeature` collects the gains. Leaf values are float32, so that the ONNX file holds exactly what was trained.
+   * Grows a tree on the rows of the shared row list up to `inBag` (`all`: every row; the list need not be filled), by the shared gradient pairs, and
+   * adds its values to the shared scores of all rows. Leaf values are float32, so that the ONNX file holds exactly what was trained.
    */
-  grow(rows: Uint32Array, inBag: number, features: Int32Array, by: Gradients, scores: Float64Array, gainByFeature: Float64Array): GrownTree;
+  grow(inBag: number, all: boolean, features: Int32Array, units: Units, random: Random, importance: Importance): Tree;
 }
 
-/** Leaf-wise growth (Shi 2007, as in LightGBM): always split the leaf with the largest gain. `weights` only make the cover. */
-export function createGrower(table: BinnedTable, params: GbdtParams, weights: Float32Array | undefined): Grower {
-  const orderedG = new Float64Array(table.n);
-  const orderedH = new Float64Array(table.n);
-  const spare = new Uint32Array(table.n);
-  const goesLeft = new Uint8Array(MISSING_BIN + 1);
-  // Histograms are large: they are handed from tree to tree.
-  const pool: Histogram[] = [];
+/** Rows that a feature's 256 bins are worth: a partition step for each row is about so much of a histogram's. */
+const SPLIT_STEPS = 4;
+const LEFT = 1;
+const RIGHT = 2;
 
-  function grow(rows: Uint32Array, inBag: number, features: Int32Array, by: Gradients, scores: Float64Array, gainByFeature: Float64Array): GrownTree {
-    const tree: GrowingTree = { feature: [], bin: [], threshold: [], left: [], right: [], missingLeft: [], value: [], cover: [] };
-    const root = openLeaf(tree, rows, 0, inBag, 0, by, weights);
-    fillAndSearch(root, rows, features, by);
-    const leaves: OpenLeaf[] = [root];
+/** Leaf-wise growth (Shi 2007, as in LightGBM): always split the leaf with the largest gain. `weights` only make the cover. */
+export function createGrower(
+  table: BinnedTable,
+  at: Regions,
+  params: GbdtParams,
+  shared: SharedMemory,
+  team: Team,
+  weights: Float32Array | undefined,
+): Grower {
+  const { n } = table;
+  const rows = shared.u32(at.rows, n);
+  const counts = shared.u32(at.chunkCounts, chunksOf(n));
+  const before = shared.u32(at.chunkBefore, chunksOf(n));
+  const sums = shared.i64(at.chunkSums, 2 * chunksOf(n));
+  const search = createLeafSearch(table, at, params, shared, team);
+  const slots = createHistogramSlots(at.histogramCount);
+  const sampled = params.featureFractionByNode < 1;
+
+  function grow(inBag: number, all: boolean, features: Int32Array, units: Units, random: Random, importance: Importance): Tree {
+    search.begin(units);
+    slots.reset();
+    const tree = createTreeBuilder(table, at, params, shared, team);
+    const { gradient, hessian } = sumRoot(inBag, all);
+    const whole = { low: -Infinity, high: Infinity, l2: params.lambdaL2, depth: 0, histogram: -1, split: undefined };
+    const root: OpenLeaf = { node: tree.addLeaf(), start: 0, count: inBag, gradient, hessian, ...whole };
+    const leaves = [root];
+    if (mayGrow(root)) searchFew([root], leaves, features, random);
     while (leaves.length < params.numLeaves) {
       const chosen = leafToSplit(leaves);
       if (chosen < 0) break;
       const parent = leaves[chosen]!;
       const split = parent.split!;
-      const leftCount = partition(rows, parent, split);
-      if (leftCount === 0 || leftCount === parent.count) {
-        // The histogram promised rows on both sides, by rounding alone.
-        parent.split = undefined;
-        continue;
-      }
-      gainByFeature[split.feature]! += split.gain;
-      const left = openLeaf(tree, rows, parent.start, leftCount, parent.depth + 1, by, weights);
-      const right = openLeaf(tree, rows, parent.start + leftCount, parent.count - leftCount, parent.depth + 1, by, weights);
-      closeNode(tree, parent.node, split, left.node, right.node);
+      importance.gain[split.feature]! += split.gain;
+      importance.splits[split.feature]! += 1;
+      const last = leaves.length + 1 === params.numLeaves;
+      const [left, right] = divide(parent, split, tree, units, last);
       leaves[chosen] = left;
       leaves.push(right);
-      searchChildren(parent, left, right, rows, features, by, leaves.length < params.numLeaves);
+      if (last) break;
+      searchChildren(parent, left, right, leaves, features, random);
     }
-    for (const leaf of leaves) {
-      const denominator = leaf.hessian + params.lambdaL2;
-      // Rows of weight zero only: nothing was learned there.
-      const value = denominator > 0 ? Math.fround((-leaf.gradient / denominator) * params.learningRate) : 0;
-      tree.value[leaf.node] = value;
-      for (let i = leaf.start; i < leaf.start + leaf.count; i++) scores[rows[i]!]! += value;
-      if (leaf.histogram) pool.push(leaf.histogram);
+    return tree.finish(leaves, rows, inBag, units, weights);
+  }
+
+  function sumRoot(inBag: number, all: boolean): LeafSums {
+    const chunks = chunksOf(inBag);
+    team.run('sumRoot', chunks, 3 * inBag, [at.rows, at.pairs, at.ordered, inBag, all ? 1 : 0, at.chunkSums]);
+    let [gradient, hessian] = [0n, 0n];
+    for (let chunk = 0; chunk < chunks; chunk++) {
+      gradient += sums[2 * chunk]!;
+      hessian += sums[2 * chunk + 1]!;
     }
-    return tree;
+    return { gradient, hessian };
   }
 
   function mayGrow(leaf: OpenLeaf): boolean {
-    return (params.maxDepth <= 0 || leaf.depth < params.maxDepth) && leaf.count >= 2 * params.minDataInLeaf && leaf.count >= 2;
+    const deep = params.maxDepth > 0 && leaf.depth >= params.maxDepth;
+    return !deep && leaf.count >= 2 * params.minDataInLeaf && leaf.count >= 2 && leaf.hessian > 0n;
   }
 
-  function searchChildren(
-    parent: OpenLeaf,
-    left: OpenLeaf,
-    right: OpenLeaf,
-    rows: Uint32Array,
-    features: Int32Array,
-    by: Gradients,
-    more: boolean,
-  ): void {
-    const [small, large] = left.count <= right.count ? [left, right] : [right, left];
-    const parentHistogram = parent.histogram!;
-    parent.histogram = undefined;
-    if (!more || (!mayGrow(small) && !mayGrow(large))) {
-      pool.push(parentHistogram);
-      return;
+  /** Sorts the parent's rows into two leaves. */
+  function divide(parent: OpenLeaf, split: Split, tree: ReturnType<typeof createTreeBuilder>, units: Units, last: boolean): [OpenLeaf, OpenLeaf] {
+    const sides = at.sides + tree.splits() * SIDES_BYTES;
+    writeSides(split, shared.u8(sides, SIDES_BYTES));
+    const { start, count } = parent;
+    const chunks = chunksOf(count);
+    team.run('partition', chunks, SPLIT_STEPS * count, [at.rows, at.spare, at.table.bins, n, split.feature, sides, start, count, at.chunkCounts]);
+    let leftCount = 0;
+    for (let chunk = 0; chunk < chunks; chunk++) {
+      before[chunk] = leftCount;
+      leftCount += counts[chunk]!;
     }
-    fillAndSearch(small, rows, features, by);
-    subtractHistogram(parentHistogram, small.histogram!, features);
-    large.histogram = parentHistogram;
-    search(large, features);
+    if (leftCount === 0 || leftCount === count) throw new Error('a split left one side without rows');
+    const both = sampled || parent.histogram < 0;
+    const gather = last ? 0 : both ? LEFT | RIGHT : 2 * leftCount <= count ? LEFT : RIGHT;
+    const places = [at.rows, at.spare, at.pairs, at.ordered, start, count, at.chunkCounts, at.chunkBefore, leftCount, gather];
+    team.run('place', chunks, SPLIT_STEPS * count, places);
+    return tree.split(parent, split, leftCount, units);
   }
 
-  function fillAndSearch(leaf: OpenLeaf, rows: Uint32Array, features: Int32Array, by: Gradients): void {
-    leaf.histogram = pool.pop() ?? createHistogram(table.f);
-    for (let i = 0; i < leaf.count; i++) {
-      const row = rows[leaf.start + i]!;
-      orderedG[i] = by.gradient[row]!;
-      orderedH[i] = by.hessian[row]!;
+  function searchChildren(parent: OpenLeaf, left: OpenLeaf, right: OpenLeaf, leaves: OpenLeaf[], features: Int32Array, random: Random): void {
+    const [small, large] = 2 * left.count <= parent.count ? [left, right] : [right, left];
+    const growing = [small, large].filter(mayGrow);
+    const inherited = parent.histogram;
+    parent.histogram = -1;
+    if (growing.length === 0) slots.release(inherited);
+    else if (sampled || inherited < 0) searchFew(growing, leaves, features, random);
+    else {
+      small.histogram = slots.take(leaves);
+      large.histogram = inherited;
+      const first = searched(small, features, undefined);
+      const second = mayGrow(large) ? [searched(large, features, small.histogram)] : [];
+      const found = search.run([first, ...second]);
+      [small.split, large.split] = found;
+      keepIfSplit([small, large]);
     }
-    fillHistogram(leaf.histogram, table, features, rows, orderedG, orderedH, leaf.start, leaf.count);
-    search(leaf, features);
   }
 
-  function search(leaf: OpenLeaf, features: Int32Array): void {
-    if (mayGrow(leaf)) leaf.split = bestSplit(leaf.histogram!, table, features, leaf, params);
+  /** Builds the leaves' own histograms, one or two. */
+  function searchFew(few: OpenLeaf[], leaves: readonly OpenLeaf[], features: Int32Array, random: Random): void {
+    const others = leaves.filter((leaf) => !few.includes(leaf));
+    for (const leaf of few) leaf.histogram = slots.take(others);
+    const count = Math.max(1, Math.round(features.length * params.featureFractionByNode));
+    const ofNode = () => (sampled ? sampleSorted(random, features.length, count).map((i) => features[i]!) : features);
+    const found = search.run(few.map((leaf) => searched(leaf, ofNode(), undefined)));
+    found.forEach((split, i) => {
+      few[i]!.split = split;
+    });
+    keepIfSplit(few);
   }
 
-  /** Stable partition without a branch: every row is written to both sides, one of which keeps it. */
-  function partition(rows: Uint32Array, leaf: OpenLeaf, split: Split): number {
-    goesLeft.fill(1, 0, split.bin + 1);
-    goesLeft.fill(0, split.bin + 1);
-    goesLeft[MISSING_BIN] = split.missingLeft ? 1 : 0;
-    const column = table.columns[split.feature]!;
-    const end = leaf.start + leaf.count;
-    let left = leaf.start;
-    let right = 0;
-    for (let i = leaf.start; i < end; i++) {
-      const row = rows[i]!;
-      const toLeft = goesLeft[column[row]!]!;
-      rows[left] = row;
-      spare[right] = row;
-      left += toLeft;
-      right += 1 - toLeft;
+  function searched(leaf: OpenLeaf, features: Int32Array, minus: number | undefined): SearchedLeaf {
+    const { start, count, gradient, hessian, low, high, histogram } = leaf;
+    return { start, count, gradient, hessian, low, high, histogram, minus, features, searched: mayGrow(leaf) };
+  }
+
+  /** A histogram is kept for the children's subtraction alone. */
+  function keepIfSplit(few: readonly OpenLeaf[]): void {
+    for (const leaf of few) {
+      if (leaf.split && !sampled) continue;
+      slots.release(leaf.histogram);
+      leaf.histogram = -1;
     }
-    rows.set(spare.subarray(0, right), left);
-    return left - leaf.start;
-  }
-
-  function closeNode(tree: GrowingTree, node: number, split: Split, left: number, right: number): void {
-    const borders = table.borders[split.feature]!;
-    tree.feature[node] = split.feature;
-    tree.bin[node] = split.bin;
-    tree.threshold[node] = split.bin < borders.length ? borders[split.bin]! : FLOAT32_MAX;
-    tree.left[node] = left;
-    tree.right[node] = right;
-    tree.missingLeft[node] = split.missingLeft ? 1 : 0;
   }
 
   return { grow };
-}
-
-function openLeaf(
-  tree: GrowingTree,
-  rows: Uint32Array,
-  start: number,
-  count: number,
-  depth: number,
-  by: Gradients,
-  weights: Float32Array | undefined,
-): OpenLeaf {
-  let gradient = 0;
-  let hessian = 0;
-  let cover = weights ? 0 : count;
-  for (let i = start; i < start + count; i++) {
-    const row = rows[i]!;
-    gradient += by.gradient[row]!;
-    hessian += by.hessian[row]!;
-    if (weights) cover += weights[row]!;
-  }
-  const node = tree.feature.length;
-  tree.feature.push(LEAF);
-  tree.bin.push(0);
-  tree.threshold.push(0);
-  tree.left.push(0);
-  tree.right.push(0);
-  tree.missingLeft.push(0);
-  tree.value.push(0);
-  tree.cover.push(cover);
-  return { node, start, count, depth, gradient, hessian, cover, histogram: undefined, split: undefined };
 }
 
 /** The leaf with the largest gain; the oldest of equals; -1 when no leaf can be split. */

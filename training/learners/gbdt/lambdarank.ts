@@ -1,5 +1,4 @@
-import type { Gradients } from './grow.ts';
-import type { GbdtRows, Loss, Objective } from './objective.ts';
+import type { GbdtRows, Gradients, Loss } from './objective.ts';
 
 /** Gain of a grade: 2^grade - 1, as NDCG is usually defined for grades; for 0/1 labels it is the label. */
 const gainOf = (grade: number): number => 2 ** grade - 1;
@@ -7,12 +6,18 @@ const gainOf = (grade: number): number => 2 ** grade - 1;
 /** Queries without two different grades teach nothing; they count as perfectly ranked. */
 const PERFECT_NDCG = 1;
 
+export interface Lambdarank {
+  /** Derivatives of the loss at `scores`, weights included. */
+  gradients(scores: Float64Array, out: Gradients): void;
+  readonly loss: Loss;
+}
+
 /**
  * LambdaMART (Burges 2010) with LightGBM's truncation and normalisation: pairs with at least one member among the first
  * `truncation`, weighted by the NDCG change of swapping them, and each query's lambdas scaled by log2(1 + sum) / sum, so that
  * long queries do not drown short ones.
  */
-export function createLambdarank(rows: GbdtRows, truncation: number, weights: Float32Array | undefined): Objective & { loss: Loss } {
+export function createLambdarank(rows: GbdtRows, truncation: number, weights: Float32Array | undefined): Lambdarank {
   const { labels } = rows;
   const sizes = rows.groups ?? Int32Array.of(rows.n);
   const sizeMax = sizes.reduce((most, size) => Math.max(most, size), 0);
@@ -56,7 +61,7 @@ export function createLambdarank(rows: GbdtRows, truncation: number, weights: Fl
     return -sum / sizes.length;
   }
 
-  return { base: 0, gradients, loss };
+  return { gradients, loss };
 }
 
 function idealDcgs(labels: Float32Array, sizes: Int32Array, truncation: number, discounts: Float64Array): Float64Array {

@@ -1,7 +1,11 @@
 import { requireData } from '../contract.ts';
-import type { Gradients } from './grow.ts';
+import type { SharedMemory } from './arena.ts';
+import { chunksOf } from './kernel.ts';
 import { createLambdarank } from './lambdarank.ts';
+import type { Regions } from './layout.ts';
 import type { GbdtParams } from './params.ts';
+import type { Units } from './search.ts';
+import type { Team } from './team.ts';
 
 export interface GbdtRows {
   /** Row-major n x f; NaN is missing. Infinite values are ordinary values at the ends. */
@@ -16,15 +20,25 @@ export interface GbdtRows {
   readonly groups?: Int32Array;
 }
 
+export interface Gradients {
+  readonly gradient: Float64Array;
+  readonly hessian: Float64Array;
+}
+
 export interface Objective {
   /** Margin before the first tree. */
   readonly base: number;
-  /** Derivatives of the loss at `scores`, weights included. */
-  gradients(scores: Float64Array, out: Gradients): void;
+  /** Fills the shared gradient pairs with the derivatives of the loss at the shared scores, weights included; answers their units. */
+  gradients(): Units;
 }
 
 /** What early stopping watches on validation rows; smaller is better. */
 export type Loss = (scores: Float64Array) => number;
+
+/** The largest gradient or hessian takes 30 of the 31 bits, so that rounding never overflows and 2^32 of them sum in 64 bits. */
+const UNITS_MAX = 2 ** 30;
+/** Steps of one row's gradient, in rows added to a histogram. */
+const GRADIENT_STEPS = 8;
 
 /** The weights that training really uses: `weights` times scalePosWeight; undefined when all are 1. */
 export function effectiveWeights(rows: GbdtRows, params: GbdtParams): Float32Array | undefined {
@@ -34,9 +48,78 @@ export function effectiveWeights(rows: GbdtRows, params: GbdtParams): Float32Arr
   return weights;
 }
 
-export function createObjective(rows: GbdtRows, params: GbdtParams, weights: Float32Array | undefined): Objective {
-  if (params.objective === 'lambdarank') return createLambdarank(rows, params.ndcgTruncation, weights);
-  return params.objective === 'binary' ? binary(rows, weights) : regression(rows, weights);
+export function createObjective(
+  rows: GbdtRows,
+  params: GbdtParams,
+  weights: Float32Array | undefined,
+  at: Regions,
+  shared: SharedMemory,
+  team: Team,
+): Objective {
+  const { n, labels } = rows;
+  const weightMax = weights ? maxAbs(weights) : 1;
+  if (params.objective === 'lambdarank') {
+    const { gradients } = createLambdarank(rows, params.ndcgTruncation, weights);
+    const own = createOwnGradients(n, at, shared, team);
+    const scores = shared.f64(at.scores, n);
+    return {
+      base: 0,
+      gradients() {
+        gradients(scores, own.by);
+        return own.quantise();
+      },
+    };
+  }
+  const args = [at.scores, at.labels, at.weights, at.pairs, n, at.scales];
+  if (params.objective === 'binary') {
+    const share = weightedMean(labels, weights);
+    requireData(share > 0 && share < 1, 'all labels are of one class');
+    return {
+      base: Math.log(share / (1 - share)),
+      gradients() {
+        const units = writeScales(shared, at, weightMax, weightMax / 4);
+        team.run('binaryGradients', chunksOf(n), GRADIENT_STEPS * n, args);
+        return units;
+      },
+    };
+  }
+  return {
+    base: weightedMean(labels, weights),
+    gradients() {
+      const chunks = chunksOf(n);
+      team.run('residualMax', chunks, 2 * n, [at.scores, at.labels, at.weights, n, at.chunkSums]);
+      const units = writeScales(shared, at, maxAbs(shared.f64(at.chunkSums, chunks)), weightMax);
+      team.run('squaredGradients', chunks, GRADIENT_STEPS * n, args);
+      return units;
+    },
+  };
+}
+
+/** Gradients that TypeScript computes: `by` is filled by the caller, `quantise` makes the shared pairs of them. */
+export function createOwnGradients(n: number, at: Regions, shared: SharedMemory, team: Team): { by: Gradients; quantise(): Units } {
+  const by = { gradient: shared.f64(at.gradients, n), hessian: shared.f64(at.hessians, n) };
+  return {
+    by,
+    quantise() {
+      const units = writeScales(shared, at, maxAbs(by.gradient), maxAbs(by.hessian));
+      team.run('quantise', chunksOf(n), GRADIENT_STEPS * n, [at.gradients, at.hessians, at.pairs, n, at.scales]);
+      return units;
+    },
+  };
+}
+
+/** Powers of two: scaling by them never rounds. */
+function writeScales(shared: SharedMemory, at: Regions, gradientMax: number, hessianMax: number): Units {
+  const scaleOf = (most: number) => (most > 0 ? 2 ** Math.floor(Math.log2(UNITS_MAX / most)) : 1);
+  const [gradient, hessian] = [scaleOf(gradientMax), scaleOf(hessianMax)];
+  shared.f64(at.scales, 2).set([gradient, hessian]);
+  return { gradient: 1 / gradient, hessian: 1 / hessian };
+}
+
+function maxAbs(values: Float32Array | Float64Array): number {
+  let most = 0;
+  for (let i = 0; i < values.length; i++) most = Math.max(most, Math.abs(values[i]!));
+  return most;
 }
 
 export function createLoss(rows: GbdtRows, params: GbdtParams): Loss {
@@ -72,35 +155,4 @@ function weightedMean(labels: Float32Array, weights: Float32Array | undefined): 
     total += weight;
   }
   return sum / total;
-}
-
-function binary(rows: GbdtRows, weights: Float32Array | undefined): Objective {
-  const { labels, n } = rows;
-  const share = weightedMean(labels, weights);
-  requireData(share > 0 && share < 1, 'all labels are of one class');
-  return {
-    base: Math.log(share / (1 - share)),
-    gradients(scores, { gradient, hessian }) {
-      for (let i = 0; i < n; i++) {
-        const p = 1 / (1 + Math.exp(-scores[i]!));
-        const weight = weights ? weights[i]! : 1;
-        gradient[i] = weight * (p - labels[i]!);
-        hessian[i] = weight * p * (1 - p);
-      }
-    },
-  };
-}
-
-function regression(rows: GbdtRows, weights: Float32Array | undefined): Objective {
-  const { labels, n } = rows;
-  return {
-    base: weightedMean(labels, weights),
-    gradients(scores, { gradient, hessian }) {
-      for (let i = 0; i < n; i++) {
-        const weight = weights ? weights[i]! : 1;
-        gradient[i] = weight * (scores[i]! - labels[i]!);
-        hessian[i] = weight;
-      }
-    },
-  };
 }

@@ -1,9 +1,11 @@
-import type { TreeObjective } from '../../../contracts/trees.ts';
 import { requireParam } from '../contract.ts';
+import { CATEGORIES_MAX } from './borders.ts';
+
+export type GbdtObjective = 'binary' | 'regression' | 'lambdarank';
 
 /** Named as in LightGBM, in camel case; the defaults are LightGBM's too. */
 export interface GbdtParams {
-  objective: TreeObjective;
+  objective: GbdtObjective;
   /** Trees at most; early stopping may keep fewer. */
   numIterations: number;
   learningRate: number;
@@ -16,16 +18,33 @@ export interface GbdtParams {
    */
   minDataInLeaf: number;
   minSumHessianInLeaf: number;
+  lambdaL1: number;
   lambdaL2: number;
   minGainToSplit: number;
   /** Share of the features that each tree may use. */
   featureFraction: number;
+  /** Share of the tree's features that each node may use. Below 1 no histogram is made by subtraction. */
+  featureFractionByNode: number;
   /** Share of the rows (queries for `lambdarank`) that each tree sees. */
   baggingFraction: number;
   /** Binary only: multiplies the weights of the positives. */
   scalePosWeight: number;
   /** Stop when the validation metric has not improved for so many trees; 0: never. Needs validation rows. */
   earlyStoppingRounds: number;
+  /** Columns whose values are categories: whole numbers from 0. Missing is a category too; unseen ones go right. */
+  categoricalFeature: readonly number[];
+  /** A categorical feature with at most so many categories is split one against all others. */
+  maxCatToOnehot: number;
+  /** Categories on the left of a split at most. */
+  maxCatThreshold: number;
+  /** Rows that each group of categories must add to the left of a split. */
+  minDataPerGroup: number;
+  /** Rows of a category that count as known: it smooths the order of the categories, and rarer ones are in no set. */
+  catSmooth: number;
+  /** Added to lambdaL2 where categories were sorted: many orders were tried. */
+  catL2: number;
+  /** Per feature -1, 0 or 1: the prediction never rises, is free, or never falls with it. Empty: all are free. */
+  monotoneConstraints: readonly number[];
   /** Lambdarank only: pairs count when one of them is among the first so many (LightGBM's lambdarank_truncation_level). */
   ndcgTruncation: number;
 }
@@ -38,12 +57,21 @@ export const GBDT_DEFAULTS: GbdtParams = {
   maxDepth: 0,
   minDataInLeaf: 20,
   minSumHessianInLeaf: 1e-3,
+  lambdaL1: 0,
   lambdaL2: 0,
   minGainToSplit: 0,
   featureFraction: 1,
+  featureFractionByNode: 1,
   baggingFraction: 1,
   scalePosWeight: 1,
   earlyStoppingRounds: 0,
+  categoricalFeature: [],
+  maxCatToOnehot: 4,
+  maxCatThreshold: 32,
+  minDataPerGroup: 100,
+  catSmooth: 10,
+  catL2: 10,
+  monotoneConstraints: [],
   ndcgTruncation: 30,
 };
 
@@ -72,12 +100,33 @@ export function completeParams(given: Partial<GbdtParams>): GbdtParams {
   integer('minDataInLeaf', 0, 1e9);
   integer('earlyStoppingRounds', 0, 100_000);
   integer('ndcgTruncation', 1, 1e6);
+  integer('maxCatToOnehot', 0, CATEGORIES_MAX);
+  integer('maxCatThreshold', 1, CATEGORIES_MAX);
+  integer('minDataPerGroup', 0, 1e9);
   share('featureFraction');
+  share('featureFractionByNode');
   share('baggingFraction');
   positive('learningRate', false);
   positive('scalePosWeight', false);
   positive('minSumHessianInLeaf', true);
+  positive('lambdaL1', true);
   positive('lambdaL2', true);
+  positive('catSmooth', true);
+  positive('catL2', true);
   positive('minGainToSplit', true);
   return params;
+}
+
+/** What parameters must say of a table with `f` features. */
+export function checkFeatureParams(params: GbdtParams, f: number): void {
+  const { categoricalFeature, monotoneConstraints } = params;
+  for (const feature of categoricalFeature) {
+    requireParam(Number.isInteger(feature) && feature >= 0 && feature < f, `categoricalFeature has ${feature}, the table has ${f} features`);
+    requireParam((monotoneConstraints[feature] ?? 0) === 0, `feature ${feature} is categorical and cannot be monotone`);
+  }
+  requireParam(monotoneConstraints.length === 0 || monotoneConstraints.length === f, `monotoneConstraints must have ${f} values`);
+  requireParam(
+    monotoneConstraints.every((sign) => sign === 0 || sign === 1 || sign === -1),
+    'monotoneConstraints must be -1, 0 or 1',
+  );
 }

@@ -1,4 +1,4 @@
-import type { Tree, TreeEnsemble } from '../../../contracts/trees.ts';
+import { childOf, type Tree, type TreeEnsemble } from '../../../contracts/trees.ts';
 import { requireParam } from '../contract.ts';
 
 /** Margins of row-major float32 rows: base plus the trees' leaves. */
@@ -10,14 +10,22 @@ export function predictMargin(ensemble: TreeEnsemble, rows: Float32Array): Float
   return margins;
 }
 
-/** `binary`: probabilities; otherwise the margins. Float32, as the served model answers. */
+/** `binary` and `probability`: probabilities; otherwise the margins. Float32, as the served model answers. */
 export function predict(ensemble: TreeEnsemble, rows: Float32Array): Float32Array {
   const margins = predictMargin(ensemble, rows);
-  return Float32Array.from(ensemble.objective === 'binary' ? margins.map((z) => 1 / (1 + Math.exp(-z))) : margins);
+  if (ensemble.objective === 'binary') return Float32Array.from(margins.map((z) => 1 / (1 + Math.exp(-z))));
+  // Rounding may leave a mean of ones a little above 1.
+  if (ensemble.objective === 'probability') return Float32Array.from(margins.map((p) => Math.min(1, Math.max(0, p))));
+  return Float32Array.from(margins);
 }
 
 /** Adds each row's leaf value of one tree. */
 export function addTree(tree: Tree, rows: Float32Array, featureCount: number, margins: Float64Array): void {
+  if (tree.categories) addCategoricalTree(tree, rows, featureCount, margins);
+  else addNumericTree(tree, rows, featureCount, margins);
+}
+
+function addNumericTree(tree: Tree, rows: Float32Array, featureCount: number, margins: Float64Array): void {
   const { feature, threshold, left, right, missingLeft, value } = tree;
   for (let row = 0; row < margins.length; row++) {
     const offset = row * featureCount;
@@ -30,5 +38,13 @@ export function addTree(tree: Tree, rows: Float32Array, featureCount: number, ma
       tested = feature[node]!;
     }
     margins[row]! += value[node]!;
+  }
+}
+
+function addCategoricalTree(tree: Tree, rows: Float32Array, featureCount: number, margins: Float64Array): void {
+  for (let row = 0; row < margins.length; row++) {
+    let node = 0;
+    while (tree.feature[node]! >= 0) node = childOf(tree, node, rows[row * featureCount + tree.feature[node]!]!);
+    margins[row]! += tree.value[node]!;
   }
 }
