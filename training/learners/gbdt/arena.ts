@@ -12,6 +12,7 @@ export interface SharedMemory {
   i32(address: number, length: number): Int32Array;
   u32(address: number, length: number): Uint32Array;
   i64(address: number, length: number): BigInt64Array;
+  u64(address: number, length: number): BigUint64Array;
   f32(address: number, length: number): Float32Array;
   f64(address: number, length: number): Float64Array;
 }
@@ -51,6 +52,7 @@ export function sharedMemory(memory: WebAssembly.Memory): SharedMemory {
     i32: (address, length) => new Int32Array(buffer, address, length),
     u32: (address, length) => new Uint32Array(buffer, address, length),
     i64: (address, length) => new BigInt64Array(buffer, address, length),
+    u64: (address, length) => new BigUint64Array(buffer, address, length),
     f32: (address, length) => new Float32Array(buffer, address, length),
     f64: (address, length) => new Float64Array(buffer, address, length),
   };

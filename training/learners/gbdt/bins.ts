@@ -13,7 +13,7 @@ const BLOCK_VALUES = 1 << 19;
 /** Bit of a feature's flags, as the kernel writes them: two rows differ. (Bit 0: a value is infinite.) */
 const VARIES = 2;
 
-/** Addresses of a binned table. Bins are column-major bytes, four columns interleaved (kernel/common.as). */
+/** Addresses of a binned table. Bins are column-major bytes, eight columns interleaved (kernel/common.as). */
 export interface TableRegions {
   readonly n: number;
   readonly f: number;
@@ -39,7 +39,9 @@ export interface BinnedTable {
   readonly usable: Int32Array;
 }
 
-export const quadsOf = (f: number): number => Math.ceil(f / 4);
+/** Columns whose bins lie interleaved, as in kernel/common.as. */
+export const GROUP = 8;
+export const groupsOf = (f: number): number => Math.ceil(f / GROUP);
 
 export function reserveTable(arena: Arena, n: number, f: number): TableRegions {
   const blockRows = Math.max(1, Math.min(n, Math.floor(BLOCK_VALUES / f)));
@@ -47,7 +49,7 @@ export function reserveTable(arena: Arena, n: number, f: number): TableRegions {
   return {
     n,
     f,
-    bins: arena.reserve(4 * n * quadsOf(f)),
+    bins: arena.reserve(GROUP * n * groupsOf(f)),
     borders: arena.reserve(4 * BORDER_SLOTS * f),
     limits: arena.reserve(4 * f),
     flags: arena.reserve(f),
@@ -83,7 +85,7 @@ export function binTable(
   for (let first = 0; first < n; first += at.blockRows) {
     const count = Math.min(at.blockRows, n - first);
     shared.f32(at.block, count * f).set(rows.subarray(first * f, (first + count) * f));
-    team.run('binColumns', quadsOf(f), 4 * count * f, [at.block, count, f, first, at.borders, at.limits, at.flags, at.bins, n]);
+    team.run('binColumns', groupsOf(f), 4 * count * f, [at.block, count, f, first, at.borders, at.limits, at.flags, at.bins, n]);
   }
   const limits = shared.i32(at.limits, f);
   const flags = shared.u8(at.flags, f);

@@ -30,8 +30,8 @@ async function binsOf(rows: Float32Array, f = 1, categoricalFeature: number[] = 
   const params = completeParams({ categoricalFeature });
   const options = { weighted: false, ownGradients: false, seed: 1, threads: 1 };
   return await withTrainer({ rows, n, f, labels: new Float32Array(n) }, params, undefined, options, async ({ table, shared, at }) => {
-    const quads = shared.u8(at.table.bins, 4 * n * Math.ceil(f / 4));
-    const column = (feature: number) => Uint8Array.from({ length: n }, (_, row) => quads[4 * (n * (feature >> 2) + row) + (feature & 3)]!);
+    const bins = shared.u8(at.table.bins, 8 * n * Math.ceil(f / 8));
+    const column = (feature: number) => Uint8Array.from({ length: n }, (_, row) => bins[8 * (n * (feature >> 3) + row) + (feature & 7)]!);
     return { ...table, columns: Array.from({ length: f }, (_, feature) => column(feature)) };
   });
 }

@@ -1,5 +1,5 @@
 import type { Arena } from './arena.ts';
-import { quadsOf, reserveTable, type TableRegions } from './bins.ts';
+import { GROUP, groupsOf, reserveTable, type TableRegions } from './bins.ts';
 import { chunksOf } from './kernel.ts';
 import type { GbdtParams } from './params.ts';
 import { reserveControl } from './team.ts';
@@ -46,7 +46,7 @@ export interface Regions {
   readonly leaves: number;
   readonly results: number;
   readonly masks: number;
-  readonly quads: number;
+  readonly groups: number;
   readonly scratch: number;
   readonly sides: number;
   readonly leafValues: number;
@@ -64,9 +64,9 @@ export interface LayoutNeeds {
 export function reserveRegions(arena: Arena, n: number, f: number, params: GbdtParams, needs: LayoutNeeds): Regions {
   // The kernel goes over rows two by two.
   const padded = n + 2;
-  const quads = quadsOf(f);
+  const groups = groupsOf(f);
   const chunks = chunksOf(n);
-  const histogramBytes = 4 * quads * FEATURE_BYTES;
+  const histogramBytes = GROUP * groups * FEATURE_BYTES;
   const kept = params.featureFractionByNode < 1 ? HISTOGRAMS_MIN : params.numLeaves + 2;
   const histogramCount = Math.max(HISTOGRAMS_MIN, Math.min(kept, Math.floor(HISTOGRAM_BYTES_MAX / histogramBytes)));
   return {
@@ -88,10 +88,10 @@ export function reserveRegions(arena: Arena, n: number, f: number, params: GbdtP
     search: arena.reserve(SEARCH_BYTES),
     monotone: arena.reserve(f),
     leaves: arena.reserve(2 * LEAF_BYTES),
-    results: arena.reserve(2 * RESULT_BYTES * 4 * quads),
-    masks: arena.reserve(2 * 4 * quads),
-    quads: arena.reserve(4 * quads),
-    scratch: arena.reserve(SCRATCH_BYTES * quads),
+    results: arena.reserve(2 * RESULT_BYTES * GROUP * groups),
+    masks: arena.reserve(2 * GROUP * groups),
+    groups: arena.reserve(4 * groups),
+    scratch: arena.reserve(SCRATCH_BYTES * groups),
     sides: arena.reserve(SIDES_BYTES * params.numLeaves),
     leafValues: arena.reserve(16 * params.numLeaves),
     nodes: arena.reserve(16 * 2 * params.numLeaves),

@@ -1,5 +1,5 @@
 import type { SharedMemory } from './arena.ts';
-import { type BinnedTable, quadsOf } from './bins.ts';
+import { type BinnedTable, GROUP, groupsOf } from './bins.ts';
 import { MISSING_BIN } from './borders.ts';
 import { FEATURE_BYTES, LEAF_BYTES, RESULT_BYTES, type Regions } from './layout.ts';
 import type { GbdtParams } from './params.ts';
@@ -58,17 +58,17 @@ export interface LeafSearch {
 
 export function createLeafSearch(table: BinnedTable, at: Regions, params: GbdtParams, shared: SharedMemory, team: Team): LeafSearch {
   const { n, f } = table;
-  const quads = quadsOf(f);
+  const groups = groupsOf(f);
   const leafWords = shared.u32(at.leaves, (2 * LEAF_BYTES) / 4);
   const leafSums = shared.i64(at.leaves, (2 * LEAF_BYTES) / 8);
   const leafFloats = shared.f64(at.leaves, (2 * LEAF_BYTES) / 8);
-  const masks = shared.u8(at.masks, 8 * quads);
-  const maskWords = shared.u32(at.masks, 2 * quads);
-  const quadList = shared.u32(at.quads, quads);
-  const gains = shared.f64(at.results, (2 * RESULT_BYTES * 4 * quads) / 8);
-  const resultWords = shared.u32(at.results, (2 * RESULT_BYTES * 4 * quads) / 4);
-  const resultSums = shared.i64(at.results, (2 * RESULT_BYTES * 4 * quads) / 8);
-  const resultBytes = shared.u8(at.results, 2 * RESULT_BYTES * 4 * quads);
+  const masks = shared.u8(at.masks, 2 * GROUP * groups);
+  const maskWords = shared.u64(at.masks, (2 * GROUP * groups) / 8);
+  const groupList = shared.u32(at.groups, groups);
+  const gains = shared.f64(at.results, (2 * RESULT_BYTES * GROUP * groups) / 8);
+  const resultWords = shared.u32(at.results, (2 * RESULT_BYTES * GROUP * groups) / 4);
+  const resultSums = shared.i64(at.results, (2 * RESULT_BYTES * GROUP * groups) / 8);
+  const resultBytes = shared.u8(at.results, 2 * RESULT_BYTES * GROUP * groups);
   shared.i8(at.monotone, f).set(params.monotoneConstraints);
 
   /** The kernel's Search (kernel/split.as). */
@@ -81,12 +81,12 @@ export function createLeafSearch(table: BinnedTable, at: Regions, params: GbdtPa
   }
 
   function describe(leaf: SearchedLeaf, which: number): number {
-    const address = (number: number) => at.histograms + number * 4 * quads * FEATURE_BYTES;
-    const mask = which * 4 * quads;
-    masks.fill(0, mask, mask + 4 * quads);
+    const address = (number: number) => at.histograms + number * GROUP * groups * FEATURE_BYTES;
+    const mask = which * GROUP * groups;
+    masks.fill(0, mask, mask + GROUP * groups);
     for (const feature of leaf.features) masks[mask + feature] = leaf.searched ? 3 : 1;
     const minus = leaf.minus === undefined ? 0 : address(leaf.minus);
-    const results = at.results + which * RESULT_BYTES * 4 * quads;
+    const results = at.results + which * RESULT_BYTES * GROUP * groups;
     leafWords.set([leaf.start, leaf.count, address(leaf.histogram), minus, at.masks + mask, results], (which * LEAF_BYTES) / 4);
     const half = (which * LEAF_BYTES) / 8;
     leafSums[half + 4] = leaf.gradient;
@@ -102,11 +102,10 @@ export function createLeafSearch(table: BinnedTable, at: Regions, params: GbdtPa
       steps += describe(leaf, which);
     });
     let tasks = 0;
-    for (let quad = 0; quad < quads; quad++) {
-      const wanted = maskWords[quad]! | (leaves.length > 1 ? maskWords[quads + quad]! : 0);
-      if (wanted !== 0) quadList[tasks++] = quad;
+    for (let group = 0; group < groups; group++) {
+      if (maskWords[group]! !== 0n || (leaves.length > 1 && maskWords[groups + group]! !== 0n)) groupList[tasks++] = group;
     }
-    const args = [at.leaves, leaves.length, at.quads, at.table.bins, n, at.rows, at.ordered, at.table.limits, at.search, at.scratch];
+    const args = [at.leaves, leaves.length, at.groups, at.table.bins, n, at.rows, at.ordered, at.table.limits, at.search, at.scratch];
     team.run('searchLeaves', tasks, steps, args);
     return leaves.map((leaf, which) => (leaf.searched ? best(leaf.features, which) : undefined));
   }
@@ -116,14 +115,14 @@ export function createLeafSearch(table: BinnedTable, at: Regions, params: GbdtPa
     let gain = 0;
     let chosen = -1;
     for (const feature of features) {
-      const found = gains[((which * 4 * quads + feature) * RESULT_BYTES) / 8]!;
+      const found = gains[((which * GROUP * groups + feature) * RESULT_BYTES) / 8]!;
       if (found > gain) {
         gain = found;
         chosen = feature;
       }
     }
     if (chosen < 0) return undefined;
-    const byte = (which * 4 * quads + chosen) * RESULT_BYTES;
+    const byte = (which * GROUP * groups + chosen) * RESULT_BYTES;
     const flags = resultWords[byte / 4 + 3]!;
     return {
       gain,

@@ -5,17 +5,17 @@ export const OTHER_BIN: u32 = 254;
 // Rows of one task where rows are spread over tasks. The same on one thread and on many.
 export const CHUNK_ROWS: u32 = 8192;
 
-// Four columns lie interleaved: the bins of a row for features 4q..4q+3 are one 32-bit word.
-//   quad 0: | r0f0 r0f1 r0f2 r0f3 | r1f0 r1f1 ... |   quad 1: | r0f4 ...
-// One load serves four histograms, and a row that is far from the last one costs one cache line instead of four.
+// Eight columns lie interleaved: the bins of a row for features 8g..8g+7 are one 64-bit word of group g.
+//   group 0: | r0f0 r0f1 ... r0f7 | r1f0 ... |   group 1: | r0f8 ...
+// One load serves eight histograms (32 KB, which the first cache holds), and a row that is far from the last one costs one cache line, not eight.
 @inline
-export function quadAt(bins: usize, n: u32, quad: u32): usize {
-  return bins + (<usize>quad * <usize>n << 2);
+export function groupAt(bins: usize, n: u32, group: u32): usize {
+  return bins + ((<usize>group * <usize>n) << 3);
 }
 
 @inline
 export function columnAt(bins: usize, n: u32, feature: u32): usize {
-  return quadAt(bins, n, feature >> 2) + (feature & 3);
+  return groupAt(bins, n, feature >> 3) + (feature & 7);
 }
 
 @inline

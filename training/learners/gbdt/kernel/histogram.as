@@ -1,4 +1,4 @@
-import { quadAt } from './common';
+import { groupAt } from './common';
 import { searchFeature } from './split';
 
 // A histogram of a leaf: for each feature 256 bins of (i64 gradient, i64 hessian), a 128-bit lane pair each.
@@ -26,13 +26,14 @@ class Leaf {
 
 const LEAF_BYTES: usize = 64;
 const RESULT_BYTES: usize = 64;
+const SCRATCH_BYTES: usize = 4096;
 
-// Builds the histograms of one or two leaves for one quad of features, and searches them for each feature's best split. Two leaves are siblings: the
-// second may be made from the first. Tasks are the quads of `quads`.
+// Builds the histograms of one or two leaves for one group of features, and searches them for each feature's best split. Two leaves are siblings: the
+// second may be made from the first. Tasks are the groups of `groups`.
 export function searchLeaves(
   leaves: usize,
   leafCount: u32,
-  quads: usize,
+  groups: usize,
   bins: usize,
   n: u32,
   rows: usize,
@@ -42,17 +43,18 @@ export function searchLeaves(
   scratch: usize,
   task: u32,
 ): void {
-  const quad = load<u32>(quads + (<usize>task << 2));
+  const group = load<u32>(groups + (<usize>task << 2));
   for (let which: u32 = 0; which < leafCount; which++) {
     const leaf = changetype<Leaf>(leaves + <usize>which * LEAF_BYTES);
-    const wanted = load<u32>(leaf.features + (<usize>quad << 2));
+    // A byte for each of the eight features.
+    const wanted = load<u64>(leaf.features + (<usize>group << 3));
     if (wanted == 0) continue;
-    const histogram = leaf.histogram + <usize>(quad << 2) * FEATURE_BYTES;
-    if (leaf.siblingHistogram != 0) subtract(histogram, leaf.siblingHistogram + <usize>(quad << 2) * FEATURE_BYTES, wanted);
-    else build(histogram, quadAt(bins, n, quad), wanted, rows, ordered, leaf.start, leaf.start + leaf.count);
-    for (let k: u32 = 0; k < 4; k++) {
-      if ((wanted >> (8 * k) & 2) == 0) continue;
-      const feature = quad * 4 + k;
+    const histogram = leaf.histogram + <usize>(group << 3) * FEATURE_BYTES;
+    if (leaf.siblingHistogram != 0) subtract(histogram, leaf.siblingHistogram + <usize>(group << 3) * FEATURE_BYTES, wanted);
+    else build(histogram, groupAt(bins, n, group), wanted, rows, ordered, leaf.start, leaf.start + leaf.count);
+    for (let k: u32 = 0; k < 8; k++) {
+      if ((byteOf(wanted, k) & 2) == 0) continue;
+      const feature = group * 8 + k;
       searchFeature(
         histogram + <usize>k * FEATURE_BYTES,
         feature,
@@ -64,15 +66,20 @@ export function searchLeaves(
         leaf.outputMax,
         search,
         leaf.results + <usize>feature * RESULT_BYTES,
-        scratch + <usize>task * 4096,
+        scratch + <usize>task * SCRATCH_BYTES,
       );
     }
   }
 }
 
-function subtract(histogram: usize, sibling: usize, wanted: u32): void {
-  for (let k: u32 = 0; k < 4; k++) {
-    if ((wanted >> (8 * k) & 255) == 0) continue;
+@inline
+function byteOf(word: u64, k: u32): u32 {
+  return <u32>(word >> (8 * k)) & 255;
+}
+
+function subtract(histogram: usize, sibling: usize, wanted: u64): void {
+  for (let k: u32 = 0; k < 8; k++) {
+    if (byteOf(wanted, k) == 0) continue;
     const from = <usize>k * FEATURE_BYTES;
     for (let at = from; at < from + FEATURE_BYTES; at += 32) {
       v128.store(histogram + at, i64x2.sub(v128.load(histogram + at), v128.load(sibling + at)));
@@ -81,46 +88,72 @@ function subtract(histogram: usize, sibling: usize, wanted: u32): void {
   }
 }
 
-function build(histogram: usize, quad: usize, wanted: u32, rows: usize, ordered: usize, start: u32, end: u32): void {
-  let features: u32 = 0;
-  for (let k: u32 = 0; k < 4; k++) {
-    if ((wanted >> (8 * k) & 255) == 0) continue;
-    features += 1;
-    memory.fill(histogram + <usize>k * FEATURE_BYTES, 0, FEATURE_BYTES);
+// Eight or four at once share the reads; the sums of a feature that is not wanted are never looked at.
+function build(histogram: usize, group: usize, wanted: u64, rows: usize, ordered: usize, start: u32, end: u32): void {
+  const low = clear(histogram, wanted, 0);
+  const high = clear(histogram, wanted, 4);
+  if (low + high > 5) {
+    addEight(histogram, group, rows, ordered, start, end);
+    return;
   }
-  // Four at once share the reads; the sums of a feature that is not wanted are never looked at.
-  if (features > 2) addFour(histogram, quad, rows, ordered, start, end);
-  else {
-    for (let k: u32 = 0; k < 4; k++) {
-      if ((wanted >> (8 * k) & 255) != 0) addOne(histogram + <usize>k * FEATURE_BYTES, quad + k, rows, ordered, start, end);
+  for (let first: u32 = 0; first < 8; first += 4) {
+    const features = first == 0 ? low : high;
+    if (features > 2) addFour(histogram + <usize>first * FEATURE_BYTES, group + first, rows, ordered, start, end);
+    else if (features > 0) {
+      for (let k = first; k < first + 4; k++) {
+        if (byteOf(wanted, k) != 0) addOne(histogram + <usize>k * FEATURE_BYTES, group + k, rows, ordered, start, end);
+      }
     }
   }
 }
 
-@inline
-function add(at: usize, pair: v128, offset: usize): void {
-  const to = at + offset;
-  v128.store(to, i64x2.add(v128.load(to), pair));
-}
-
-@inline
-function addRow(histogram: usize, bins: u32, pair: v128): void {
-  add(histogram + ((<usize>bins & 255) << BIN_SHIFT), pair, 0);
-  add(histogram + ((<usize>bins >> 8 & 255) << BIN_SHIFT), pair, FEATURE_BYTES);
-  add(histogram + ((<usize>bins >> 16 & 255) << BIN_SHIFT), pair, 2 * FEATURE_BYTES);
-  add(histogram + ((<usize>bins >> 24) << BIN_SHIFT), pair, 3 * FEATURE_BYTES);
-}
-
-function addFour(histogram: usize, quad: usize, rows: usize, ordered: usize, start: u32, end: u32): void {
-  for (let i = start; i < end; i++) {
-    const pair = i64x2.extend_low_i32x4_s(v128.load64_zero(ordered + (<usize>i << 3)));
-    addRow(histogram, load<u32>(quad + (<usize>load<u32>(rows + (<usize>i << 2)) << 2)), pair);
+// Empties the histograms that are wanted of four; answers how many they are.
+function clear(histogram: usize, wanted: u64, first: u32): u32 {
+  let features: u32 = 0;
+  for (let k = first; k < first + 4; k++) {
+    if (byteOf(wanted, k) == 0) continue;
+    features += 1;
+    memory.fill(histogram + <usize>k * FEATURE_BYTES, 0, FEATURE_BYTES);
   }
+  return features;
+}
+
+@inline
+function add(at: usize, pair: v128): void {
+  v128.store(at, i64x2.add(v128.load(at), pair));
+}
+
+@inline
+function addBins(histogram: usize, bins: u32, pair: v128): void {
+  add(histogram + ((<usize>bins & 255) << BIN_SHIFT), pair);
+  add(histogram + ((<usize>(bins >> 8) & 255) << BIN_SHIFT) + FEATURE_BYTES, pair);
+  add(histogram + ((<usize>(bins >> 16) & 255) << BIN_SHIFT) + 2 * FEATURE_BYTES, pair);
+  add(histogram + (<usize>(bins >> 24) << BIN_SHIFT) + 3 * FEATURE_BYTES, pair);
+}
+
+@inline
+function pairAt(ordered: usize, i: u32): v128 {
+  return i64x2.extend_low_i32x4_s(v128.load64_zero(ordered + (<usize>i << 3)));
+}
+
+@inline
+function wordAt(group: usize, rows: usize, i: u32): usize {
+  return group + (<usize>load<u32>(rows + (<usize>i << 2)) << 3);
+}
+
+function addEight(histogram: usize, group: usize, rows: usize, ordered: usize, start: u32, end: u32): void {
+  for (let i = start; i < end; i++) {
+    const pair = pairAt(ordered, i);
+    const bins = load<u64>(wordAt(group, rows, i));
+    addBins(histogram, <u32>bins, pair);
+    addBins(histogram + 4 * FEATURE_BYTES, <u32>(bins >> 32), pair);
+  }
+}
+
+function addFour(histogram: usize, half: usize, rows: usize, ordered: usize, start: u32, end: u32): void {
+  for (let i = start; i < end; i++) addBins(histogram, load<u32>(wordAt(half, rows, i)), pairAt(ordered, i));
 }
 
 function addOne(histogram: usize, column: usize, rows: usize, ordered: usize, start: u32, end: u32): void {
-  for (let i = start; i < end; i++) {
-    const pair = i64x2.extend_low_i32x4_s(v128.load64_zero(ordered + (<usize>i << 3)));
-    add(histogram + (<usize>load<u8>(column + (<usize>load<u32>(rows + (<usize>i << 2)) << 2)) << BIN_SHIFT), pair, 0);
-  }
+  for (let i = start; i < end; i++) add(histogram + (<usize>load<u8>(wordAt(column, rows, i)) << BIN_SHIFT), pairAt(ordered, i));
 }

@@ -10,7 +10,7 @@ export function partition(rows: usize, spare: usize, bins: usize, n: u32, featur
   let right = spare + (<usize>(end - 1) << 2);
   for (let i = first; i < end; i++) {
     const row = load<u32>(rows + (<usize>i << 2));
-    const toLeft = <usize>load<u8>(goesLeft + load<u8>(column + (<usize>row << 2)));
+    const toLeft = <usize>load<u8>(goesLeft + load<u8>(column + (<usize>row << 3)));
     store<u32>(left, row);
     store<u32>(right, row);
     left += toLeft << 2;
@@ -78,7 +78,7 @@ export function addTreeValues(rows: usize, scores: usize, bins: usize, n: u32, s
     let at = nodes;
     let feature = load<i32>(at);
     while (feature >= 0) {
-      const bin = load<u8>(columnAt(bins, n, feature) + (<usize>row << 2));
+      const bin = load<u8>(columnAt(bins, n, feature) + (<usize>row << 3));
       node = load<u8>(<usize>load<u32>(at, 12) + bin) ? load<u32>(at, 4) : load<u32>(at, 8);
       at = nodes + (<usize>node << 4);
       feature = load<i32>(at);
