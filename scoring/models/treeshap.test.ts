@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { LEAF, type Tree, type TreeEnsemble } from '../../contracts/trees.ts';
+import { childOf, LEAF, type Tree, type TreeEnsemble } from '../../contracts/trees.ts';
 import { createShap, expectedValue } from './treeshap.ts';
 
 /** Mulberry32: small, seeded, good enough to make trees. */
@@ -39,6 +39,17 @@ function randomTree(next: () => number, features: number, leaves: number, chain 
   return tree;
 }
 
+/** Makes the nodes that test an odd feature tests of categories 0..5; some sets are empty. */
+function withCategories(tree: Tree, next: () => number): Tree {
+  const categories = tree.feature.map((feature) => (feature % 2 === 1 ? [0, 1, 2, 3, 4, 5].filter(() => next() < 0.4) : null));
+  return { ...tree, categories };
+}
+
+/** Categories in the odd columns; 7 is one that no node knows. */
+function categoricalRow(next: () => number, features: number): Float32Array {
+  return randomRow(next, features).map((x, feature) => (feature % 2 === 1 && !Number.isNaN(x) ? Math.floor(8 * next()) : x));
+}
+
 function randomRow(next: () => number, features: number): Float32Array {
   return Float32Array.from({ length: features }, () => (next() < 0.2 ? Number.NaN : 2 * next() - 1));
 }
@@ -49,9 +60,7 @@ function marginOf(tree: Tree, row: Float32Array, known: number, node = 0): numbe
   if (feature === LEAF) return tree.value[node]!;
   const [left, right] = [tree.left[node]!, tree.right[node]!];
   if (known & (1 << feature)) {
-    const x = row[feature]!;
-    const toLeft = Number.isNaN(x) ? tree.missingLeft[node] === 1 : x <= tree.threshold[node]!;
-    return marginOf(tree, row, known, toLeft ? left : right);
+    return marginOf(tree, row, known, childOf(tree, node, row[feature]!));
   }
   const [ofLeft, ofRight] = [tree.cover[left]!, tree.cover[right]!];
   if (ofLeft + ofRight === 0) return (marginOf(tree, row, known, left) + marginOf(tree, row, known, right)) / 2;
@@ -88,6 +97,24 @@ describe('createShap', () => {
       const shap = createShap(ensemble);
       for (let i = 0; i < 5; i++) {
         const row = randomRow(next, featureCount);
+        const expected = bruteForce(ensemble, row);
+        shap(row).forEach((given, feature) => {
+          expect(Math.abs(given - expected[feature]!)).toBeLessThan(1e-12);
+        });
+        expect(expectedValue(ensemble) + expected.reduce((a, b) => a + b, 0)).toBeCloseTo(margin(ensemble, row), 10);
+      }
+    }
+  });
+
+  test('equals the sum over all coalitions for sets of categories, with missing and unseen ones', () => {
+    const next = random(6);
+    for (let round = 0; round < 40; round++) {
+      const featureCount = 2 + (round % 5);
+      const trees = [randomTree(next, featureCount, 12), randomTree(next, featureCount, 8, true)].map((tree) => withCategories(tree, next));
+      const ensemble: TreeEnsemble = { objective: 'regression', featureCount, base: 0.25, trees };
+      const shap = createShap(ensemble);
+      for (let i = 0; i < 5; i++) {
+        const row = categoricalRow(next, featureCount);
         const expected = bruteForce(ensemble, row);
         shap(row).forEach((given, feature) => {
           expect(Math.abs(given - expected[feature]!)).toBeLessThan(1e-12);
@@ -152,7 +179,7 @@ describe('createShap', () => {
 describe('a damaged ensemble', () => {
   const good = randomTree(random(5), 3, 6);
   const whole: TreeEnsemble = { objective: 'binary', featureCount: 3, base: 0, trees: [good] };
-  const changed = (column: keyof Tree, node: number, value: number): TreeEnsemble => ({
+  const changed = (column: Exclude<keyof Tree, 'categories'>, node: number, value: number): TreeEnsemble => ({
     ...whole,
     trees: [{ ...good, [column]: good[column].map((old, i) => (i === node ? value : old)) }],
   });
@@ -171,6 +198,9 @@ describe('a damaged ensemble', () => {
     ['a node that nothing leads to', changed('feature', 0, LEAF)],
     ['a value that is not finite', changed('value', leaf, Infinity)],
     ['a negative cover', changed('cover', leaf, -1)],
+    ['categories for some nodes alone', { ...whole, trees: [{ ...good, categories: [[1]] }] }],
+    ['categories out of order', { ...whole, trees: [{ ...good, categories: good.feature.map((feature) => (feature === LEAF ? null : [2, 1])) }] }],
+    ['categories of a leaf', { ...whole, trees: [{ ...good, categories: good.feature.map(() => [1]) }] }],
     ['columns of different lengths', { ...whole, trees: [{ ...good, cover: good.cover.slice(1) }] }],
     ['a tree without nodes', { ...whole, trees: [{ feature: [], threshold: [], left: [], right: [], missingLeft: [], value: [], cover: [] }] }],
   ];

@@ -61,6 +61,8 @@ interface PreparedTree {
   readonly feature: Int32Array;
   readonly threshold: Float32Array;
   readonly missingLeft: Uint8Array;
+  /** Per node: the categories that go left, where it tests them. */
+  readonly members: readonly (ReadonlySet<number> | undefined)[];
   readonly value: Float64Array;
   readonly parent: Int32Array;
   readonly isLeft: Uint8Array;
@@ -109,6 +111,10 @@ function prepare(tree: Tree): PreparedTree {
     feature: Int32Array.from(tree.feature),
     threshold: Float32Array.from(tree.threshold),
     missingLeft: Uint8Array.from(tree.missingLeft),
+    members: tree.feature.map((_, node) => {
+      const members = tree.categories?.[node];
+      return members ? new Set(members) : undefined;
+    }),
     value: Float64Array.from(tree.value),
     parent,
     isLeft,
@@ -127,7 +133,7 @@ function leftShare(tree: Tree, node: number): number {
 
 /** Fills `follows` (the row meets all tests of the edge's feature down to it) and, at the leaves, `sums` with value times product. */
 function walkDown(tree: PreparedTree, row: Float32Array, follows: Uint8Array, reach: Float64Array, sums: Float64Array): void {
-  const { nodes, feature, threshold, missingLeft, value, parent, isLeft, above, share, merged } = tree;
+  const { nodes, feature, threshold, missingLeft, members, value, parent, isLeft, above, share, merged } = tree;
   const { t } = tree.rule;
   const points = t.length;
   reach.fill(1, 0, points);
@@ -137,7 +143,8 @@ function walkDown(tree: PreparedTree, row: Float32Array, follows: Uint8Array, re
     const up = parent[node]!;
     const edge = above[node]!;
     const x = row[feature[up]!]!;
-    const toLeft = Number.isNaN(x) ? missingLeft[up]! : x <= threshold[up]! ? 1 : 0;
+    const set = members[up];
+    const toLeft = Number.isNaN(x) ? missingLeft[up]! : (set ? set.has(x) : x <= threshold[up]!) ? 1 : 0;
     const followed = follows[edge]! === 1;
     const here = followed && toLeft === isLeft[node] ? 1 : 0;
     follows[node] = here;
@@ -234,6 +241,7 @@ function checkTree(tree: Tree, featureCount: number, index: number): void {
     mustBe(Array.isArray(tree[column]) && tree[column].length === nodes, `${at}: ${column} has not ${nodes} values`);
     for (const value of tree[column]) mustBe(Number.isFinite(value), `${at}: ${column} holds ${value}`);
   }
+  checkCategories(tree, at);
   const parents = new Uint8Array(nodes);
   for (let node = 0; node < nodes; node++) {
     mustBe(tree.cover[node]! >= 0, `${at}: the cover of node ${node} is negative`);
@@ -247,4 +255,16 @@ function checkTree(tree: Tree, featureCount: number, index: number): void {
     }
   }
   for (let node = 1; node < nodes; node++) mustBe(parents[node] === 1, `${at}: nothing leads to node ${node}`);
+}
+
+function checkCategories({ categories, feature }: Tree, at: string): void {
+  if (categories === undefined) return;
+  mustBe(Array.isArray(categories) && categories.length === feature.length, `${at}: categories has not ${feature.length} values`);
+  categories.forEach((members, node) => {
+    if (members === null) return;
+    mustBe(feature[node] !== LEAF && Array.isArray(members), `${at}: the categories of node ${node} are no list, or it is a leaf`);
+    members.forEach((member, i) => {
+      mustBe(Number.isFinite(member) && (i === 0 || member > members[i - 1]!), `${at}: the categories of node ${node} hold ${member}`);
+    });
+  });
 }
