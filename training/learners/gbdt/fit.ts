@@ -34,7 +34,7 @@ export async function fitGbdt(data: GbdtRows, given: Partial<GbdtParams>, option
   checkRows(data, params);
   if (options.validation) checkRows(options.validation, params, data.f);
   const weights = effectiveWeights(data, params);
-  const needs = { weighted: weights !== undefined, ownGradients: params.objective === 'lambdarank' };
+  const needs = { weighted: weights !== undefined, ownGradients: params.objective === 'lambdarank', scored: true };
   const settings = { ...needs, seed: options.seed, threads: options.threads };
   return await withTrainer(data, params, weights, settings, (trainer) => boost(data, params, weights, options, trainer));
 }

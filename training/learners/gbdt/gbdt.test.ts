@@ -28,7 +28,7 @@ function lossOf(model: GbdtModel, data: GbdtRows): number {
 async function binsOf(rows: Float32Array, f = 1, categoricalFeature: number[] = []) {
   const n = rows.length / f;
   const params = completeParams({ categoricalFeature });
-  const options = { weighted: false, ownGradients: false, seed: 1, threads: 1 };
+  const options = { weighted: false, ownGradients: false, scored: true, seed: 1, threads: 1 };
   return await withTrainer({ rows, n, f, labels: new Float32Array(n) }, params, undefined, options, async ({ table, shared, at }) => {
     const bins = shared.u8(at.table.bins, 8 * n * Math.ceil(f / 8));
     const column = (feature: number) => Uint8Array.from({ length: n }, (_, row) => bins[8 * (n * (feature >> 3) + row) + (feature & 7)]!);

@@ -8,7 +8,7 @@ import { type Regions, SIDES_BYTES } from './layout.ts';
 import type { GbdtParams } from './params.ts';
 import { createLeafSearch, type LeafSums, type SearchedLeaf, type Split, type Units, writeSides } from './search.ts';
 import type { Team } from './team.ts';
-import { createTreeBuilder } from './treeBuilder.ts';
+import { createTreeBuilder, type TreeResults } from './treeBuilder.ts';
 
 /** A leaf while the tree grows: the rows `start..start+count` of the shared row list. */
 export interface OpenLeaf extends LeafSums {
@@ -35,7 +35,7 @@ export interface Importance {
 export interface Grower {
   /**
    * Grows a tree on the rows of the shared row list up to `inBag` (`all`: every row; the list need not be filled), by the shared gradient pairs, and
-   * adds its values to the shared scores of all rows. Leaf values are float32, so that the ONNX file holds exactly what was trained.
+   * may add its values to the shared scores of all rows. Leaf values are float32, so that the ONNX file holds exactly what was trained.
    */
   grow(inBag: number, all: boolean, features: Int32Array, units: Units, random: Random, importance: Importance): Tree;
 }
@@ -45,15 +45,8 @@ const SPLIT_STEPS = 4;
 const LEFT = 1;
 const RIGHT = 2;
 
-/** Leaf-wise growth (Shi 2007, as in LightGBM): always split the leaf with the largest gain. `weights` only make the cover. */
-export function createGrower(
-  table: BinnedTable,
-  at: Regions,
-  params: GbdtParams,
-  shared: SharedMemory,
-  team: Team,
-  weights: Float32Array | undefined,
-): Grower {
+/** Leaf-wise growth (Shi 2007, as in LightGBM): always split the leaf with the largest gain. */
+export function createGrower(table: BinnedTable, at: Regions, params: GbdtParams, shared: SharedMemory, team: Team, results: TreeResults): Grower {
   const { n } = table;
   const rows = shared.u32(at.rows, n);
   const counts = shared.u32(at.chunkCounts, chunksOf(n));
@@ -86,7 +79,7 @@ export function createGrower(
       if (last) break;
       searchChildren(parent, left, right, leaves, features, random);
     }
-    return tree.finish(leaves, rows, inBag, units, weights);
+    return tree.finish(leaves, rows, inBag, units, results);
   }
 
   function sumRoot(inBag: number, all: boolean): LeafSums {

@@ -59,6 +59,8 @@ export interface Regions {
 export interface LayoutNeeds {
   readonly weighted: boolean;
   readonly ownGradients: boolean;
+  /** Trees add their values to the scores: the next tree needs them. */
+  readonly scored: boolean;
 }
 
 export function reserveRegions(arena: Arena, n: number, f: number, params: GbdtParams, needs: LayoutNeeds): Regions {

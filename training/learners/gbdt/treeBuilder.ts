@@ -13,6 +13,14 @@ import type { Team } from './team.ts';
 const WALK_STEPS = 20;
 const ADD_STEPS = 3;
 
+/** What a finished tree leaves behind, beside itself. */
+export interface TreeResults {
+  /** Weights by row: they make the cover. Undefined: all are 1. */
+  readonly weights: Float32Array | undefined;
+  /** Adds the tree's values to the shared scores. */
+  readonly scored: boolean;
+}
+
 /** The arrays of a tree that is growing. */
 export function createTreeBuilder(table: BinnedTable, at: Regions, params: GbdtParams, shared: SharedMemory, team: Team) {
   const feature: number[] = [];
@@ -76,8 +84,8 @@ export function createTreeBuilder(table: BinnedTable, at: Regions, params: GbdtP
     return Math.min(high, Math.max(low, -soft / denominator));
   }
 
-  /** Gives the leaves their values, adds them to all rows' scores, and counts the cover. */
-  function finish(leaves: readonly OpenLeaf[], rows: Uint32Array, inBag: number, units: Units, weights: Float32Array | undefined): Tree {
+  /** Gives the leaves their values and counts the cover. */
+  function finish(leaves: readonly OpenLeaf[], rows: Uint32Array, inBag: number, units: Units, { weights, scored }: TreeResults): Tree {
     leaves.forEach((leaf, i) => {
       value[leaf.node] = Math.fround(output(leaf, leaf.l2, leaf.low, leaf.high, units) * params.learningRate);
       shared.u32(at.leafValues + 16 * i, 2).set([leaf.start, leaf.count]);
@@ -87,10 +95,14 @@ export function createTreeBuilder(table: BinnedTable, at: Regions, params: GbdtP
     for (let node = feature.length - 1; node >= 0; node--) {
       if (feature[node] !== LEAF) cover[node] = cover[left[node]!]! + cover[right[node]!]!;
     }
-    team.run('addLeafValues', leaves.length, ADD_STEPS * inBag, [at.rows, at.scores, at.leafValues]);
-    if (inBag < table.n) addToOthers(inBag);
+    if (scored) addToScores(leaves.length, inBag);
     const tree = { feature, threshold, left, right, missingLeft, value, cover };
     return categories.some((members) => members !== null) ? { ...tree, categories } : tree;
+  }
+
+  function addToScores(leafCount: number, inBag: number): void {
+    team.run('addLeafValues', leafCount, ADD_STEPS * inBag, [at.rows, at.scores, at.leafValues]);
+    if (inBag < table.n) addToOthers(inBag);
   }
 
   /** Rows that did not take part are walked down. */
