@@ -14,8 +14,6 @@ export const SIDES_BYTES = 256;
 const SEARCH_BYTES = 128;
 const SCRATCH_BYTES = 4096;
 
-/** Histograms that are kept for subtraction take at most so much: beyond it the smallest leaf's is given up and built again when needed. */
-const HISTOGRAM_BYTES_MAX = 512 * 1024 * 1024;
 /** A parent's and its two children's. */
 const HISTOGRAMS_MIN = 3;
 
@@ -70,7 +68,7 @@ export function reserveRegions(arena: Arena, n: number, f: number, params: GbdtP
   const chunks = chunksOf(n);
   const histogramBytes = GROUP * groups * FEATURE_BYTES;
   const kept = params.featureFractionByNode < 1 ? HISTOGRAMS_MIN : params.numLeaves + 2;
-  const histogramCount = Math.max(HISTOGRAMS_MIN, Math.min(kept, Math.floor(HISTOGRAM_BYTES_MAX / histogramBytes)));
+  const histogramCount = Math.max(HISTOGRAMS_MIN, Math.min(kept, Math.floor(params.histogramPoolBytes / histogramBytes)));
   return {
     control: reserveControl(arena),
     table: reserveTable(arena, n, f),

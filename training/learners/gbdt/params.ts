@@ -45,6 +45,11 @@ export interface GbdtParams {
   catL2: number;
   /** Per feature -1, 0 or 1: the prediction never rises, is free, or never falls with it. Empty: all are free. */
   monotoneConstraints: readonly number[];
+  /**
+   * Bytes of histograms kept for subtraction at most (LightGBM's histogram_pool_size). Beyond, the smallest leaf's is given up and built again when it
+   * is needed: slower, the same model.
+   */
+  histogramPoolBytes: number;
   /** Lambdarank only: pairs count when one of them is among the first so many (LightGBM's lambdarank_truncation_level). */
   ndcgTruncation: number;
 }
@@ -72,6 +77,8 @@ export const GBDT_DEFAULTS: GbdtParams = {
   catSmooth: 10,
   catL2: 10,
   monotoneConstraints: [],
+  // 4,096 leaves of 30 features fit.
+  histogramPoolBytes: 512 * 1024 * 1024,
   ndcgTruncation: 30,
 };
 
@@ -103,6 +110,7 @@ export function completeParams(given: Partial<GbdtParams>): GbdtParams {
   integer('maxCatToOnehot', 0, CATEGORIES_MAX);
   integer('maxCatThreshold', 1, CATEGORIES_MAX);
   integer('minDataPerGroup', 0, 1e9);
+  integer('histogramPoolBytes', 0, 2 ** 32);
   share('featureFraction');
   share('featureFractionByNode');
   share('baggingFraction');
