@@ -19,7 +19,7 @@ import { probeInChild } from './probe.ts';
 const COMPILED = fileURLToPath(new URL('../dist/gateway/probe-child.js', import.meta.url));
 
 const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
-const parts = testParts(engine, 'v1');
+const parts = await testParts(engine, 'v1');
 let root: string;
 let good: string;
 beforeAll(async () => {

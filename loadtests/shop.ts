@@ -171,7 +171,7 @@ function modelRows(width: number, amountAt: number, random: Random): { rows: Flo
   return { rows, labels };
 }
 
-function fraudTrees(engine: FeatureEngine, seed: number, random: Random): TreeEnsemble {
+function fraudTrees(engine: FeatureEngine, seed: number, random: Random): Promise<TreeEnsemble> {
   const names = engine.names(FRAUD_SET);
   const { rows, labels } = modelRows(names.length, names.indexOf('amount'), random);
   return fitGbdt(
@@ -181,7 +181,7 @@ function fraudTrees(engine: FeatureEngine, seed: number, random: Random): TreeEn
   );
 }
 
-function rankerTrees(engine: FeatureEngine, seed: number, random: Random): TreeEnsemble {
+function rankerTrees(engine: FeatureEngine, seed: number, random: Random): Promise<TreeEnsemble> {
   const f = engine.names(RANK_SET).length;
   const { rows } = modelRows(f, -1, random);
   const labels = Float32Array.from({ length: MODEL_ROWS }, (_, row) => Math.min(3, Math.floor((rows[row * f] || 0) / 15) + random.int(2)));
@@ -204,8 +204,8 @@ async function writeLoadBundle(
   const root = bundlesDir(readConfig({}, { dataDir: dir }));
   const folder = join(root, BUNDLE);
   await mkdir(folder, { recursive: true });
-  const fraud = fraudTrees(engine, options.seed, random);
-  const ranker = rankerTrees(engine, options.seed, random);
+  const fraud = await fraudTrees(engine, options.seed, random);
+  const ranker = await rankerTrees(engine, options.seed, random);
   const next = clusteredVectors({
     dimensions: FACTORS,
     clusters: Math.max(1, Math.ceil(options.items / ITEMS_PER_CATEGORY)),

@@ -38,7 +38,7 @@ let gateway: Gateway;
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'gatehouse-swap-'));
   const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
-  for (const version of ['v1', 'v2'] as const) await writeBundle(join(dataDir, 'bundles'), partsOf(version));
+  for (const version of ['v1', 'v2'] as const) await writeBundle(join(dataDir, 'bundles'), await partsOf(version));
   // The compiled gateway, because its probe is a compiled child process.
   const compiled = new URL('../dist/gateway/main.js', import.meta.url).href;
   const { startGateway } = (await import(compiled)) as typeof import('../gateway/main.ts');
@@ -61,8 +61,8 @@ beforeAll(async () => {
   );
   await data('PUT', '/v1/items', { items: Array.from({ length: ITEMS }, (_, i) => ({ item_id: `i${i}`, category: `c${i % 5}`, price: i + 1 })) });
 
-  function partsOf(version: Version) {
-    const parts = testParts(engine, version);
+  async function partsOf(version: Version) {
+    const parts = await testParts(engine, version);
     const constant = (set: string, objective: TreeEnsemble['objective'], base: number): TreeEnsemble => ({
       objective,
       featureCount: engine.names(set).length,

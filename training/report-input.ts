@@ -80,7 +80,7 @@ function rankerReport({ evaluation, params, importance }: FittedRanker): ModelRe
   return {
     name: 'Ranker',
     kind: 'gbdt, lambdarank',
-    params: { ...params },
+    params: shown(params),
     metrics: [row(`NDCG@${CUT}`, 'ndcg'), row(`recall@${CUT}`, 'recall')],
     importance,
     recallAtK: {
@@ -99,13 +99,19 @@ function fraudReport({ metrics, params, charts }: FittedFraud): ModelReport {
   return {
     name: 'Fraud model',
     kind: 'gbdt, binary',
-    params: { ...params },
+    params: shown(params),
     metrics: [
       { metric: 'average precision', value: metrics['fraud_average_precision']!, baselines: of('average_precision') },
       { metric: 'ROC AUC', value: metrics['fraud_auc']!, baselines: of('auc') },
     ],
     ...charts,
   };
+}
+
+/** Lists as text; empty ones say nothing. */
+function shown(params: object): ModelReport['params'] {
+  const entries = Object.entries(params).filter(([, value]) => !(Array.isArray(value) && value.length === 0));
+  return Object.fromEntries(entries.map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : (value as string | number | boolean)]));
 }
 
 function retrievalReport({ factors, regularization, alpha, itemIds, userIndex }: FittedRetrieval, ranker: FittedRanker | string): ModelReport {

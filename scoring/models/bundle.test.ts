@@ -19,7 +19,7 @@ import { type Draft, editManifest, replaceSealed, tampered } from './tamper.test
 
 const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
 const deps = { engine, readIndex: readSnapshot };
-const parts = testParts(engine, 'v1');
+const parts = await testParts(engine, 'v1');
 const width = engine.names('fraud').length;
 
 let root: string;

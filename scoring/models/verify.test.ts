@@ -19,7 +19,7 @@ let manifest: BundleManifest;
 let copies = 0;
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'gatehouse-verify-'));
-  manifest = await writeBundle(root, testParts(createFeatureEngine(DEFAULT_DECLARATIONS), 'v1'));
+  manifest = await writeBundle(root, await testParts(createFeatureEngine(DEFAULT_DECLARATIONS), 'v1'));
   good = join(root, 'v1');
 });
 afterAll(() => rm(root, { recursive: true }));

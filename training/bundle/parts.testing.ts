@@ -15,15 +15,15 @@ const USERS = 40;
 const ITEMS_A_USER = 6;
 
 /** Every part of a bundle, small and really learned from seeded made-up data. The items are `i0` to `i59`, the users `u0` to `u39`. */
-export function testParts(engine: FeatureEngine, version: string, seed = 1): Required<BundleParts> {
+export async function testParts(engine: FeatureEngine, version: string, seed = 1): Promise<Required<BundleParts>> {
   const trees = { numIterations: 6, numLeaves: 8, minDataInLeaf: 5 };
-  const learn = (set: string, kind: 'binary' | 'regression') => ({
-    model: fitGbdt(syntheticRows(ROWS, engine.names(set).length, seed, kind), { ...trees, objective: kind }, { seed }),
+  const learn = async (set: string, kind: 'binary' | 'regression') => ({
+    model: await fitGbdt(syntheticRows(ROWS, engine.names(set).length, seed, kind), { ...trees, objective: kind }, { seed }),
     set,
     hash: engine.hash(set),
   });
   const met = meetings(seed);
-  const als = fitAls({ ...met, users: USERS, items: ITEMS }, { factors: FACTORS, iterations: 4 }, { seed });
+  const als = await fitAls({ ...met, users: USERS, items: ITEMS }, { factors: FACTORS, iterations: 4 }, { seed });
   const itemIds = idsOf('i', ITEMS);
   return {
     version,
@@ -31,15 +31,15 @@ export function testParts(engine: FeatureEngine, version: string, seed = 1): Req
     trained: { from_ms: 0, to_ms: Date.UTC(2026, 0, 1), events: USERS * ITEMS_A_USER, users: USERS, items: ITEMS, seed, journal_offset: 240 },
     metrics: { 'fraud.ap': 0.5, 'ranker.ndcg_at_10': 0.25 },
     fraud: {
-      ...learn('fraud', 'binary'),
+      ...(await learn('fraud', 'binary')),
       calibration: { kind: 'platt', a: 1.1, b: -0.2 },
       thresholds: { review: 0.2, challenge: 0.5, decline: 0.9 },
     },
-    ranker: learn('rank', 'regression'),
+    ranker: await learn('rank', 'regression'),
     userTower: { itemFactors: als.itemFactors, factors: FACTORS, regularization: 0.05, alpha: 1, history: 'interactions' },
     itemIndex: indexOf(itemIds, als.itemFactors),
     userIndex: indexOf(idsOf('u', USERS), als.userFactors),
-    neighbours: { ids: itemIds, ...fitItemKnn({ ...met, rows: USERS, items: ITEMS }, { k: 5 }, { seed }) },
+    neighbours: { ids: itemIds, ...(await fitItemKnn({ ...met, rows: USERS, items: ITEMS }, { k: 5 }, { seed })) },
     popularity: { ids: itemIds, scores: Float32Array.from(itemIds, (_, i) => 1 / (i + 1)) },
     report: (manifest) => `<!doctype html><title>${manifest.version}</title>`,
   };

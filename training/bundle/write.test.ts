@@ -12,7 +12,7 @@ import { testParts } from './parts.testing.ts';
 import { type BundleParts, writeBundle } from './write.ts';
 
 const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
-const parts = testParts(engine, 'v1');
+const parts = await testParts(engine, 'v1');
 const deps = { engine, readIndex: readSnapshot };
 
 let dir: string;
@@ -64,11 +64,11 @@ describe('a bundle that was written', () => {
 
   test('has the same bytes for the same parts, learned twice', async () => {
     await writeBundle(join(dir, 'a'), parts);
-    await writeBundle(join(dir, 'b'), testParts(engine, 'v1'));
+    await writeBundle(join(dir, 'b'), await testParts(engine, 'v1'));
     const [first, second] = await Promise.all([contents(join(dir, 'a', 'v1')), contents(join(dir, 'b', 'v1'))]);
     expect(Object.keys(first)).toContain('items.hnsw');
     expect(second).toEqual(first);
-    await writeBundle(join(dir, 'c'), testParts(engine, 'v1', 2));
+    await writeBundle(join(dir, 'c'), await testParts(engine, 'v1', 2));
     expect(await contents(join(dir, 'c', 'v1'))).not.toEqual(first);
   });
 
