@@ -193,6 +193,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
       onRequestDone: requests,
       log,
     });
+    metrics.restartLoopWindow();
     const dataPort = await server.listen();
     undo.push(() => server.close({ graceMs: config.drainMs }));
 

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { LATENCY_BUCKETS_S, LatencyCell, quantileOf } from './histogram.ts';
 import { METRICS, Metrics, metricsMarkdown, statusClass } from './metrics.ts';
 
@@ -117,4 +117,25 @@ describe('latency cells', () => {
 
 test('statusClass', () => {
   expect([200, 204, 404, 503].map(statusClass)).toEqual(['2xx', '2xx', '4xx', '5xx']);
+});
+
+test('a stall is seen in the window after it, and forgotten with a restart of the window', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  try {
+    const made = metrics();
+    while (made.eventLoopDelay.maxS < 0.03) {
+      // The monitor's own timer is not faked. It measures from one of its ticks to the next, so a window needs two.
+      for (let stalls = 0; stalls < 3; stalls++) {
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
+        await new Promise((resolve) => setTimeout(resolve, 0));
+      }
+      vi.advanceTimersByTime(5_000);
+    }
+    made.restartLoopWindow();
+    expect(made.eventLoopDelay).toEqual({ p50S: 0, p99S: 0, maxS: 0 });
+    vi.advanceTimersByTime(5_000);
+    expect(made.eventLoopDelay.maxS).toBe(0);
+  } finally {
+    vi.useRealTimers();
+  }
 });

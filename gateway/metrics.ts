@@ -82,6 +82,8 @@ export interface EventLoopDelay {
   readonly maxS: number;
 }
 
+const NO_DELAY: EventLoopDelay = { p50S: 0, p99S: 0, maxS: 0 };
+
 /**
  * The gateway's metrics over a prom-client registry of their own. The cells are resolved by label values: keep them where the path is
  * hot (a latency cell costs some 10 ns an observation, a counter cell 150 ns, looking one up about 100 ns).
@@ -94,7 +96,7 @@ export class Metrics {
   readonly #collectors: (() => void | Promise<void>)[] = [];
   readonly #loop = monitorEventLoopDelay({ resolution: EVENT_LOOP_RESOLUTION_MS });
   readonly #loopTimer: NodeJS.Timeout;
-  #loopDelay: EventLoopDelay = { p50S: 0, p99S: 0, maxS: 0 };
+  #loopDelay = NO_DELAY;
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
@@ -144,6 +146,13 @@ export class Metrics {
 
   get eventLoopDelay(): EventLoopDelay {
     return this.#loopDelay;
+  }
+
+  /** Forget the delays so far. Loading a bundle at start holds the loop, and says nothing about requests: they were shed for five seconds after it. */
+  restartLoopWindow(): void {
+    this.#loop.reset();
+    this.#loopDelay = NO_DELAY;
+    this.#loopTimer.refresh();
   }
 
   get contentType(): string {

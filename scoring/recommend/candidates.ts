@@ -86,15 +86,16 @@ const CONTEXT: Readonly<Record<string, (item: CandidateItem) => number>> = {
 };
 
 /** Compiles the context keys of a feature set into a row reader. Throws on a key that no source gives. */
-export function contextReader(keys: readonly string[]): (item: CandidateItem) => Float64Array {
+export function contextReader(keys: readonly string[]): (item: CandidateItem) => readonly number[] {
   const readers = keys.map((key) => {
     const reader = CONTEXT[key];
     if (!reader) throw new Error(`no candidate source gives the context value ${key}`);
     return reader;
   });
   return (item) => {
-    const row = new Float64Array(readers.length);
-    for (let i = 0; i < readers.length; i++) row[i] = readers[i]!(item);
+    // Not a typed array: making one costs more than the handful of numbers in it.
+    const row: number[] = [];
+    for (let i = 0; i < readers.length; i++) row.push(readers[i]!(item));
     return row;
   };
 }
