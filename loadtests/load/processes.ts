@@ -104,7 +104,11 @@ export interface Driven {
 
 /** Runs one generator process against a target, and measures what the target used over the timed rounds. */
 export async function drive(target: Target, job: Job): Promise<Driven> {
-  const child = fork(fileURLToPath(new URL('./generator.js', import.meta.url)), [], { execArgv: [] });
+  const child = fork(fileURLToPath(new URL('./generator.js', import.meta.url)), [], {
+    execArgv: [],
+    // A quantile of no answers is NaN, which JSON would turn into null.
+    serialization: 'advanced',
+  });
   const limitMs = job.warmupMs + job.rounds * job.roundMs + GENERATOR_GRACE_MS;
   const rounds: Round[] = [];
   let before: Promise<Usage> | undefined;

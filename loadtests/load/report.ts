@@ -80,6 +80,7 @@ export function whole(value: number): string {
 }
 
 export function ms(value: number): string {
+  if (Number.isNaN(value)) return '—';
   return value < 10 ? value.toFixed(2) : value.toFixed(1);
 }
 
