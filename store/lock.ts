@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, readlinkSync, renameSync, statSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { linkSync, readFileSync, readlinkSync, renameSync, statSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GatehouseError } from '../contracts/errors.ts';
+import { makeFolder } from './folder.ts';
 
 /** The holder touches its lock this often, so that a process in another container can tell that it lives. */
 const HEARTBEAT_MS = 500;
@@ -34,7 +35,7 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
   const me: Holder = { token: randomUUID(), pid: process.pid, started: startOf(process.pid) ?? '', place: place() };
   const mine = join(folder, `${LOCK_FILE}.${me.token}`);
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     writeFileSync(mine, JSON.stringify(me), { flag: 'wx' });
   } catch (cause) {
     throw new GatehouseError('data_dir_unwritable', `cannot write in ${folder}`, { cause });

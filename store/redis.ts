@@ -81,7 +81,16 @@ export async function openRedisStore<S>(options: RedisStoreOptions<S>): Promise<
   }
 }
 
+/** Throws `config_invalid` on an address that the client does not take. The address may hold a password, so it is not quoted. */
 function newClient(url: string, random: () => number) {
+  try {
+    return clientOf(url, random);
+  } catch (cause) {
+    throw new GatehouseError('config_invalid', 'GATEHOUSE_REDIS_URL must be a redis://, rediss:// or unix:// address', { cause });
+  }
+}
+
+function clientOf(url: string, random: () => number) {
   return createClient({
     url,
     RESP: 2,
@@ -116,16 +125,24 @@ class ClientLink implements RedisLink {
   readonly #client: ReturnType<typeof newClient>;
   readonly #callMsMax: number;
   #closed = false;
+  #connectError: unknown;
 
   constructor(client: ReturnType<typeof newClient>, callMsMax: number) {
     this.#client = client;
     this.#callMsMax = callMsMax;
     // The client reconnects by itself; what failed meanwhile was rejected where it was called.
-    client.on('error', () => undefined);
+    client.on('error', (error: unknown) => {
+      this.#connectError = error;
+    });
   }
 
   async open(): Promise<void> {
-    await within(this.#client.connect(), CONNECT_MS_MAX);
+    try {
+      await within(this.#client.connect(), CONNECT_MS_MAX);
+    } catch (cause) {
+      // That the time was up says less than why each try failed.
+      throw this.#connectError ?? cause;
+    }
   }
 
   async call(...args: readonly RedisArgument[]): Promise<unknown> {
