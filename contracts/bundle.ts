@@ -58,12 +58,15 @@ const IndexSnapshot = Type.Object(
   { additionalProperties: false },
 );
 
+/** What a bundle may be called. Its folder has the same name, so it can't climb out of its parent. */
+export const VERSION_PATTERN = '^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$';
+
 /** `manifest.json` of a bundle. Everything that the gateway loads is named here with its size and hash. */
 export const BundleManifest = Type.Object(
   {
     format: Type.Literal('gatehouse-bundle-1'),
     /** Sortable and unique; also the folder's name. */
-    version: Type.String({ pattern: '^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$' }),
+    version: Type.String({ pattern: VERSION_PATTERN }),
     created_ms: Type.Integer(),
     trained: Type.Object(
       {

@@ -18,6 +18,7 @@ import { DEFAULT_PLACEMENTS, type Placement, parsePlacements } from '../scoring/
 import { Trending } from '../scoring/recommend/trending.ts';
 import { FRAUD_SET } from '../scoring/risk/pipeline.ts';
 import type { Store } from '../store/contract.ts';
+import { makeFolder } from '../store/folder.ts';
 import { openLmdbStore } from '../store/lmdb.ts';
 import { openRedisStore } from '../store/redis.ts';
 import { createAudit } from './audit.ts';
@@ -87,6 +88,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
   const now = Date.now;
   const undo: (() => Promise<void> | void)[] = [];
   try {
+    prepareDataDir(config);
     const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
     const catalogue = new Catalogue();
     const trending = new Trending();
@@ -98,7 +100,10 @@ export async function startGateway(config: Config): Promise<Gateway> {
       store.onForeignFact(({ fact }) => {
         if (fact.kind === 'event') trending.add(fact.event);
         else if (fact.kind === 'item_put') catalogue.put(fact.item);
-        else if (fact.kind === 'item_delete') catalogue.delete(fact.item_id);
+        else if (fact.kind === 'item_delete') {
+          catalogue.delete(fact.item_id);
+          trending.delete(fact.item_id);
+        }
       }),
     );
 
@@ -193,10 +198,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
       onRequestDone: requests,
       log,
     });
-    metrics.restartLoopWindow();
-    const dataPort = await server.listen();
-    undo.push(() => server.close({ graceMs: config.drainMs }));
-
+    let dataPort = 0;
     let draining = false;
     const traffic = new Traffic(metrics, now);
     undo.push(traffic.start((err) => log.error({ err }, 'traffic could not be sampled')));
@@ -204,6 +206,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
       metrics.gauge('inFlight').set(server.inFlight());
       for (const [name, value] of Object.entries(await store.stats())) metrics.gauge('store', name).set(value);
     });
+    // Opened before the data plane, and so closed behind it: an orchestrator reads there that the gateway drains while requests are still being finished.
     const control = await startControl(
       createControlApp({
         version: VERSION,
@@ -217,13 +220,16 @@ export async function startGateway(config: Config): Promise<Gateway> {
         rules,
         metrics,
         traffic,
-        readiness: () => (draining ? ['the gateway is draining'] : []),
+        readiness: () => (draining ? ['the gateway is draining'] : dataPort === 0 ? ['the data port is not open yet'] : []),
         assets: await loadAssets(fileURLToPath(new URL('../dashboard', import.meta.url))),
         log,
       }),
       { host: config.controlHost, port: config.controlPort },
     );
     undo.push(() => control.close());
+    metrics.restartLoopWindow();
+    dataPort = await server.listen();
+    undo.push(() => server.close({ graceMs: config.drainMs }));
 
     const retention = setInterval(() => {
       store.retain(now()).catch((err: unknown) => log.error({ err }, 'retention failed'));
@@ -246,6 +252,15 @@ export async function startGateway(config: Config): Promise<Gateway> {
   } catch (cause) {
     await unwind(undo, (err) => log.error({ err }, 'a part could not be closed'));
     throw cause;
+  }
+}
+
+/** Bundles live in the data folder whichever store there is. Throws `data_dir_unwritable`. */
+function prepareDataDir(config: Config): void {
+  try {
+    makeFolder(config.dataDir);
+  } catch (cause) {
+    throw new GatehouseError('data_dir_unwritable', `cannot make the folder ${config.dataDir}`, { cause });
   }
 }
 

@@ -1,9 +1,11 @@
 import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { BundleManifest } from '../../contracts/bundle.ts';
+import { type BundleManifest, VERSION_PATTERN } from '../../contracts/bundle.ts';
 import { GatehouseError } from '../../contracts/errors.ts';
 import type { LoadedBundle } from './bundle.ts';
 import { readManifest } from './verify.ts';
+
+const VERSION = new RegExp(VERSION_PATTERN);
 
 /** `active.json` in the bundles folder: which bundle serves, and which one a rollback goes back to. */
 interface Pointer {
@@ -38,9 +40,6 @@ interface Held {
   retired: boolean;
 }
 
-/** As in the manifest's schema: names of folders in the bundles folder, and nothing that climbs out of it. */
-const VERSION = /^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$/;
-
 /**
  * Which bundle serves. A request leases the current one and keeps it to its end, so a swap never mixes two; the old one is released when its last
  * lease ends. Swaps run one at a time.
@@ -57,11 +56,16 @@ export class BundleManager {
   }
 
   /**
-   * Loads the bundle that was active last. Returns the error when it or `active.json` can't be read: the gateway then serves without one, degraded,
-   * until a bundle is activated.
+   * Loads the bundle that was active last. Returns the error when it, or the note of which one it was, can't be read: the gateway then serves
+   * without one, degraded, until one is activated. Rejects with `data_dir_unwritable` when there can be no bundles folder at all.
    */
   async start(): Promise<GatehouseError | undefined> {
-    await mkdir(this.#deps.dir, { recursive: true });
+    try {
+      await mkdir(this.#deps.dir);
+    } catch (cause) {
+      // There already; a file in its place is told when the note of the active bundle is read.
+      if (errno(cause) !== 'EEXIST') throw new GatehouseError('data_dir_unwritable', `cannot make the folder ${this.#deps.dir}`, { cause });
+    }
     try {
       this.#pointer = await this.#readPointer();
       const { active } = this.#pointer;
@@ -190,8 +194,8 @@ export class BundleManager {
     try {
       text = await readFile(this.#pointerPath, 'utf8');
     } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return { active: null, previous: null };
-      throw cause;
+      if (errno(cause) === 'ENOENT') return { active: null, previous: null };
+      throw new GatehouseError('bundle_corrupt', 'active.json in the bundles folder cannot be read', { cause });
     }
     try {
       const { active = null, previous = null } = JSON.parse(text) as Partial<Pointer>;
@@ -235,4 +239,8 @@ export class BundleManager {
     }
     this.#pointer = pointer;
   }
+}
+
+function errno(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error ? String(error.code) : undefined;
 }
