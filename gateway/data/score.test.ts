@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ScoreRequest, ScoreResponse } from '../../contracts/score.ts';
 import type { Encoding } from '../../contracts/wire.ts';
-import type { Rule } from '../../scoring/risk/rules.ts';
+import { DEFAULT_DECLARATIONS } from '../../scoring/features/defaults.ts';
+import { createFeatureEngine } from '../../scoring/features/engine.ts';
+import { FRAUD_SET, judge } from '../../scoring/risk/pipeline.ts';
+import { type Rule, RuleBook } from '../../scoring/risk/rules.ts';
 import { ADMIN_TOKEN, problemOf, TestGateway } from './data.suite.ts';
 
 // Guarantee 2 (idempotent) for scores, and what the rules do without a model.
@@ -111,6 +114,19 @@ test('duplicates do not move a single feature of what follows', async () => {
   }
   expect(vectors[0]?.length).toBeGreaterThan(20);
   expect(vectors[1]).toEqual(vectors[0]);
+});
+
+test('the journal holds what a decision can be made again from', async () => {
+  const { body } = await score('recomputed', { amount: 1500, card_id: 'c' });
+  const [fact] = await decisionsOf('recomputed');
+  const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
+  expect(fact?.feature_hash).toBe(engine.hash(FRAUD_SET));
+  const vector = Float32Array.from(fact?.vector ?? []);
+  // What is missing is NaN and must come back as that, not as null or zero.
+  expect(vector.some(Number.isNaN)).toBe(true);
+  const rules = new RuleBook(RULES, engine.names(FRAUD_SET));
+  const again = await judge(engine, { request: fact!.request, vector, model: undefined, rules, nowMs: 0 });
+  expect(again.response).toEqual(body);
 });
 
 describe('rules', () => {
