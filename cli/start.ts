@@ -1,14 +1,14 @@
 import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { GatehouseError } from '../contracts/errors.ts';
 import { generateKey } from '../gateway/auth/keys.ts';
 import { type Config, readConfig } from '../gateway/config.ts';
-import { startGateway } from '../gateway/main.ts';
+import { makeDataDir, startGateway } from '../gateway/main.ts';
 import { configOf } from './shared.ts';
 import { untilStopped } from './stop.ts';
 
@@ -77,7 +77,7 @@ function demoFile(config: Config): string {
 async function openDemo(config: Config, options: Options): Promise<Demo> {
   const path = demoFile(config);
   if (existsSync(path)) return JSON.parse(await readFile(path, 'utf8')) as Demo;
-  await mkdir(config.dataDir, { recursive: true });
+  makeDataDir(config);
   const demo: Demo = {
     shop: { seed: '1', users: options.users, items: options.items, days: options.days, end: String(Date.now()) },
     secretKey: generateKey('secret'),

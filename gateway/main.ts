@@ -88,7 +88,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
   const now = Date.now;
   const undo: (() => Promise<void> | void)[] = [];
   try {
-    prepareDataDir(config);
+    makeDataDir(config);
     const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
     const catalogue = new Catalogue();
     const trending = new Trending();
@@ -256,7 +256,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
 }
 
 /** Bundles live in the data folder whichever store there is. Throws `data_dir_unwritable`. */
-function prepareDataDir(config: Config): void {
+export function makeDataDir(config: Config): void {
   try {
     makeFolder(config.dataDir);
   } catch (cause) {

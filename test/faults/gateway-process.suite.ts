@@ -3,8 +3,8 @@ import { connect, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { ADMIN_TOKEN, ORIGIN, PUBLISHABLE_KEY, SECRET_KEY } from '../../gateway/data/data.suite.ts';
 
-/** How the gateway is started as a process. `dist/cli/main.js serve` does the same. */
-export const COMMAND: readonly string[] = [process.execPath, fileURLToPath(new URL('./serve-child.mjs', import.meta.url))];
+/** How the gateway is started as a process; `npm run build` makes it. */
+export const COMMAND: readonly string[] = [process.execPath, fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url)), 'serve'];
 
 export interface Ended {
   readonly code: number | null;
