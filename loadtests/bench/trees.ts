@@ -1,14 +1,14 @@
 // Prints what the tree trainer does on this machine beside LightGBM on the same rows: seconds, AUC on held-out rows, and peak memory.
-//   node dist/training/bench/trees.js [rows] [runs] [threads]
-// LightGBM runs where `training/bench/python-env.sh` has made its environment. Each run is a process of its own, and the two take turns.
+//   node dist/loadtests/bench/trees.js [rows] [runs] [threads]
+// LightGBM runs where `loadtests/bench/python-env.sh` has made its environment. Each run is a process of its own, and the two take turns.
 import { execFileSync, type StdioOptions } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { fitGbdt } from '../learners/gbdt/fit.ts';
-import { predictMargin } from '../learners/gbdt/predict.ts';
-import { syntheticRows } from '../learners/gbdt/synthetic.ts';
+import { fitGbdt } from '../../training/learners/gbdt/fit.ts';
+import { predictMargin } from '../../training/learners/gbdt/predict.ts';
+import { syntheticRows } from '../../training/learners/gbdt/synthetic.ts';
 
 const FEATURES = 30;
 const HELD_ROWS = 100_000;
@@ -104,7 +104,7 @@ function compare(rows: number, runs: number, threads: number): void {
     write(join(folder, 'held.f32'), all.rows.subarray(rows * FEATURES));
     write(join(folder, 'held-labels.f32'), all.labels.subarray(rows));
     const python = join('.venv-bench', 'bin', 'python');
-    const script = join('training', 'bench', 'trees_lightgbm.py');
+    const script = join('loadtests', 'bench', 'trees_lightgbm.py');
     const limits = { timeout: RUN_MS_MAX, stdio: ['ignore', 'pipe', 'inherit'] as StdioOptions, encoding: 'utf8' as const };
     const sizes = [rows, FEATURES, HELD_ROWS, TREES, LEAVES, threads].map(String);
     const ours: Run[] = [];
@@ -116,7 +116,7 @@ function compare(rows: number, runs: number, threads: number): void {
     }
     const own = summary('gatehouse', ours);
     if (theirs.length === 0) {
-      console.log('LightGBM did not run: training/bench/python-env.sh makes its environment');
+      console.log('LightGBM did not run: loadtests/bench/python-env.sh makes its environment');
       return;
     }
     const peer = summary(`LightGBM ${theirs[0]!.version}`, theirs);
