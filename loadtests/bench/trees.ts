@@ -80,6 +80,13 @@ async function trainOnce(folder: string, threads: number): Promise<void> {
   console.log(JSON.stringify(run));
 }
 
+/** Reads a run's answer, and prints it at once: the whole takes minutes. */
+function told(name: string, answer: string): Run {
+  const run = JSON.parse(answer) as Run;
+  console.log(`  ${name}: ${(run.binS + run.trainS).toFixed(2)} s, processor ${run.cpuS.toFixed(2)} s`);
+  return run;
+}
+
 function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1]!;
 }
@@ -111,8 +118,8 @@ function compare(rows: number, runs: number, threads: number): void {
     const theirs: Run[] = [];
     console.log(`${rows} rows x ${FEATURES}, ${TREES} trees of ${LEAVES} leaves, ${threads} threads, medians of ${runs} runs`);
     for (let run = 0; run < runs; run++) {
-      ours.push(JSON.parse(execFileSync(process.execPath, [fileURLToPath(import.meta.url), 'once', folder, String(threads)], limits)) as Run);
-      if (existsSync(python)) theirs.push(JSON.parse(execFileSync(python, [script, folder, ...sizes], limits)) as Run);
+      ours.push(told('gatehouse', execFileSync(process.execPath, [fileURLToPath(import.meta.url), 'once', folder, String(threads)], limits)));
+      if (existsSync(python)) theirs.push(told('LightGBM', execFileSync(python, [script, folder, ...sizes], limits)));
     }
     const own = summary('gatehouse', ours);
     if (theirs.length === 0) {

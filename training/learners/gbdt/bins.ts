@@ -78,7 +78,7 @@ export function binTable(
   const sizes = shared.u32(at.sizes, SAMPLED_FEATURES);
   for (let first = 0; first < f; first += SAMPLED_FEATURES) {
     const count = Math.min(SAMPLED_FEATURES, f - first);
-    for (let k = 0; k < count; k++) sizes[k] = takeSample(rows, f, first + k, sample, shared.f32(at.sample + 4 * at.sampleRows * k, at.sampleRows));
+    takeSamples(rows, f, first, sample, shared.f32(at.sample, at.sampleRows * count), sizes.subarray(0, count));
     const args = [at.sample, at.sampleRows, at.sizes, first, at.borders, at.limits, at.categorical];
     team.run('borders', count, 10 * count * at.sampleRows, args);
   }
@@ -98,14 +98,18 @@ export function binTable(
   };
 }
 
-/** A feature's present values of the sampled rows. */
-function takeSample(rows: Float32Array, f: number, feature: number, sample: Uint32Array, out: Float32Array): number {
-  let present = 0;
+/** The present values of the sampled rows, feature by feature, each with room for all rows; `sizes` are their numbers. Features share the way. */
+function takeSamples(rows: Float32Array, f: number, first: number, sample: Uint32Array, out: Float32Array, sizes: Uint32Array): void {
+  sizes.fill(0);
   for (let i = 0; i < sample.length; i++) {
-    const value = rows[sample[i]! * f + feature]!;
-    if (!Number.isNaN(value)) out[present++] = value;
+    const from = sample[i]! * f + first;
+    for (let k = 0; k < sizes.length; k++) {
+      const value = rows[from + k]!;
+      if (Number.isNaN(value)) continue;
+      out[k * sample.length + sizes[k]!] = value;
+      sizes[k]! += 1;
+    }
   }
-  return present;
 }
 
 function sampleRows(n: number, count: number, seed: number): Uint32Array {

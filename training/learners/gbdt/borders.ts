@@ -29,27 +29,17 @@ export function chooseBorders(shared: SharedMemory, args: readonly number[], tas
   shared.i32(limits, feature + 1)[feature] = isCategorical ? -chosen.length : chosen.length;
 }
 
-function countDistinct(sorted: Float32Array): { distinct: number[]; counts: number[] } {
-  const distinct: number[] = [];
-  const counts: number[] = [];
-  for (let i = 0; i < sorted.length; i++) {
-    const value = sorted[i]!;
-    if (distinct.length > 0 && distinct[distinct.length - 1] === value) counts[counts.length - 1]! += 1;
-    else {
-      distinct.push(value);
-      counts.push(1);
-    }
-  }
-  return { distinct, counts };
-}
-
 /** The most frequent categories, in ascending order; of equally frequent ones the smaller. */
 function categoriesOf(sorted: Float32Array): number[] {
-  const { distinct, counts } = countDistinct(sorted);
-  const order = distinct.map((_, i) => i).sort((a, b) => counts[b]! - counts[a]! || a - b);
-  return order
+  const found: { value: number; count: number }[] = [];
+  for (let start = 0, end = 0; start < sorted.length; start = end) {
+    end = runEnd(sorted, start);
+    found.push({ value: sorted[start]!, count: end - start });
+  }
+  found.sort((a, b) => b.count - a.count || a.value - b.value);
+  return found
     .slice(0, CATEGORIES_MAX)
-    .map((i) => distinct[i]!)
+    .map(({ value }) => value)
     .sort((a, b) => a - b);
 }
 
@@ -58,27 +48,40 @@ function categoriesOf(sorted: Float32Array): number[] {
  * float32, so that training and serving split alike.
  */
 export function bordersOf(sorted: Float32Array): number[] {
-  const { distinct, counts } = countDistinct(sorted);
+  const few = hasFewValues(sorted);
   const borders: number[] = [];
-  if (distinct.length <= VALUE_BINS_MAX) {
-    for (let i = 0; i + 1 < distinct.length; i++) borders.push(midpoint(distinct[i]!, distinct[i + 1]!));
-    return borders;
-  }
   let rowsLeft = sorted.length;
   let binsLeft = VALUE_BINS_MAX;
   let inBin = 0;
-  for (let i = 0; i + 1 < distinct.length && binsLeft > 1; i++) {
-    inBin += counts[i]!;
+  // The rows start..end have one value.
+  let [start, end] = [0, runEnd(sorted, 0)];
+  while (end < sorted.length && binsLeft > 1) {
+    const nextEnd = runEnd(sorted, end);
+    inBin += end - start;
     const target = rowsLeft / binsLeft;
     // Close the bin when it is full, or when the next value alone would overfill it by more than half.
-    if (inBin >= target || inBin + counts[i + 1]! / 2 > target) {
-      borders.push(midpoint(distinct[i]!, distinct[i + 1]!));
+    if (few || inBin >= target || inBin + (nextEnd - end) / 2 > target) {
+      borders.push(midpoint(sorted[start]!, sorted[end]!));
       rowsLeft -= inBin;
       binsLeft -= 1;
       inBin = 0;
     }
+    [start, end] = [end, nextEnd];
   }
   return borders;
+}
+
+function runEnd(sorted: Float32Array, start: number): number {
+  let end = start + 1;
+  while (end < sorted.length && sorted[end] === sorted[start]) end++;
+  return end;
+}
+
+/** Every distinct value can have a bin. */
+function hasFewValues(sorted: Float32Array): boolean {
+  let distinct = 0;
+  for (let start = 0; start < sorted.length && distinct <= VALUE_BINS_MAX; start = runEnd(sorted, start)) distinct++;
+  return distinct <= VALUE_BINS_MAX;
 }
 
 /** A finite float32 m with low <= m < high (no float32 fits when high is the most negative one: both then share a bin). */

@@ -24,6 +24,10 @@ function lossOf(model: GbdtModel, data: GbdtRows): number {
   return createLoss(data, completeParams({ objective: model.objective }))(predictMargin(model, data.rows));
 }
 
+function lossOfAnswers(answers: Float64Array, labels: Float32Array): number {
+  return labels.reduce((sum, label, row) => sum + (answers[row]! - label) ** 2, 0) / labels.length;
+}
+
 /** Borders and bins of a table of one column, or of more, column by column. */
 async function binsOf(rows: Float32Array, f = 1, categoricalFeature: number[] = []) {
   const n = rows.length / f;
@@ -281,5 +285,36 @@ describe('bad data', () => {
     const nothing = await fitGbdt({ ...good, rows: new Float32Array(600).fill(Number.NaN) }, { numIterations: 2 }, SEED);
     const share = good.labels.reduce((sum, label) => sum + label, 0) / 200;
     expect(predict(nothing, rows)[0]).toBeCloseTo(share, 5);
+  });
+
+  test('infinite, huge and tiny values are learned from like any others, and the answers stay finite', async () => {
+    const random = seededRandom(12);
+    const n = 2_000;
+    const extremes = [Infinity, -Infinity, FLOAT32_MAX, -FLOAT32_MAX, 1e-45, -1e-45, 1e30, 0];
+    const rows = Float32Array.from({ length: 2 * n }, (_, i) => (i % 2 ? random.normal() : extremes[random.int(8)]!));
+    const isHigh = (row: number) => rows[2 * row]! > 1e20;
+    const labels = Float32Array.from({ length: n }, (_, row) => (isHigh(row) ? 1 : 0));
+    const model = await fitGbdt({ rows, n, f: 2, labels }, { numIterations: 20 }, SEED);
+    const answers = predict(model, rows);
+    labels.forEach((label, row) => {
+      expect(Math.abs(answers[row]! - label)).toBeLessThan(0.2);
+    });
+    const onnx = await loadOnnx(treeEnsembleToOnnx(model));
+    const { probability } = await onnx.run({ features: { data: rows, dims: [n, 2] } });
+    for (let row = 0; row < n; row++) expect(Math.abs((probability!.data[row] as number) - answers[row]!)).toBeLessThan(1e-5);
+    await onnx.release();
+  });
+
+  test.each([1e-30, 1e37])('targets and weights of %f are no trouble', async (scale) => {
+    const data = syntheticRows(2_000, 5, 13, 'regression');
+    const params = { objective: 'regression', numIterations: 30, minSumHessianInLeaf: 0 } as const;
+    const plain = predictMargin(await fitGbdt(data, params, SEED), data.rows);
+    const scaled = { ...data, labels: data.labels.map((label) => label * scale) };
+    const answers = predictMargin(await fitGbdt(scaled, params, SEED), data.rows);
+    const [a, b] = [plain, answers.map((answer) => answer / scale)].map((all) => lossOfAnswers(all, data.labels)) as [number, number];
+    expect(Math.abs(a - b)).toBeLessThan(1e-3 * a);
+    const weights = new Float32Array(data.n).fill(scale);
+    const weighted = predictMargin(await fitGbdt({ ...data, weights }, params, SEED), data.rows);
+    expect(Math.abs(lossOfAnswers(weighted, data.labels) - a)).toBeLessThan(1e-3 * a);
   });
 });

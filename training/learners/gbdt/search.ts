@@ -75,7 +75,7 @@ export function createLeafSearch(table: BinnedTable, at: Regions, params: GbdtPa
   function begin(units: Units): void {
     const floats = shared.f64(at.search, 10);
     floats.set([units.gradient, units.hessian, params.lambdaL1, params.lambdaL2, params.minSumHessianInLeaf, params.minDataInLeaf]);
-    floats.set([Math.max(params.minGainToSplit, GAIN_MIN), params.catL2, params.catSmooth, params.minDataPerGroup], 6);
+    floats.set([params.minGainToSplit, params.catL2, params.catSmooth, params.minDataPerGroup], 6);
     const limited = params.monotoneConstraints.some((sign) => sign !== 0) ? 1 : 0;
     shared.u32(at.search + 80, 5).set([params.maxCatThreshold, params.maxCatToOnehot, at.monotone, at.table.flags, limited]);
   }
@@ -138,8 +138,6 @@ export function createLeafSearch(table: BinnedTable, at: Regions, params: GbdtPa
   return { begin, run };
 }
 
-/** Smaller gains are rounding. */
-const GAIN_MIN = 1e-12;
 /** Flags of a result, as in kernel/split.as. */
 const MISSING_LEFT = 1;
 const CATEGORICAL = 2;

@@ -105,6 +105,15 @@ export function searchFeature(
   else searchThresholds(histogram, feature, <u32>limit, gradient, hessian, hessianMin, parent, low, high, search, result);
 }
 
+// A smaller part of the whole gain is rounding.
+const GAIN_SHARE_MIN: f64 = 1e-12;
+
+@inline
+function over(both: f64, parent: f64): f64 {
+  const gain = both - parent;
+  return gain > GAIN_SHARE_MIN * both ? gain : 0;
+}
+
 // The gain of a split over that of the leaf; 0 where a side is too small or the constraint is broken.
 @inline
 function splitGain(
@@ -126,11 +135,11 @@ function splitGain(
   const lg = <f64>leftG * search.unitG;
   const rg = <f64>(gradient - leftG) * search.unitG;
   const l1 = search.lambdaL1;
-  if (!search.limited) return gainOf(lg, lh, l1, l2) + gainOf(rg, rh, l1, l2) - parent;
+  if (!search.limited) return over(gainOf(lg, lh, l1, l2) + gainOf(rg, rh, l1, l2), parent);
   const left = outputOf(lg, lh, l1, l2, low, high);
   const right = outputOf(rg, rh, l1, l2, low, high);
   if ((monotone > 0 && left > right) || (monotone < 0 && left < right)) return 0;
-  return gainWithOutput(lg, lh, l1, l2, left) + gainWithOutput(rg, rh, l1, l2, right) - parent;
+  return over(gainWithOutput(lg, lh, l1, l2, left) + gainWithOutput(rg, rh, l1, l2, right), parent);
 }
 
 // Thresholds from the lowest; missing rows are tried on both sides, and go with the larger side where the leaf has none. The first of equals wins.
