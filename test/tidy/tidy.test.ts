@@ -137,6 +137,7 @@ test('no file is dead: each is an entry, a test, or imported by another', () => 
     /^dashboard\/main\.ts$/,
     /^client\/index\.ts$/,
     /^loadtests\//,
+    /^training\/evaluation\/protocols\//,
     /\.test\.ts$/,
     /^test\/.*child\.mjs$/,
   ];

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { averagePrecision, calibrationBins, mean, ndcgAt, precisionRecallCurve, recallAt, rocAuc, rocCurve } from './metrics.ts';
+import { averagePrecision, bestF1Threshold, calibrationBins, f1, mean, ndcgAt, precisionRecallCurve, recallAt, rocAuc, rocCurve } from './metrics.ts';
 
 const rows = fc
   .array(fc.tuple(fc.integer({ min: 0, max: 8 }), fc.boolean()), { minLength: 2, maxLength: 60 })
@@ -53,6 +53,23 @@ describe('average precision', () => {
     expect(averagePrecision([0.9, 0.8, 0.7, 0.6], [1, 0, 1, 0])).toBeCloseTo((1 + 2 / 3) / 2, 12);
     expect(averagePrecision([0.5], [0])).toBeNaN();
   });
+});
+
+test('the best F1 is the best of all thresholds', () => {
+  const [scores, labels] = [
+    [0.9, 0.8, 0.7, 0.7, 0.1],
+    [1, 0, 1, 1, 0],
+  ];
+  expect(bestF1Threshold(scores, labels)).toBe(0.7);
+  expect(f1(scores, labels, 0.7)).toBeCloseTo(6 / 7, 12);
+  expect(f1([0.1], [0], 0.5)).toBe(0);
+  fc.assert(
+    fc.property(rows, (given) => {
+      const best = Math.max(...given.scores.map((threshold) => f1(given.scores, given.labels, threshold)));
+      expect(f1(given.scores, given.labels, bestF1Threshold(given.scores, given.labels))).toBeCloseTo(best, 12);
+    }),
+    { seed: 3 },
+  );
 });
 
 test('curves end where all rows are taken, and are thinned', () => {

@@ -47,6 +47,31 @@ export function averagePrecision(scores: ArrayLike<number>, labels: ArrayLike<nu
   return sum;
 }
 
+/** F1 of calling every score at or above the threshold positive; 0 where nothing is called and nothing was there. */
+export function f1(scores: ArrayLike<number>, labels: ArrayLike<number>, threshold: number): number {
+  let [hits, called, positives] = [0, 0, 0];
+  for (let i = 0; i < scores.length; i++) {
+    const isPositive = labels[i]! > 0;
+    if (isPositive) positives++;
+    if (scores[i]! < threshold) continue;
+    called++;
+    if (isPositive) hits++;
+  }
+  return called + positives === 0 ? 0 : (2 * hits) / (called + positives);
+}
+
+/** The score with the largest F1 as threshold; of equals the highest. */
+export function bestF1Threshold(scores: ArrayLike<number>, labels: ArrayLike<number>): number {
+  const points = thresholds(scores, labels);
+  const positives = points.at(-1)?.hits ?? 0;
+  let [best, threshold] = [-1, Number.POSITIVE_INFINITY];
+  for (const { taken, hits, score } of points) {
+    const value = (2 * hits) / (taken + positives);
+    if (value > best) [best, threshold] = [value, score];
+  }
+  return threshold;
+}
+
 /** x: false positive rate, y: true positive rate; at most `pointsMax` of them. */
 export function rocCurve(scores: ArrayLike<number>, labels: ArrayLike<number>, pointsMax = 200): { x: number; y: number }[] {
   const points = thresholds(scores, labels);

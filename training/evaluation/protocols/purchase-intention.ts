@@ -11,7 +11,7 @@ import type { GbdtRows } from '../../learners/gbdt/objective.ts';
 import type { GbdtParams } from '../../learners/gbdt/params.ts';
 import { predict } from '../../learners/gbdt/predict.ts';
 import { type Cell, openTables, readFunction } from '../../sources/duckdb.ts';
-import { averagePrecision, bestF1Threshold, f1, rocAuc } from '../binary.ts';
+import { averagePrecision, bestF1Threshold, f1, rocAuc } from '../metrics.ts';
 
 export const FOLDS = 5;
 const NUMBERS = [
