@@ -98,7 +98,7 @@ export class EntityStates<S> {
       return cached;
     }
     this.#misses++;
-    const entry: CacheEntry<S> = { kind, id, state: undefined, touchedMs: 0, batch: 0, newer: undefined, older: undefined };
+    const entry: CacheEntry<S> = { kind, id, state: undefined, touchedMs: 0, batch: 0, used: false, newer: undefined, older: undefined };
     const key = stateKey(kind, id);
     const bytes = this.#redo.get(key) ?? this.#disk.get('states', key);
     if (bytes === undefined) return entry;
