@@ -7,7 +7,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { copyShop, drive, gatewayEnv, machine, startTarget } from './load/processes.ts';
+import { busyBefore, copyShop, drive, gatewayEnv, machine, startTarget } from './load/processes.ts';
 import { type Measured, measured, ms, putBetweenMarkers, table, type Verdict, verdictTable, whole } from './load/report.ts';
 import type { Workload } from './load/workloads.ts';
 import { type PreparedShop, prepareShop } from './shop.ts';
@@ -50,6 +50,7 @@ const say = (text: string): void => {
 };
 
 async function main(options: Options): Promise<void> {
+  const busy = busyBefore();
   const shopOptions = { items: Number(options.items), users: Number(options.users), seed: Number(options.seed) };
   const shopDir = options.dir ?? join(tmpdir(), `gatehouse-load-${shopOptions.items}-${shopOptions.users}-${shopOptions.seed}`);
   const wanted = options.only?.split(',');
@@ -62,7 +63,7 @@ async function main(options: Options): Promise<void> {
 
   const verdicts = judge(rows, shop);
   const report = [
-    `${machine()}, ${new Date().toISOString().slice(0, 10)}. ${whole(shop.items)} items, ${whole(shop.users)} users; medians of ${options.rounds} rounds of ${options.round} s after ${options.warmup} s of warm-up.`,
+    `${machine()}; ${busy}. ${new Date().toISOString().slice(0, 10)}. ${whole(shop.items)} items, ${whole(shop.users)} users; medians of ${options.rounds} rounds of ${options.round} s after ${options.warmup} s of warm-up.`,
     '',
     table(rows, ECHO),
     '',

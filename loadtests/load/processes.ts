@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { cp, link, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
-import { arch, cpus, platform, totalmem } from 'node:os';
+import { arch, cpus, loadavg, platform, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type PreparedShop, rulesPath } from '../shop.ts';
@@ -12,6 +12,11 @@ const START_MS_MAX = 120_000;
 const STOP_MS_MAX = 30_000;
 /** Beyond what its warm-up and rounds take, a generator has hung. */
 const GENERATOR_GRACE_MS = 20_000;
+
+/** How busy others keep the machine, in processes that want a core; to be read before the load begins. */
+export function busyBefore(): string {
+  return `${(loadavg()[0] ?? 0).toFixed(1)} processes of others wanted its cores when the run began`;
+}
 
 /** What stands above every table of figures. */
 export function machine(): string {

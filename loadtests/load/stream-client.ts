@@ -27,9 +27,10 @@ export class StreamClient {
   #upgraded = false;
   #ended = false;
 
-  constructor(port: number, path: string, handlers: StreamHandlers) {
+  /** `localAddress` is the one that the server sees: it limits the streams of one address. */
+  constructor(port: number, path: string, localAddress: string, handlers: StreamHandlers) {
     this.#handlers = handlers;
-    this.#socket = connect({ port, host: '127.0.0.1', noDelay: true });
+    this.#socket = connect({ port, host: '127.0.0.1', localAddress, noDelay: true });
     this.#socket.on('connect', () => {
       const key = randomBytes(16).toString('base64');
       this.#socket.write(
