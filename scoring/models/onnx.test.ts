@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { loadOnnx } from './onnx.ts';
+import { bindOnnx, loadOnnx } from './onnx.ts';
 
 /**
  * A whole model, y = x + x on float [n], as bytes (protobuf: IR 10, opset 21). Written out here because the scorer's room
@@ -46,5 +46,27 @@ describe('loadOnnx', () => {
     const { y } = await model.run({ x: { data: Float32Array.of(4), dims: [1] } });
     expect(y!.data).toEqual(Float32Array.of(8));
     await model.release();
+  });
+});
+
+describe('bindOnnx', () => {
+  test('reads and writes the buffers of the caller in every run', async () => {
+    const [x, y] = [Float32Array.of(1, 2), new Float32Array(2)];
+    const bound = await bindOnnx(MODEL, { x: { data: x, dims: [2] } }, { y: { data: y, dims: [2] } });
+    await bound.run();
+    expect(y).toEqual(Float32Array.of(2, 4));
+    x.set([5, -1]);
+    await bound.run();
+    expect(y).toEqual(Float32Array.of(10, -2));
+    await bound.release();
+    await bound.release();
+    await expect(bound.run()).rejects.toThrow('released');
+  });
+
+  test('refuses what is not a model, with a code, and a buffer of the wrong size when it runs', async () => {
+    await expect(bindOnnx(new Uint8Array(9), {}, {})).rejects.toMatchObject({ code: 'bundle_corrupt' });
+    const bound = await bindOnnx(MODEL, { x: { data: Float32Array.of(1, 2), dims: [2] } }, { y: { data: new Float32Array(3), dims: [3] } });
+    await expect(bound.run()).rejects.toThrow();
+    await bound.release();
   });
 });

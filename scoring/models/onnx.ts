@@ -37,21 +37,23 @@ export interface OnnxOptions {
 /** onnxruntime's numbers: 3 = errors only. Warnings would be printed on the service's stderr. */
 const LOG_SEVERITY_ERROR = 3;
 
+/** Memory of the caller that a run reads or writes in place. */
+export interface OnnxBuffer {
+  readonly data: Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array;
+  readonly dims: readonly number[];
+}
+
+/** A model tied to buffers: what the caller writes into them between two runs is what the next run reads. */
+export interface BoundOnnx {
+  /** Reads every input buffer, overwrites every output buffer. Blocks the event loop meanwhile. */
+  run(): Promise<void>;
+  /** Frees the native memory; `run` rejects from then on. */
+  release(): Promise<void>;
+}
+
 /** Loads a model from a path or from bytes. Throws `bundle_corrupt` when onnxruntime cannot read it. */
 export async function loadOnnx(model: string | Uint8Array, options: OnnxOptions = {}): Promise<OnnxModel> {
-  const settings: InferenceSession.SessionOptions = {
-    intraOpNumThreads: options.intraOpThreads ?? 1,
-    interOpNumThreads: 1,
-    executionMode: 'sequential',
-    logSeverityLevel: LOG_SEVERITY_ERROR,
-  };
-  let session: InferenceSession;
-  try {
-    session = typeof model === 'string' ? await InferenceSession.create(model, settings) : await InferenceSession.create(model, settings);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new GatehouseError('bundle_corrupt', `onnxruntime cannot load the model: ${reason}`, { cause });
-  }
+  const session = await openSession(model, options);
   let released = false;
   return {
     inputs: session.inputNames,
@@ -73,6 +75,58 @@ export async function loadOnnx(model: string | Uint8Array, options: OnnxOptions 
       await session.release();
     },
   };
+}
+
+/**
+ * Loads a model once for many runs over the same buffers, as training does: nothing is allocated or wrapped in a step. Every buffer must be
+ * fed or written by the name it has in `inputs` or `outputs`; Uint8Array stands for bool. Throws `bundle_corrupt` like `loadOnnx`.
+ */
+export async function bindOnnx(
+  model: Uint8Array,
+  inputs: Readonly<Record<string, OnnxBuffer>>,
+  outputs: Readonly<Record<string, OnnxBuffer>>,
+  options: OnnxOptions = {},
+): Promise<BoundOnnx> {
+  const session = await openSession(model, options);
+  const feeds = wrapAll(inputs);
+  const fetches = wrapAll(outputs);
+  let released = false;
+  return {
+    async run() {
+      if (released) throw new Error('the model was released');
+      await session.run(feeds, fetches);
+    },
+    async release() {
+      if (released) return;
+      released = true;
+      await session.release();
+    },
+  };
+}
+
+async function openSession(model: string | Uint8Array, options: OnnxOptions): Promise<InferenceSession> {
+  const settings: InferenceSession.SessionOptions = {
+    intraOpNumThreads: options.intraOpThreads ?? 1,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    logSeverityLevel: LOG_SEVERITY_ERROR,
+  };
+  try {
+    return typeof model === 'string' ? await InferenceSession.create(model, settings) : await InferenceSession.create(model, settings);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new GatehouseError('bundle_corrupt', `onnxruntime cannot load the model: ${reason}`, { cause });
+  }
+}
+
+function wrapAll(buffers: Readonly<Record<string, OnnxBuffer>>): Record<string, OrtTensor> {
+  const wrapped: Record<string, OrtTensor> = {};
+  for (const [name, { data, dims }] of Object.entries(buffers)) {
+    if (data instanceof Float64Array) wrapped[name] = new OrtTensor('float64', data, dims);
+    else if (data instanceof Uint8Array) wrapped[name] = new OrtTensor('bool', data, dims);
+    else wrapped[name] = toOrt({ data, dims });
+  }
+  return wrapped;
 }
 
 function toOrt({ data, dims }: Tensor): OrtTensor {
