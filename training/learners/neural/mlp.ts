@@ -1,0 +1,212 @@
+import { sigmoid } from '../../onnx/autodiff/activation.ts';
+import { add, mul } from '../../onnx/autodiff/arithmetic.ts';
+import { reshape } from '../../onnx/autodiff/layout.ts';
+import { binaryCrossEntropy, softmaxCrossEntropy, squaredError, weightedSum } from '../../onnx/autodiff/loss.ts';
+import { softmax } from '../../onnx/autodiff/softmax.ts';
+import { Tape, type Value } from '../../onnx/autodiff/tape.ts';
+import { requireData, requireParam } from '../contract.ts';
+import { seededRandom } from '../random.ts';
+import { tower, towerSpecs } from './dense.ts';
+import { createOrder, fillDropout, type History, type NeuralFitOptions, runEpochs } from './loop.ts';
+import { createOptimiser } from './optimiser.ts';
+import { checkNeural, NEURAL_DEFAULTS, type NeuralParams, optimiserParams, share, width } from './params.ts';
+import { fitStandardiser, prepare, preparedWidth, prepareRows, type Standardiser } from './standardise.ts';
+import { compileStep, type StepInputs, servedWeights, type TrainingStep } from './step.ts';
+import { createWeights, type StoredWeights, storeWeights, weightsKeeper } from './weights.ts';
+
+export interface MlpRows {
+  /** Row-major n x f; NaN is missing. */
+  readonly rows: Float32Array;
+  readonly n: number;
+  readonly f: number;
+  /** binary: 0 or 1. regression: any finite. multiclass: class numbers from 0. */
+  readonly labels: Float32Array;
+  /** One a row, 0 or more. */
+  readonly weights?: Float32Array;
+}
+
+export interface MlpParams extends NeuralParams {
+  objective: 'binary' | 'regression' | 'multiclass';
+  /** Units of the hidden layers. */
+  hidden: readonly number[];
+  /** Share of the hidden units that a step leaves out. */
+  dropout: number;
+}
+
+export interface MlpModel {
+  readonly objective: MlpParams['objective'];
+  readonly featureCount: number;
+  readonly hiddenLayers: number;
+  /** Logits: 1, or the number of classes. */
+  readonly outputs: number;
+  readonly standardiser: Standardiser;
+  /** regression: what an output of 0 and a step of 1 stand for. */
+  readonly target: { readonly mean: number; readonly deviation: number };
+  readonly weights: StoredWeights;
+  readonly history: History;
+}
+
+export const MLP_DEFAULTS: MlpParams = { ...NEURAL_DEFAULTS, objective: 'binary', hidden: [128, 64], dropout: 0.1 };
+
+const CLASSES_MAX = 10_000;
+
+/**
+ * Multi-layer perceptron: standardised features, ReLU layers, Adam. Throws `training_data_insufficient` for an empty table or bad labels.
+ */
+export async function fitMlp(data: MlpRows, given: Partial<MlpParams>, options: NeuralFitOptions<MlpRows>): Promise<MlpModel> {
+  const params = { ...MLP_DEFAULTS, ...given };
+  const { objective, hidden, batchSize } = params;
+  checkNeural(params);
+  hidden.forEach((units) => {
+    width('hidden', units);
+  });
+  share('dropout', params.dropout);
+  checkRows(data, objective);
+  if (options.validation) checkRows(options.validation, objective, data.f);
+  const random = seededRandom(options.seed);
+  const standardiser = fitStandardiser(data.rows, data.n, data.f);
+  const target = objective === 'regression' ? momentsOf(data) : { mean: 0, deviation: 1 };
+  const outputs = objective === 'multiclass' ? 1 + data.labels.reduce((most, label) => Math.max(most, label), 0) : 1;
+  requireData(
+    !options.validation || objective !== 'multiclass' || options.validation.labels.every((label) => label < outputs),
+    'validation has a class that training has not',
+  );
+  const inputs = preparedWidth(standardiser);
+  const weights = createWeights(towerSpecs('layer', inputs, hidden, outputs), random);
+
+  const build = (masked: boolean) => (step: StepInputs) => {
+    const masks = masked ? hidden.map((units, layer) => step.floats(`mask${layer}`, [batchSize, units])) : [];
+    const logits = tower('layer', step.floats('rows', [batchSize, inputs]), hidden.length, step.weight, masks);
+    return weightedSum(lossOf(objective, logits, step, batchSize), step.floats('row_weights', [batchSize]));
+  };
+  const masked = params.dropout > 0;
+  const training = await compileStep('mlp', weights, build(masked));
+  const checking = options.validation ? await compileStep('mlp_loss', weights, build(false), { lossOnly: true }) : undefined;
+  try {
+    const rows = { ...data, prepared: await prepareRows(data.rows, data.n, standardiser) };
+    const watched = options.validation && {
+      ...options.validation,
+      prepared: await prepareRows(options.validation.rows, options.validation.n, standardiser),
+    };
+    const steps = Math.ceil(data.n / batchSize);
+    const optimiser = createOptimiser(weights, [], optimiserParams(params, steps * params.epochs));
+    const { order, shuffle } = createOrder(data.n, random);
+    const history = await runEpochs(
+      {
+        ...weightsKeeper(weights.values),
+        epochs: params.epochs,
+        patience: params.patience,
+        steps,
+        startEpoch: shuffle,
+        async train(step) {
+          const batch = order.subarray(step * batchSize, (step + 1) * batchSize);
+          fillBatch(training, rows, batch, target, true);
+          for (let layer = 0; masked && layer < hidden.length; layer++) fillDropout(training.floats[`mask${layer}`]!, params.dropout, random);
+          const loss = await training.run();
+          optimiser.step();
+          return loss;
+        },
+        ...(checking && watched ? { validate: () => meanLoss(checking, watched, target, batchSize) } : {}),
+      },
+      options,
+    );
+    return {
+      objective,
+      featureCount: data.f,
+      hiddenLayers: hidden.length,
+      outputs,
+      standardiser,
+      target,
+      weights: storeWeights(weights),
+      history,
+    };
+  } finally {
+    await training.release();
+    await checking?.release();
+  }
+}
+
+/**
+ * The model as ONNX: input `features` float [N, F], NaN for missing. Outputs, named as the tree models': `score` float [N, 1] (binary: the log-odds)
+ * and for binary `probability` [N, 1]; multiclass: `score` [N, classes] and `probabilities` [N, classes].
+ */
+export function mlpToOnnx(model: MlpModel, metadata: Readonly<Record<string, string>> = {}): Uint8Array {
+  const { objective, target } = model;
+  const tape = new Tape('mlp', { metadata });
+  const features = tape.input('features', ['N', model.featureCount]);
+  const logits = tower('layer', prepare(features, model.standardiser), model.hiddenLayers, servedWeights(tape, model.weights));
+  if (objective === 'regression') tape.output('score', add(mul(logits, tape.scalar(target.deviation)), tape.scalar(target.mean)));
+  else tape.output('score', logits);
+  if (objective === 'binary') tape.output('probability', sigmoid(logits));
+  if (objective === 'multiclass') tape.output('probabilities', softmax(logits));
+  return tape.graph.toBytes();
+}
+
+function lossOf(objective: MlpParams['objective'], logits: Value, step: StepInputs, n: number): Value {
+  if (objective === 'multiclass') return softmaxCrossEntropy(logits, step.indices('labels', [n]));
+  const column = reshape(logits, [n]);
+  const targets = step.floats('targets', [n]);
+  return objective === 'binary' ? binaryCrossEntropy(column, targets) : squaredError(column, targets);
+}
+
+interface PreparedRows extends MlpRows {
+  readonly prepared: Float32Array;
+}
+
+/** Fills the feeds with the rows of `batch`; places that are left get weight 0. Returns the sum of the rows' weights. */
+function fillBatch(step: TrainingStep, data: PreparedRows, batch: Int32Array, target: MlpModel['target'], normalise: boolean): number {
+  const inputs = data.prepared.length / data.n;
+  const { rows, row_weights: rowWeights, targets } = step.floats as { rows: Float32Array; row_weights: Float32Array; targets?: Float32Array };
+  const { labels } = step.indices;
+  let total = 0;
+  for (let i = 0; i < batch.length; i++) {
+    const row = batch[i]!;
+    rows.set(data.prepared.subarray(row * inputs, (row + 1) * inputs), i * inputs);
+    if (targets) targets[i] = (data.labels[row]! - target.mean) / target.deviation;
+    if (labels) labels[i] = BigInt(data.labels[row]!);
+    rowWeights[i] = data.weights ? data.weights[row]! : 1;
+    total += rowWeights[i]!;
+  }
+  rowWeights.fill(0, batch.length);
+  // A batch of nothing but weightless rows has no gradient, and must not have NaN.
+  if (normalise && total > 0) for (let i = 0; i < batch.length; i++) rowWeights[i]! /= total;
+  return total;
+}
+
+async function meanLoss(step: TrainingStep, data: PreparedRows, target: MlpModel['target'], batchSize: number): Promise<number> {
+  const all = Int32Array.from({ length: data.n }, (_, i) => i);
+  let [sum, total] = [0, 0];
+  for (let from = 0; from < data.n; from += batchSize) {
+    total += fillBatch(step, data, all.subarray(from, from + batchSize), target, false);
+    sum += await step.run();
+  }
+  return sum / total;
+}
+
+function momentsOf({ labels, n }: MlpRows): MlpModel['target'] {
+  let mean = 0;
+  for (const label of labels) mean += label / n;
+  let variance = 0;
+  for (const label of labels) variance += (label - mean) ** 2 / n;
+  return { mean, deviation: variance > 0 ? Math.sqrt(variance) : 1 };
+}
+
+function checkRows({ rows, n, f, labels, weights }: MlpRows, objective: MlpParams['objective'], featureCount = f): void {
+  requireData(n > 0 && f > 0, 'the table has no rows or no features');
+  requireParam(f === featureCount, `validation rows have ${f} features, training rows ${featureCount}`);
+  requireParam(rows.length === n * f, `rows must hold ${n} x ${f} values, not ${rows.length}`);
+  requireParam(labels.length === n && (weights === undefined || weights.length === n), `there must be ${n} labels and, if any, weights`);
+  labels.forEach((label, row) => {
+    requireData(Number.isFinite(label), `the label of row ${row} is ${label}`);
+    if (objective === 'binary') requireData(label === 0 || label === 1, `the label of row ${row} is ${label}, not 0 or 1`);
+    if (objective === 'multiclass') {
+      requireData(Number.isInteger(label) && label >= 0 && label < CLASSES_MAX, `the class of row ${row} is ${label}, not 0 to ${CLASSES_MAX - 1}`);
+    }
+  });
+  let total = 0;
+  weights?.forEach((weight, row) => {
+    requireData(weight >= 0 && weight < Infinity, `the weight of row ${row} is ${weight}`);
+    total += weight;
+  });
+  requireData(!weights || total > 0, 'all weights are zero');
+}
