@@ -56,20 +56,14 @@ export async function runEpochs(loop: Loop, { progress, signal }: Pick<NeuralFit
   return { trainLosses, validationLosses, epochs: best > 0 ? best : trainLosses.length };
 }
 
-/** Numbers 0..n-1 in an order that `shuffle` renews (Fisher and Yates). */
-export function createOrder(n: number, random: Random): { readonly order: Int32Array; shuffle(): void } {
-  const order = Int32Array.from({ length: n }, (_, i) => i);
-  return {
-    order,
-    shuffle() {
-      for (let i = n - 1; i > 0; i--) {
-        const j = random.int(i + 1);
-        const kept = order[i]!;
-        order[i] = order[j]!;
-        order[j] = kept;
-      }
-    },
-  };
+/** Shuffles in place (Fisher and Yates). */
+export function shuffle(order: Int32Array, random: Random): void {
+  for (let i = order.length - 1; i > 0; i--) {
+    const j = random.int(i + 1);
+    const kept = order[i]!;
+    order[i] = order[j]!;
+    order[j] = kept;
+  }
 }
 
 /** Fills a dropout mask: 0 with probability `rate`, else what keeps the mean. */

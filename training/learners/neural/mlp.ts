@@ -7,7 +7,7 @@ import { Tape, type Value } from '../../onnx/autodiff/tape.ts';
 import { requireData, requireParam } from '../contract.ts';
 import { seededRandom } from '../random.ts';
 import { tower, towerSpecs } from './dense.ts';
-import { createOrder, fillDropout, type History, type NeuralFitOptions, runEpochs } from './loop.ts';
+import { fillDropout, type History, type NeuralFitOptions, runEpochs, shuffle } from './loop.ts';
 import { createOptimiser } from './optimiser.ts';
 import { checkNeural, NEURAL_DEFAULTS, type NeuralParams, optimiserParams, share, width } from './params.ts';
 import { fitStandardiser, prepare, preparedWidth, prepareRows, type Standardiser } from './standardise.ts';
@@ -90,14 +90,14 @@ export async function fitMlp(data: MlpRows, given: Partial<MlpParams>, options: 
     };
     const steps = Math.ceil(data.n / batchSize);
     const optimiser = createOptimiser(weights, [], optimiserParams(params, steps * params.epochs));
-    const { order, shuffle } = createOrder(data.n, random);
+    const order = Int32Array.from({ length: data.n }, (_, i) => i);
     const history = await runEpochs(
       {
         ...weightsKeeper(weights.values),
         epochs: params.epochs,
         patience: params.patience,
         steps,
-        startEpoch: shuffle,
+        startEpoch: () => shuffle(order, random),
         async train(step) {
           const batch = order.subarray(step * batchSize, (step + 1) * batchSize);
           fillBatch(training, rows, batch, target, true);

@@ -1,0 +1,185 @@
+import { describe, expect, test } from 'vitest';
+import { createExactIndex } from '../../../index/exact.ts';
+import { loadOnnx } from '../../../scoring/models/onnx.ts';
+import { seededRandom } from '../random.ts';
+import type { EncoderName } from './encoders.ts';
+import { fitNextItem } from './nextItem.ts';
+import type { NextItemModel } from './nextItemModel.ts';
+import { hitRateAndMrr, itemVectors, nextItemToOnnx, rankNextItems } from './nextItemServing.ts';
+import type { SequenceRows } from './windows.ts';
+
+const ITEMS = 40;
+
+/**
+ * Shoppers who walk a ring of items, forwards or backwards: the next item is the last one plus the step between the last two, so a
+ * model must look at two clicks. A tenth of the steps goes anywhere.
+ */
+function walks(count: number, seed: number): SequenceRows {
+  const random = seededRandom(seed);
+  const indptr = [0];
+  const clicks: number[] = [];
+  for (let s = 0; s < count; s++) {
+    const direction = random.next() < 0.5 ? 1 : ITEMS - 1;
+    let item = random.int(ITEMS);
+    const length = 2 + random.int(7);
+    for (let t = 0; t < length; t++) {
+      clicks.push(item);
+      item = random.next() < 0.1 ? random.int(ITEMS) : (item + direction) % ITEMS;
+    }
+    indptr.push(clicks.length);
+  }
+  return { items: ITEMS, indptr: Uint32Array.from(indptr), clicks: Uint32Array.from(clicks) };
+}
+
+const small = { width: 16, heads: 2, lengthMax: 6, negatives: 32, batchSize: 128, epochs: 12, learningRate: 1e-2, dropout: 0.1 };
+const train = walks(900, 1);
+const unseen = walks(200, 2);
+
+async function queries(model: NextItemModel, contexts: readonly (readonly number[])[]): Promise<Float32Array[]> {
+  const encoder = await loadOnnx(nextItemToOnnx(model));
+  const items = BigInt64Array.from(contexts.flatMap((context) => Array.from({ length: model.lengthMax }, (_, i) => BigInt(context[i] ?? -1))));
+  const { query } = await encoder.run({ items: { data: items, dims: [contexts.length, model.lengthMax] } });
+  await encoder.release();
+  const size = model.width + 1;
+  return contexts.map((_, i) => (query!.data as Float32Array).slice(i * size, (i + 1) * size));
+}
+
+const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
+type Matrix = { readonly shape: readonly number[]; readonly value: Float32Array };
+
+/** Row `row` of W times x plus b. */
+function row(weight: Matrix, index: number, x: ArrayLike<number>, bias = 0): number {
+  let sum = bias;
+  for (let i = 0; i < x.length; i++) sum += weight.value[index * x.length + i]! * x[i]!;
+  return sum;
+}
+
+/** The GRU's query in plain float64 loops, as Cho et al. and PyTorch write it. */
+function plainQuery(model: NextItemModel, context: readonly number[]): number[] {
+  const { width, weights, itemEmbeddings, logitScale } = model;
+  const weight = (name: string): Matrix => weights[name]!;
+  const embed = (item: number) => [...itemEmbeddings.subarray(item * width, (item + 1) * width)];
+  let state = new Array<number>(width).fill(0);
+  for (const item of context) {
+    const x = embed(item);
+    const gate = (which: number, unit: number): [number, number] => {
+      const at = which * width + unit;
+      return [
+        row(weight('gru.input'), at, x, weight('gru.input_bias').value[at]),
+        row(weight('gru.recurrent'), at, state, weight('gru.recurrent_bias').value[at]),
+      ];
+    };
+    state = state.map((before, unit) => {
+      const [zx, zh] = gate(0, unit);
+      const [rx, rh] = gate(1, unit);
+      const [cx, ch] = gate(2, unit);
+      const update = sigmoid(zx + zh);
+      return (1 - update) * Math.tanh(cx + sigmoid(rx + rh) * ch) + update * before;
+    });
+  }
+  const last = embed(context.at(-1)!);
+  const out = Array.from({ length: width }, (_, to) => {
+    let sum = weight('state.bias').value[to]!;
+    for (let from = 0; from < width; from++) {
+      sum += state[from]! * weight('state.weight').value[from * width + to]! + last[from]! * weight('click.weight').value[from * width + to]!;
+    }
+    return sum;
+  });
+  const length = Math.hypot(...out);
+  return [...out.map((x) => (logitScale * x) / length), 1];
+}
+
+describe.each<EncoderName>(['gru', 'lstm', 'sasrec', 'cnn'])('fitNextItem with %s', (encoder) => {
+  test('learns what needs two clicks to see, and loses nothing on the way to ONNX', async () => {
+    const model = await fitNextItem(train, { ...small, encoder }, { seed: 1 });
+    const ranks = await rankNextItems(model, unseen);
+    // Targets whose context holds one click can go either way.
+    const positions = [...unseen.indptr.subarray(1)].flatMap((end, s) => Array.from({ length: end - unseen.indptr[s]! - 1 }, (_, i) => i));
+    const later = ranks.filter((_, i) => positions[i]! >= 1);
+    expect(hitRateAndMrr(later, 1).hitRate).toBeGreaterThan(0.75);
+    expect(model.history.trainLosses.at(-1)!).toBeLessThan(model.history.trainLosses[0]!);
+
+    // What fills the places after the last click changes nothing; unknown items count as no click.
+    const [alone, padded] = await queries(model, [
+      [3, 4],
+      [3, 4, -1, ITEMS, 10_000_000, -7],
+    ]);
+    expect(padded).toEqual(alone);
+    const [empty] = await queries(model, [[]]);
+    expect(empty!.every(Number.isFinite)).toBe(true);
+  });
+
+  test('the training graph and the served one agree', async () => {
+    // At a learning rate of almost nothing the first loss is that of the weights that are served.
+    const params = { ...small, encoder, epochs: 1, learningRate: 1e-12, dropout: 0, negativesPower: 1 };
+    const one = { items: ITEMS, indptr: Uint32Array.of(0, 5), clicks: Uint32Array.of(3, 4, 9, 4, 7) };
+    const model = await fitNextItem(one, { ...params, negatives: 4096 }, { seed: 2 });
+    const vectors = itemVectors(model);
+    const size = model.width + 1;
+    // Many draws ~ count estimate the softmax over the items that occur.
+    const occurring = [3, 4, 7, 9];
+    let loss = 0;
+    const contexts = [1, 2, 3, 4].map((t) => [...one.clicks.subarray(0, t)]);
+    (await queries(model, contexts)).forEach((query, t) => {
+      const logits = occurring.map((item) => query.reduce((sum, x, i) => sum + x * vectors[item * size + i]!, 0));
+      const own = logits[occurring.indexOf(one.clicks[t + 1]!)]!;
+      loss += Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit - own), 0)) / 4;
+    });
+    expect(Math.abs(model.history.trainLosses[0]! - loss)).toBeLessThan(0.05);
+  });
+});
+
+describe('fitNextItem', () => {
+  test('the served GRU equals plain loops', async () => {
+    const model = await fitNextItem(train, { ...small, epochs: 1 }, { seed: 3 });
+    const contexts = [[5], [1, 2, 3], [9, 9, 0, 39, 20, 7]];
+    (await queries(model, contexts)).forEach((query, i) => {
+      plainQuery(model, contexts[i]!).forEach((x, at) => {
+        expect(Math.abs(query[at]! - x)).toBeLessThan(1e-5);
+      });
+    });
+  });
+
+  test('ranks are those of an exact inner product search over the item vectors', async () => {
+    const model = await fitNextItem(train, { ...small, epochs: 1 }, { seed: 3 });
+    const index = createExactIndex({ dimensions: model.width + 1, metric: 'ip' });
+    const vectors = itemVectors(model);
+    for (let item = 0; item < ITEMS; item++) index.upsert(`${item}`, vectors.subarray(item * (model.width + 1), (item + 1) * (model.width + 1)));
+    const some = walks(5, 7);
+    const ranks = await rankNextItems(model, some);
+    let at = 0;
+    for (let s = 0; s < 5; s++) {
+      const clicks = [...some.clicks.subarray(some.indptr[s], some.indptr[s + 1])];
+      for (let t = 1; t < clicks.length; t++) {
+        const [query] = await queries(model, [clicks.slice(Math.max(0, t - model.lengthMax), t)]);
+        const found = index.search(query!, ITEMS).findIndex(({ id }) => id === `${clicks[t]}`);
+        expect(ranks[at++]).toBe(found + 1);
+      }
+    }
+    expect(ranks.length).toBe(at);
+  });
+
+  test('the same seed gives the same model bit for bit', async () => {
+    const params = { ...small, epochs: 1 };
+    const [first, again] = [await fitNextItem(train, params, { seed: 4 }), await fitNextItem(train, params, { seed: 4 })];
+    expect(again).toEqual(first);
+    expect(nextItemToOnnx(again)).toEqual(nextItemToOnnx(first));
+  });
+
+  test('watches the ranks of validation sequences and keeps the best epoch', async () => {
+    const model = await fitNextItem(train, { ...small, epochs: 3 }, { seed: 1, validation: unseen });
+    const { hitRate, mrr } = hitRateAndMrr(await rankNextItems(model, unseen), 20);
+    expect(model.history.validationLosses[model.history.epochs - 1]).toBe(-(hitRate + mrr));
+    expect(-(hitRate + mrr)).toBe(Math.min(...model.history.validationLosses));
+  });
+
+  test('refuses what it cannot learn from', async () => {
+    const short = { items: ITEMS, indptr: Uint32Array.of(0, 1, 2), clicks: Uint32Array.of(1, 2) };
+    await expect(fitNextItem(short, small, { seed: 1 })).rejects.toMatchObject({ code: 'training_data_insufficient' });
+    const beyond = { items: 2, indptr: Uint32Array.of(0, 2), clicks: Uint32Array.of(1, 2) };
+    await expect(fitNextItem(beyond, small, { seed: 1 })).rejects.toMatchObject({ code: 'training_data_insufficient' });
+    for (const wrong of [{ heads: 3, encoder: 'sasrec' as const }, { negatives: 0 }, { lengthMax: 1000 }, { logitScale: 0 }, { dropout: 1 }]) {
+      await expect(fitNextItem(train, { ...small, ...wrong }, { seed: 1 })).rejects.toThrow(RangeError);
+    }
+  });
+});
