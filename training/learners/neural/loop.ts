@@ -5,6 +5,8 @@ import type { Random } from '../random.ts';
 export interface NeuralFitOptions<Validation = never> extends FitOptions<Validation> {
   /** Ends training at the next step; `fit` then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
+  /** Threads of a training step, TRAINING_THREADS when absent. */
+  readonly threads?: number;
 }
 
 export interface Loop {

@@ -50,7 +50,7 @@ async function predict(model: MlpModel, rows: Float32Array): Promise<Record<stri
 
 describe('fitMlp', () => {
   test('binary: learns what no linear model can, missing values included, and the file says the same', async () => {
-    const model = await fitMlp(table(3000, 1, exclusive), small, { seed: 1 });
+    const model = await fitMlp(table(3000, 1, exclusive), small, { seed: 1, threads: 1 });
     const test = table(500, 2, exclusive);
     const { score, probability } = await predict(model, test.rows);
     const right = test.labels.reduce((count, label, row) => count + Number(label === Number(probability![row]! > 0.5)), 0);
@@ -65,7 +65,7 @@ describe('fitMlp', () => {
 
   test('regression: in the units of the label', async () => {
     const data = (n: number, seed: number) => table(n, seed, (z) => 500 + 100 * Math.abs(z[0]!) + 20 * z[1]!);
-    const model = await fitMlp(data(2000, 1), { ...small, objective: 'regression', dropout: 0 }, { seed: 1 });
+    const model = await fitMlp(data(2000, 1), { ...small, objective: 'regression', dropout: 0 }, { seed: 1, threads: 1 });
     const test = data(400, 2);
     const { score } = await predict(model, test.rows);
     let [squares, spread] = [0, 0];
@@ -81,7 +81,7 @@ describe('fitMlp', () => {
 
   test('multiclass: probabilities over the classes', async () => {
     const classOf = (z: readonly number[]) => (z[0]! > 0 ? 2 : z[1]! > 0 ? 1 : 0);
-    const model = await fitMlp(table(2000, 1, classOf), { ...small, objective: 'multiclass' }, { seed: 1 });
+    const model = await fitMlp(table(2000, 1, classOf), { ...small, objective: 'multiclass' }, { seed: 1, threads: 1 });
     const test = table(300, 2, classOf);
     const { score, probabilities } = await predict(model, test.rows);
     expect(probabilities!.length).toBe(3 * test.n);
@@ -98,7 +98,7 @@ describe('fitMlp', () => {
   });
 
   test('is finite whatever it is given', async () => {
-    const model = await fitMlp(table(300, 1, exclusive), { ...small, epochs: 1 }, { seed: 1 });
+    const model = await fitMlp(table(300, 1, exclusive), { ...small, epochs: 1 }, { seed: 1, threads: 1 });
     const wild = [Number.NaN, Infinity, -Infinity, 3.4e38, -3.4e38, 1e-45, 0];
     const rows = Float32Array.from({ length: wild.length * F }, (_, at) => wild[Math.floor(at / F)]!);
     const { score, probability } = await predict(model, rows);
@@ -109,9 +109,9 @@ describe('fitMlp', () => {
     const data = table(500, 1, exclusive);
     const params = { ...small, epochs: 2 };
     const [first, again, other] = [
-      await fitMlp(data, params, { seed: 5 }),
-      await fitMlp(data, params, { seed: 5 }),
-      await fitMlp(data, params, { seed: 6 }),
+      await fitMlp(data, params, { seed: 5, threads: 2 }),
+      await fitMlp(data, params, { seed: 5, threads: 2 }),
+      await fitMlp(data, params, { seed: 6, threads: 1 }),
     ];
     expect(mlpToOnnx(again)).toEqual(mlpToOnnx(first));
     expect(again.history).toEqual(first.history);
@@ -122,7 +122,7 @@ describe('fitMlp', () => {
     const data = table(400, 1, exclusive);
     const poisoned = { ...data, labels: data.labels.map((label, row) => (row % 2 === 0 ? label : 1 - label)) };
     const weights = Float32Array.from({ length: data.n }, (_, row) => 1 - (row % 2));
-    const model = await fitMlp({ ...poisoned, weights }, { ...small, epochs: 30 }, { seed: 1 });
+    const model = await fitMlp({ ...poisoned, weights }, { ...small, epochs: 30 }, { seed: 1, threads: 1 });
     const { probability } = await predict(model, data.rows);
     const right = data.labels.reduce((count, label, row) => count + Number(label === Number(probability![row]! > 0.5)), 0);
     expect(right / data.n).toBeGreaterThan(0.85);
@@ -133,7 +133,7 @@ describe('fitMlp', () => {
     const noise = () => Number(random.next() < 0.5);
     const [train, validation] = [table(200, 1, noise), table(200, 2, noise)];
     const params = { ...small, dropout: 0, epochs: 40, patience: 2 };
-    const model = await fitMlp(train, params, { seed: 1, validation });
+    const model = await fitMlp(train, params, { seed: 1, threads: 1, validation });
     const { validationLosses, epochs } = model.history;
     expect(epochs).toBe(validationLosses.indexOf(Math.min(...validationLosses)) + 1);
     expect(validationLosses.length).toBe(epochs + 2);
@@ -146,24 +146,31 @@ describe('fitMlp', () => {
   test('reports each step and ends when it is told to', async () => {
     const data = table(200, 1, exclusive);
     const seen: number[][] = [];
-    await fitMlp(data, { ...small, epochs: 2 }, { seed: 1, progress: (done, total) => seen.push([done, total]) });
+    await fitMlp(data, { ...small, epochs: 2 }, { seed: 1, threads: 1, progress: (done, total) => seen.push([done, total]) });
     expect(seen).toEqual(Array.from({ length: 8 }, (_, i) => [i + 1, 8]));
     const stop = new AbortController();
-    const stopped = fitMlp(data, small, { seed: 1, signal: stop.signal, progress: (done) => done === 3 && stop.abort(new Error('enough')) });
+    const stopped = fitMlp(data, small, {
+      seed: 1,
+      threads: 1,
+      signal: stop.signal,
+      progress: (done) => done === 3 && stop.abort(new Error('enough')),
+    });
     await expect(stopped).rejects.toThrow('enough');
   });
 
   test('refuses what it cannot learn from', async () => {
     const data = table(50, 1, exclusive);
     const code = { code: 'training_data_insufficient' };
-    await expect(fitMlp({ ...data, n: 0, rows: new Float32Array(0), labels: new Float32Array(0) }, {}, { seed: 1 })).rejects.toMatchObject(code);
-    await expect(fitMlp({ ...data, labels: data.labels.map(() => 2) }, {}, { seed: 1 })).rejects.toMatchObject(code);
-    await expect(fitMlp({ ...data, labels: data.labels.map(() => Number.NaN) }, { objective: 'regression' }, { seed: 1 })).rejects.toMatchObject(
-      code,
-    );
-    await expect(fitMlp({ ...data, weights: new Float32Array(50) }, {}, { seed: 1 })).rejects.toMatchObject(code);
+    await expect(
+      fitMlp({ ...data, n: 0, rows: new Float32Array(0), labels: new Float32Array(0) }, {}, { seed: 1, threads: 1 }),
+    ).rejects.toMatchObject(code);
+    await expect(fitMlp({ ...data, labels: data.labels.map(() => 2) }, {}, { seed: 1, threads: 1 })).rejects.toMatchObject(code);
+    await expect(
+      fitMlp({ ...data, labels: data.labels.map(() => Number.NaN) }, { objective: 'regression' }, { seed: 1, threads: 1 }),
+    ).rejects.toMatchObject(code);
+    await expect(fitMlp({ ...data, weights: new Float32Array(50) }, {}, { seed: 1, threads: 1 })).rejects.toMatchObject(code);
     for (const wrong of [{ hidden: [0] }, { dropout: 1 }, { batchSize: 0 }, { epochs: 0.5 }, { learningRate: -1 }]) {
-      await expect(fitMlp(data, wrong, { seed: 1 })).rejects.toThrow(RangeError);
+      await expect(fitMlp(data, wrong, { seed: 1, threads: 1 })).rejects.toThrow(RangeError);
     }
   });
 });

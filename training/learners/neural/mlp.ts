@@ -80,8 +80,10 @@ export async function fitMlp(data: MlpRows, given: Partial<MlpParams>, options: 
     return weightedSum(lossOf(objective, logits, step, batchSize), step.floats('row_weights', [batchSize]));
   };
   const masked = params.dropout > 0;
-  const training = await compileStep('mlp', weights, build(masked));
-  const checking = options.validation ? await compileStep('mlp_loss', weights, build(false), { lossOnly: true }) : undefined;
+  const training = await compileStep('mlp', weights, build(masked), { threads: options.threads });
+  const checking = options.validation
+    ? await compileStep('mlp_loss', weights, build(false), { threads: options.threads, lossOnly: true })
+    : undefined;
   try {
     const rows = { ...data, prepared: await prepareRows(data.rows, data.n, standardiser) };
     const watched = options.validation && {

@@ -52,7 +52,7 @@ export const NEXT_ITEM_DEFAULTS: NextItemParams = {
 
 /**
  * Predicts the next item of a sequence: GRU4Rec, LSTM, SASRec or a causal CNN over embeddings that inputs and outputs share, softmax over sampled
- * negatives. Validation losses are -(HR@20 + MRR@20) over all prefixes. Throws `training_data_insufficient` without a sequence of two items.
+ * negatives. Items that no sequence has keep random vectors: leave them out of an index. Validation losses are -(HR@20 + MRR@20) over all prefixes. Throws `training_data_insufficient` without a sequence of two items.
  */
 export async function fitNextItem(
   rows: SequenceRows,
@@ -61,9 +61,9 @@ export async function fitNextItem(
 ): Promise<NextItemModel> {
   const params = { ...NEXT_ITEM_DEFAULTS, ...given };
   checkParams(params);
-  checkSequences(rows);
+  checkSequences(rows, true);
   if (options.validation) {
-    checkSequences(options.validation);
+    checkSequences(options.validation, false);
     requireParam(options.validation.items === rows.items, 'validation sequences must be of the same catalogue');
   }
   const buckets = createBuckets(rows, params.lengthMax, params.batchSize);
@@ -91,7 +91,8 @@ export async function fitNextItem(
 
   const steps: TrainingStep[] = [];
   try {
-    for (const bucket of buckets) steps.push(await compileStep('next_item', weights, (step) => lossOf(step, bucket, params)));
+    for (const bucket of buckets)
+      steps.push(await compileStep('next_item', weights, (step) => lossOf(step, bucket, params), { threads: options.threads }));
     const stepsAnEpoch = buckets.reduce((total, { from, n }) => total + Math.ceil(from.length / n), 0);
     const optimiser = createOptimiser(weights, [embedding, bias], optimiserParams(params, stepsAnEpoch * params.epochs));
     const feeder = createFeeder(rows, buckets, { embedding, bias, sampler, params, random });
@@ -115,7 +116,7 @@ export async function fitNextItem(
           optimiser.step();
           return loss;
         },
-        ...(validation ? { validate: () => rankingLoss(current(NO_HISTORY), validation) } : {}),
+        ...(validation ? { validate: () => rankingLoss(current(NO_HISTORY), validation, options.threads) } : {}),
       },
       options,
     );

@@ -11,8 +11,7 @@ import type { SequenceRows } from './windows.ts';
 
 /**
  * The encoder as ONNX, so that the gateway needs nothing but the last clicks: input `items` int64 [N, lengthMax], item numbers with the oldest
- * first and -1 in the places after the last one (unknown numbers count as no click); output `query` float [N, width + 1].
- * Its inner product with a row of `itemVectors` is the item's logit, so an index over those rows (inner product) finds what comes next.
+ * first; -1 or any other number that is not an item's, wherever it stands, counts as no click. Output `query` float [N, width + 1]: its inner product with a row of `itemVectors` is the item's logit, so an index over those rows (inner product) finds what comes next.
  */
 export function nextItemToOnnx(model: NextItemModel, metadata: Readonly<Record<string, string>> = {}): Uint8Array {
   const { items, width, lengthMax } = model;
@@ -22,10 +21,15 @@ export function nextItemToOnnx(model: NextItemModel, metadata: Readonly<Record<s
   const whole = (name: string, value: number) => tape.constant(name, BigInt64Array.of(BigInt(value)), []);
   const shape = given.shape;
   const zero = whole('zero', 0);
-  const low = tape.node('GreaterOrEqual', [given, zero], shape);
-  const isClick = tape.node('And', [low, tape.node('Less', [given, whole('items_end', items)], shape)], shape);
+  const end = whole('items_end', items);
+  const isItem = (numbers: Value): Value => {
+    const low = tape.node('GreaterOrEqual', [numbers, zero], shape);
+    return tape.node('And', [low, tape.node('Less', [numbers, end], shape)], shape);
+  };
+  const numbers = compacted(given, isItem(given), lengthMax);
+  const isClick = isItem(numbers);
   const table = tape.constant('item_embeddings', model.itemEmbeddings, [items, width]);
-  const safe = tape.node('Where', [isClick, given, zero], shape);
+  const safe = tape.node('Where', [isClick, numbers, zero], shape);
   const clicks = tape.node('Gather', [table, safe], ['N', lengthMax, width], { axis: { i: 0 } });
   const inputs = mul(clicks, column(tape.node('Cast', [isClick], shape, { to: { i: 1 } })));
 
@@ -38,6 +42,21 @@ export function nextItemToOnnx(model: NextItemModel, metadata: Readonly<Record<s
   const one = tape.node('Add', [tape.node('Mul', [first, tape.scalar(0)], ['N', 1]), tape.scalar(1)], ['N', 1]);
   tape.output('query', concatNode([scale(query, model.logitScale), one], 1));
   return tape.graph.toBytes();
+}
+
+/** Moves the clicks of each row to the front, their order kept. */
+function compacted(given: Value, isClick: Value, steps: number): Value {
+  const { tape, shape } = given;
+  const ramp = (name: string, from: number) =>
+    tape.constant(
+      name,
+      Float32Array.from({ length: steps }, (_, t) => from - t),
+      [1, steps],
+    );
+  // Sorted from high to low: clicks are positive and others negative, both falling with time.
+  const order = tape.node('Where', [isClick, ramp('click_order', steps), ramp('gap_order', -1)], shape);
+  const [, places] = tape.nodes('TopK', [order, tape.graph.ints(steps)], [shape, shape], { axis: { i: 1 } });
+  return tape.node('GatherElements', [given, places!], shape, { axis: { i: 1 } });
 }
 
 /** [N, steps] to [N, steps, 1]. */
@@ -69,12 +88,12 @@ const PREFIXES_AT_ONCE = 256;
 
 /**
  * The rank of every click but the first of its sequence among all items, asked as the gateway asks: with the last `lengthMax` clicks before it.
- * 1 + items with a higher score + items with an equal score and a smaller number.
+ * 1 + items with a higher score + items with an equal score and a smaller number; items + 1 where the click is unknown to the model.
  */
-export async function rankNextItems(model: NextItemModel, rows: SequenceRows): Promise<Uint32Array> {
+export async function rankNextItems(model: NextItemModel, rows: SequenceRows, threads = TRAINING_THREADS): Promise<Uint32Array> {
   const { lengthMax, width, items } = model;
-  const encoder = await loadOnnx(nextItemToOnnx(model), { intraOpThreads: TRAINING_THREADS });
-  const ranker = await loadOnnx(rankingGraph(itemVectors(model), items, width + 1), { intraOpThreads: TRAINING_THREADS });
+  const encoder = await loadOnnx(nextItemToOnnx(model), { intraOpThreads: threads });
+  const ranker = await loadOnnx(rankingGraph(itemVectors(model), items, width + 1), { intraOpThreads: threads });
   const ranks: Uint32Array[] = [];
   const contexts = new BigInt64Array(PREFIXES_AT_ONCE * lengthMax);
   const targets = new BigInt64Array(PREFIXES_AT_ONCE);
@@ -85,7 +104,7 @@ export async function rankNextItems(model: NextItemModel, rows: SequenceRows): P
     filled = 0;
     const { query } = await encoder.run({ items: { data: contexts.subarray(0, n * lengthMax), dims: [n, lengthMax] } });
     const { rank } = await ranker.run({ query: query!, target: { data: targets.subarray(0, n), dims: [n, 1] } });
-    ranks.push(Uint32Array.from(rank!.data as Float32Array));
+    ranks.push(Uint32Array.from(rank!.data as Float32Array, (found, i) => (targets[i]! < items ? found : items + 1)));
   };
   for (let s = 0; s + 1 < rows.indptr.length; s++) {
     const start = rows.indptr[s]!;
@@ -121,8 +140,8 @@ export function hitRateAndMrr(ranks: Uint32Array, k: number): { hitRate: number;
 const LIST_LENGTH = 20;
 
 /** What early stopping makes small. */
-export async function rankingLoss(model: NextItemModel, rows: SequenceRows): Promise<number> {
-  const { hitRate, mrr } = hitRateAndMrr(await rankNextItems(model, rows), LIST_LENGTH);
+export async function rankingLoss(model: NextItemModel, rows: SequenceRows, threads = TRAINING_THREADS): Promise<number> {
+  const { hitRate, mrr } = hitRateAndMrr(await rankNextItems(model, rows, threads), LIST_LENGTH);
   return -(hitRate + mrr);
 }
 
@@ -132,7 +151,9 @@ function rankingGraph(vectors: Float32Array, items: number, width: number): Uint
   const query = tape.input('query', ['n', width]);
   const target = tape.input('target', ['n', 1], { type: 'int64' });
   const scores = tape.node('Gemm', [query, tape.constant('vectors', vectors, [items, width])], ['n', items], { transB: { i: 1 } });
-  const own = tape.node('GatherElements', [scores, target], ['n', 1], { axis: { i: 1 } });
+  const last = tape.constant('last_item', BigInt64Array.of(BigInt(items - 1)), []);
+  const safe = tape.node('Min', [target, last], ['n', 1]);
+  const own = tape.node('GatherElements', [scores, safe], ['n', 1], { axis: { i: 1 } });
   const shape = scores.shape;
   const numbers = tape.constant(
     'numbers',

@@ -3,7 +3,7 @@ import { sizeOf } from '../../onnx/autodiff/shape.ts';
 import { Tape, type Value } from '../../onnx/autodiff/tape.ts';
 import type { StoredWeights, Weights } from './weights.ts';
 
-/** Threads of a training step. A fixed number and not the machine's: a sum's order, and with it the model, may depend on it. */
+/** Threads of a training step. A fixed number and not the machine's, because the order of a sum, and with it the model, may depend on it. */
 export const TRAINING_THREADS = 2;
 
 /** Finds a weight by its name: a tracked input while training, a constant when serving. Layers are written against this alone. */
@@ -34,7 +34,7 @@ export async function compileStep(
   name: string,
   weights: Weights,
   build: (inputs: StepInputs) => Value,
-  options: { readonly threads?: number; readonly lossOnly?: boolean } = {},
+  options: { readonly threads?: number | undefined; readonly lossOnly?: boolean } = {},
 ): Promise<TrainingStep> {
   const tape = new Tape(name);
   const feeds: Record<string, OnnxBuffer> = {};

@@ -4,7 +4,7 @@ import { shuffle } from './loop.ts';
 
 /** Sequences of item numbers, the oldest first: sequence s is `clicks[indptr[s]..indptr[s + 1])`. */
 export interface SequenceRows {
-  /** Size of the catalogue: item numbers are below it. */
+  /** Size of the catalogue: item numbers are below it. In sequences that are only watched, higher ones stand for items unknown to the model. */
   readonly items: number;
   readonly indptr: Uint32Array;
   readonly clicks: Uint32Array;
@@ -13,11 +13,12 @@ export interface SequenceRows {
 /** Item numbers are compared as float32 in the training graph, which holds whole numbers exactly up to here. */
 const ITEMS_MAX = 2 ** 24;
 
-export function checkSequences({ items, indptr, clicks }: SequenceRows): void {
+/** Throws where the arrays do not fit together; in what is learned from, where a number is not of the catalogue as well. */
+export function checkSequences({ items, indptr, clicks }: SequenceRows, allKnown: boolean): void {
   requireData(items >= 1 && items <= ITEMS_MAX, `a catalogue of ${items} items is empty or over ${ITEMS_MAX}`);
   requireParam(indptr.length >= 1 && indptr[0] === 0 && indptr.at(-1) === clicks.length, 'indptr must go from 0 to the number of clicks');
   for (let s = 1; s < indptr.length; s++) requireParam(indptr[s]! >= indptr[s - 1]!, `indptr falls at sequence ${s - 1}`);
-  for (const item of clicks) requireData(item < items, `item ${item} is not below ${items}`);
+  if (allKnown) for (const item of clicks) requireData(item < items, `item ${item} is not below ${items}`);
 }
 
 /** Windows of about the same length: `steps` inputs and as many targets, in batches of `n`. */
