@@ -1,0 +1,148 @@
+import { dropout, scale } from '../../onnx/autodiff/arithmetic.ts';
+import { reshape } from '../../onnx/autodiff/layout.ts';
+import { squaredError, weightedSum } from '../../onnx/autodiff/loss.ts';
+import { Tape, type Value } from '../../onnx/autodiff/tape.ts';
+import { requireData, requireParam } from '../contract.ts';
+import { seededRandom } from '../random.ts';
+import { tower, towerSpecs } from './dense.ts';
+import { fillDropout, type History, type NeuralFitOptions, runEpochs, shuffle } from './loop.ts';
+import { createOptimiser } from './optimiser.ts';
+import { checkNeural, NEURAL_DEFAULTS, type NeuralParams, optimiserParams, share, width } from './params.ts';
+import { fitStandardiser, prepare, preparedWidth, prepareRows, type Standardiser } from './standardise.ts';
+import { compileStep, type StepInputs, servedWeights, type TrainingStep, type WeightOf } from './step.ts';
+import { createWeights, type StoredWeights, storeWeights, weightsKeeper } from './weights.ts';
+
+/** Rows without labels: what is usual is learned, so they should hold little of what is not. */
+export interface AutoencoderRows {
+  /** Row-major n x f; NaN is missing. */
+  readonly rows: Float32Array;
+  readonly n: number;
+  readonly f: number;
+}
+
+export interface AutoencoderParams extends NeuralParams {
+  /** Units of the layer before the code, and of the one after it. */
+  hidden: number;
+  /** Units that a row has to pass through; fewer than there are features, or nothing is learned. */
+  code: number;
+  /** Share of the inputs left out while learning, so that a feature is told from the others and not from itself. */
+  dropout: number;
+}
+
+export interface AutoencoderModel {
+  readonly featureCount: number;
+  readonly standardiser: Standardiser;
+  readonly weights: StoredWeights;
+  readonly history: History;
+}
+
+export const AUTOENCODER_DEFAULTS: AutoencoderParams = { ...NEURAL_DEFAULTS, hidden: 32, code: 6, dropout: 0, epochs: 20 };
+
+/**
+ * Autoencoder for anomalies: squeezes a row through a few units and rebuilds it. What it was not trained on comes back wrong, and the error is the
+ * score. Throws `training_data_insufficient` for an empty table or one in which nothing varies.
+ */
+export async function fitAutoencoder(
+  data: AutoencoderRows,
+  given: Partial<AutoencoderParams>,
+  options: NeuralFitOptions<AutoencoderRows>,
+): Promise<AutoencoderModel> {
+  const params = { ...AUTOENCODER_DEFAULTS, ...given };
+  const { batchSize } = params;
+  checkNeural(params);
+  width('hidden', params.hidden);
+  width('code', params.code);
+  share('dropout', params.dropout);
+  checkRows(data, data.f);
+  if (options.validation) checkRows(options.validation, data.f);
+  const random = seededRandom(options.seed);
+  const standardiser = fitStandardiser(data.rows, data.n, data.f);
+  requireData(standardiser.withMissing.length > 0 || standardiser.inverseDeviation.some((x) => x > 0), 'no feature varies');
+  const inputs = preparedWidth(standardiser);
+  const { hidden, code } = params;
+  const weights = createWeights([...towerSpecs('encode', inputs, [hidden], code), ...towerSpecs('decode', code, [hidden], inputs)], random);
+
+  const build = (masked: boolean) => (step: StepInputs) => {
+    const rows = step.floats('rows', [batchSize, inputs]);
+    const seen = masked ? dropout(rows, step.floats('mask', [batchSize, inputs])) : rows;
+    const errors = squaredError(rebuild(seen, step.weight), rows);
+    return weightedSum(scale(errors, 1 / inputs), step.floats('row_weights', [batchSize]));
+  };
+  const masked = params.dropout > 0;
+  const training = await compileStep('autoencoder', weights, build(masked), { threads: options.threads });
+  const checking = options.validation
+    ? await compileStep('autoencoder_loss', weights, build(false), { threads: options.threads, lossOnly: true })
+    : undefined;
+  try {
+    const prepared = await prepareRows(data.rows, data.n, standardiser);
+    const watched = options.validation && (await prepareRows(options.validation.rows, options.validation.n, standardiser));
+    const steps = Math.ceil(data.n / batchSize);
+    const optimiser = createOptimiser(weights, [], optimiserParams(params, steps * params.epochs));
+    const order = Int32Array.from({ length: data.n }, (_, i) => i);
+    const history = await runEpochs(
+      {
+        ...weightsKeeper(weights.values),
+        epochs: params.epochs,
+        patience: params.patience,
+        steps,
+        startEpoch: () => shuffle(order, random),
+        async train(at) {
+          const batch = order.subarray(at * batchSize, (at + 1) * batchSize);
+          fillBatch(training, prepared, inputs, batch, 1 / batch.length);
+          if (masked) fillDropout(training.floats['mask']!, params.dropout, random);
+          const loss = await training.run();
+          optimiser.step();
+          return loss;
+        },
+        ...(checking && watched ? { validate: () => meanLoss(checking, watched, inputs, batchSize) } : {}),
+      },
+      options,
+    );
+    return { featureCount: data.f, standardiser, weights: storeWeights(weights), history };
+  } finally {
+    await training.release();
+    await checking?.release();
+  }
+}
+
+/**
+ * The model as ONNX: input `features` float [N, F], NaN for missing; output `score` float [N, 1], the mean squared error of the rebuilt row in
+ * standard deviations. The mean over the training rows is about twice the training loss; far above is unusual.
+ */
+export function autoencoderToOnnx(model: AutoencoderModel, metadata: Readonly<Record<string, string>> = {}): Uint8Array {
+  const tape = new Tape('autoencoder', { metadata });
+  const rows = prepare(tape.input('features', ['N', model.featureCount]), model.standardiser);
+  const rebuilt: Value = rebuild(rows, servedWeights(tape, model.weights));
+  const errors = scale(squaredError(rebuilt, rows), 2 / preparedWidth(model.standardiser));
+  tape.output('score', reshape(errors, ['N', 1]));
+  return tape.graph.toBytes();
+}
+
+/** Through the code, which is linear so that its few units use both signs, and back. */
+function rebuild(rows: Value, weight: WeightOf): Value {
+  return tower('decode', tower('encode', rows, 1, weight), 1, weight);
+}
+
+/** Fills the feeds with the rows of `batch`, `weight` each; places that are left get weight 0. */
+function fillBatch(step: TrainingStep, prepared: Float32Array, inputs: number, batch: Int32Array, weight: number): void {
+  const rows = step.floats['rows']!;
+  for (let i = 0; i < batch.length; i++) rows.set(prepared.subarray(batch[i]! * inputs, (batch[i]! + 1) * inputs), i * inputs);
+  step.floats['row_weights']!.fill(weight, 0, batch.length).fill(0, batch.length);
+}
+
+async function meanLoss(step: TrainingStep, prepared: Float32Array, inputs: number, batchSize: number): Promise<number> {
+  const n = prepared.length / inputs;
+  const all = Int32Array.from({ length: n }, (_, i) => i);
+  let sum = 0;
+  for (let from = 0; from < n; from += batchSize) {
+    fillBatch(step, prepared, inputs, all.subarray(from, from + batchSize), 1 / n);
+    sum += await step.run();
+  }
+  return sum;
+}
+
+function checkRows({ rows, n, f }: AutoencoderRows, featureCount: number): void {
+  requireData(n > 0 && f > 0, 'the table has no rows or no features');
+  requireParam(f === featureCount, `validation rows have ${f} features, training rows ${featureCount}`);
+  requireParam(rows.length === n * f, `rows must hold ${n} x ${f} values, not ${rows.length}`);
+}
