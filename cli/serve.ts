@@ -10,8 +10,10 @@ export function serveCommand(): Command {
     .option('--data-dir <dir>', 'folder of the store and the bundles')
     .action(async ({ dataDir }: { dataDir?: string }) => {
       const gateway = await startGateway(configOf(dataDir));
+      // Before the word that it listens: who waits for that may stop it at once.
+      const stopped = untilStopped();
       console.log(`gatehouse: data plane on port ${gateway.dataPort}, control plane on port ${gateway.controlPort}`);
-      await untilStopped();
+      await stopped;
       await gateway.drain();
     });
 }

@@ -57,6 +57,8 @@ export function simulateCommand(): Command {
       void untilStopped().then(() => abort.abort());
       // A parent that goes away takes its traffic along.
       process.once('disconnect', () => abort.abort());
+      // It may have gone before anyone listened.
+      if (process.connected === false) abort.abort();
       const report = await runLive({ baseUrl: options.live, secretKey, publishableKey, shop, ratePerS: Number(options.rate), signal: abort.signal });
       console.log(JSON.stringify(report, null, 2));
       // An open channel to the parent would keep this process.

@@ -55,10 +55,12 @@ export function startCommand(): Command {
       if (options.demo && !demo.ready) await prepare(config, demo);
       const gateway = await startGateway(config);
       try {
+        // Before the word that it is ready: who waits for that may stop it at once.
+        const stopped = untilStopped();
         const url = `http://${config.host}:${gateway.dataPort}`;
         const traffic = options.demo ? startTraffic(url, demo, options.rate) : undefined;
         greet(url, `http://${config.controlHost}:${gateway.controlPort}`, demo, options.demo);
-        await untilStopped();
+        await stopped;
         traffic?.kill('SIGTERM');
       } finally {
         await gateway.drain();

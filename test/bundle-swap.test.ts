@@ -55,6 +55,7 @@ beforeAll(async () => {
         // Shedding and deadlines are tested elsewhere: here a slow machine must not look like a bad swap.
         eventLoopDelayMaxMs: 60_000,
         recommendDeadlineMs: 10_000,
+        scoreDeadlineMs: 10_000,
         requestTimeoutMs: 60_000,
       },
     ),

@@ -11,8 +11,8 @@ import { realData, rowsOf } from './real-data.ts';
 
 /** Card fraud, Fraud Detection Handbook, protocol A: learn from 25 to 31 July, labels seven days late, score 8 to 14 August payment by payment. */
 const DATA = realData('fraud_handbook_simulated/transactions.parquet');
-/** A window of 30 days and the delay of the labels before the first payment that is learned from. */
-const HISTORY_FROM = '2018-06-18';
+/** A window of 30 days before the first payment that is learned from. */
+const HISTORY_FROM = '2018-06-25';
 const TRAIN = { from: '2018-07-25', to: '2018-08-01' };
 const TEST = { from: '2018-08-08', to: '2018-08-15' };
 const HOUR_MS = 3_600_000;
@@ -88,11 +88,12 @@ describe.skipIf(DATA === undefined)('card fraud over the public API (skipped whe
     const env = { GATEHOUSE_DATA_DIR: dir };
     await runOk(['import', DATA!, '--mapping', 'fraud-handbook', '--from', HISTORY_FROM, '--until', TEST.from], env);
     await runOk(['train', '--fraud-from', TRAIN.from, '--fraud-to', TRAIN.to, '--labels-until', TEST.from], env);
-    gateway = await serve(dir);
+    // The models are measured here, not the machine: a busy one must not make the answers late.
+    gateway = await serve(dir, { GATEHOUSE_SCORE_DEADLINE_MS: '10000' });
     [train, between, week] = [await payments(TRAIN.from, TRAIN.to), await payments(TRAIN.to, TEST.from), await payments(TEST.from, TEST.to)];
     listener = await AlertListener.open(gateway);
     answers = await playWeek();
-  }, 400_000);
+  }, 600_000);
   afterAll(async () => {
     listener?.close();
     await gateway?.stop();

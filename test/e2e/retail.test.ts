@@ -36,7 +36,7 @@ describe.skipIf(DATA === undefined)('Online Retail over the public API (skipped 
       `SELECT stock_code ${CLEAN} AND invoice_date < TIMESTAMP '${CUT}' AND invoice_date >= TIMESTAMP '${CUT}' - INTERVAL 30 DAY GROUP BY 1 ORDER BY count(DISTINCT customer_id) DESC, 1 LIMIT 400`,
     );
     popular = buyers.map(([item]) => String(item));
-  }, 300_000);
+  }, 600_000);
   afterAll(async () => {
     await gateway?.stop();
     await rm(dir, { recursive: true, force: true });
