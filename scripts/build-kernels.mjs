@@ -14,7 +14,7 @@ const MEMORY = ['--importMemory', '--sharedMemory', '--initialMemory', '1', '--m
 for (const room of ROOMS) {
   for (const entry of readdirSync(room, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile() || entry.name !== 'kernel.as') continue;
-    await compile(entry.parentPath ?? entry.path);
+    await compile(entry.parentPath);
   }
 }
 

@@ -40,7 +40,7 @@ export interface Grower {
   grow(inBag: number, all: boolean, features: Int32Array, units: Units, random: Random, importance: Importance): Tree;
 }
 
-/** Rows that a feature's 256 bins are worth: a partition step for each row is about so much of a histogram's. */
+/** Steps of sorting one row into its side, in rows added to a histogram. */
 const SPLIT_STEPS = 4;
 const LEFT = 1;
 const RIGHT = 2;

@@ -96,6 +96,20 @@ describe('a team', () => {
     }
   });
 
+  test('says so when another thread has ended', async () => {
+    const listened = vi.spyOn(Worker.prototype, 'once');
+    const { team, run } = await twoThreads();
+    try {
+      await (listened.mock.contexts[0] as Worker).terminate();
+      await expect(team.breathe()).rejects.toThrow(/training thread ended: exit code/);
+      // Whoever is still there does the work.
+      run();
+    } finally {
+      listened.mockRestore();
+      await team.stop();
+    }
+  });
+
   test('ends its threads, also when training is broken off', async () => {
     const ended = vi.spyOn(Worker.prototype, 'terminate');
     try {
