@@ -92,7 +92,7 @@ export async function fitNextItem(
   const steps: TrainingStep[] = [];
   try {
     for (const bucket of buckets)
-      steps.push(await compileStep('next_item', weights, (step) => lossOf(step, bucket, params), { threads: options.threads }));
+      steps.push(await compileStep('next_item', weights, (step) => nextItemLoss(step, bucket, params), { threads: options.threads }));
     const stepsAnEpoch = buckets.reduce((total, { from, n }) => total + Math.ceil(from.length / n), 0);
     const optimiser = createOptimiser(weights, [embedding, bias], optimiserParams(params, stepsAnEpoch * params.epochs));
     const feeder = createFeeder(rows, buckets, { embedding, bias, sampler, params, random });
@@ -136,7 +136,7 @@ function specsOf(params: NextItemParams): WeightSpec[] {
 /**
  * Mean loss of a bucket's batch. All clicks of the windows come in once, time first: the first `steps` are inputs, the last `steps` targets.
  */
-function lossOf(step: StepInputs, { steps, n }: Bucket, params: NextItemParams): Value {
+export function nextItemLoss(step: StepInputs, { steps, n }: Pick<Bucket, 'steps' | 'n'>, params: NextItemParams): Value {
   const { width, negatives, logitScale } = params;
   const targets = steps * n;
   const clicks = l2Normalise(step.rows('clicks', [steps + 1, n, width]));

@@ -98,9 +98,9 @@ export async function fitTwoTower(
   const embedding = createEmbedding(data.items, params.width, random, (source) => deviation * source.normal());
   const sizes = { queryInputs, itemInputs };
   const { threads } = options;
-  const training = await compileStep('two_tower', weights, (step) => lossOf(step, params, sizes), { threads });
+  const training = await compileStep('two_tower', weights, (step) => twoTowerLoss(step, params, sizes), { threads });
   const checking = options.validation
-    ? await compileStep('two_tower_loss', weights, (step) => lossOf(step, params, sizes), { threads, lossOnly: true })
+    ? await compileStep('two_tower_loss', weights, (step) => twoTowerLoss(step, params, sizes), { threads, lossOnly: true })
     : undefined;
   try {
     const itemRows = await prepared(data.itemFeatures, data.items, itemStandard);
@@ -163,7 +163,7 @@ interface Sizes {
   readonly itemInputs: number;
 }
 
-function lossOf(step: StepInputs, params: TwoTowerParams, { queryInputs, itemInputs }: Sizes): Value {
+export function twoTowerLoss(step: StepInputs, params: TwoTowerParams, { queryInputs, itemInputs }: Sizes): Value {
   const { batchSize: n, width, logitScale } = params;
   const hiddenLayers = params.hidden.length;
   const beside = (rows: Value, name: string, inputs: number) => (inputs > 0 ? concat([rows, step.floats(name, [n, inputs])], 1) : rows);
