@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { bindOnnx } from '../../../scoring/models/onnx.ts';
+import { seededRandom } from '../../learners/random.ts';
 import { gelu, geluTanh, relu, sigmoid, softplus, tanh } from './activation.ts';
 import { add, div, dropout, exp, log, mul, neg, pow, scale, shift, sqrt, sub, where } from './arithmetic.ts';
 import { conv1d, maxPool, meanPool } from './convolution.ts';
@@ -139,6 +141,33 @@ describe('composite graphs', () => {
   test('what the loss does not depend on has a gradient of zero', async () => {
     await checkGradients(([a]) => exp(a!), [of(2), of(3)]);
   });
+});
+
+test('gradients of rows gathered many times are summed rightly by two threads, run after run', async () => {
+  const [rows, width, count] = [40, 16, 4096];
+  const random = seededRandom(1);
+  const indices = Int32Array.from({ length: count }, () => random.int(rows));
+  const weights = Float32Array.from({ length: count * width }, () => random.normal());
+  const tape = new Tape('many');
+  const table = tape.input('table', [rows, width], { tracked: true });
+  const gathered = gather(table, tape.constant('indices', BigInt64Array.from(indices, BigInt), [count]));
+  const loss = sum(mul(gathered, tape.constant('weights', weights, [count, width])));
+  tape.output('gradient', tape.gradients(loss, [table])[0]!);
+  const expected = new Float64Array(rows * width);
+  indices.forEach((row, i) => {
+    for (let d = 0; d < width; d++) expected[row * width + d]! += weights[i * width + d]!;
+  });
+  const found = new Float32Array(rows * width);
+  const feeds = { table: { data: new Float32Array(rows * width), dims: [rows, width] } };
+  const bound = await bindOnnx(tape.graph.toBytes(), feeds, { gradient: { data: found, dims: [rows, width] } }, { intraOpThreads: 2 });
+  for (let run = 0; run < 10; run++) {
+    found.fill(Number.NaN);
+    await bound.run();
+    found.forEach((x, i) => {
+      expect(Math.abs(x - expected[i]!)).toBeLessThan(1e-4);
+    });
+  }
+  await bound.release();
 });
 
 describe('misuse', () => {
