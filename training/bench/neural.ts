@@ -2,7 +2,7 @@
  * Training steps per second of the neural learners against PyTorch on the CPU: the same work, sizes and threads, in turns within one run, so that a
  * busy machine slows both. A step draws its rows, computes loss and gradients, and lets Adam move the weights (lazily for embedding tables).
  *
- *   python3 -m venv .venv-bench && .venv-bench/bin/pip install torch numpy     (once; nothing but this script uses it)
+ *   python3 -m venv .venv-bench && .venv-bench/bin/pip install torch numpy     (once, some gigabytes; nothing but this script uses it)
  *   node dist/training/bench/neural.js [rounds] [threads] [works, separated by commas]     (default 12, 2 and all)
  *
  * Where other processes keep the cores busy, only 1 thread tells something, and best by processor time: with more threads both sides wait for

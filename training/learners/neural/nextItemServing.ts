@@ -5,6 +5,7 @@ import { transpose } from '../../onnx/autodiff/matrix.ts';
 import { sum } from '../../onnx/autodiff/reduction.ts';
 import { Tape, type Value } from '../../onnx/autodiff/tape.ts';
 import { ENCODERS } from './encoders.ts';
+import { asFloat, column, embedItems, isItemNumber } from './itemInputs.ts';
 import { type NextItemModel, queryOf } from './nextItemModel.ts';
 import { servedWeights, TRAINING_THREADS } from './step.ts';
 import type { SequenceRows } from './windows.ts';
@@ -14,24 +15,13 @@ import type { SequenceRows } from './windows.ts';
  * first; -1 or any other number that is not an item's, wherever it stands, counts as no click. Output `query` float [N, width + 1]: its inner product with a row of `itemVectors` is the item's logit, so an index over those rows (inner product) finds what comes next.
  */
 export function nextItemToOnnx(model: NextItemModel, metadata: Readonly<Record<string, string>> = {}): Uint8Array {
-  const { items, width, lengthMax } = model;
+  const { items, lengthMax } = model;
   const tape = new Tape('next_item', { metadata });
   const weight = servedWeights(tape, model.weights);
   const given = tape.input('items', ['N', lengthMax], { type: 'int64' });
-  const whole = (name: string, value: number) => tape.constant(name, BigInt64Array.of(BigInt(value)), []);
-  const shape = given.shape;
-  const zero = whole('zero', 0);
-  const end = whole('items_end', items);
-  const isItem = (numbers: Value): Value => {
-    const low = tape.node('GreaterOrEqual', [numbers, zero], shape);
-    return tape.node('And', [low, tape.node('Less', [numbers, end], shape)], shape);
-  };
-  const numbers = compacted(given, isItem(given), lengthMax);
-  const isClick = isItem(numbers);
-  const table = tape.constant('item_embeddings', model.itemEmbeddings, [items, width]);
-  const safe = tape.node('Where', [isClick, numbers, zero], shape);
-  const clicks = tape.node('Gather', [table, safe], ['N', lengthMax, width], { axis: { i: 0 } });
-  const inputs = mul(clicks, column(tape.node('Cast', [isClick], shape, { to: { i: 1 } })));
+  const numbers = compacted(given, isItemNumber(given, items), lengthMax);
+  const isClick = isItemNumber(numbers, items);
+  const inputs = embedItems(numbers, isClick, model.itemEmbeddings, items);
 
   const states = ENCODERS[model.encoder].states(transpose(inputs, [1, 0, 2]), weight, model);
   const isLast = lastClick(isClick);
@@ -59,18 +49,13 @@ function compacted(given: Value, isClick: Value, steps: number): Value {
   return tape.node('GatherElements', [given, places!], shape, { axis: { i: 1 } });
 }
 
-/** [N, steps] to [N, steps, 1]. */
-function column(x: Value): Value {
-  return x.tape.node('Unsqueeze', [x, x.tape.graph.ints(-1)], [...x.shape, 1]);
-}
-
 /** Bool [N, steps] to float [N, steps, 1]: 1 at the last click of each row, 0 elsewhere. */
 function lastClick(isClick: Value): Value {
   const { tape, shape } = isClick;
-  const flags = tape.node('Cast', [isClick], shape, { to: { i: 1 } });
-  const upToHere = tape.node('CumSum', [flags, tape.constant('time_axis', BigInt64Array.of(1n), [])], shape);
+  const flags = asFloat(isClick);
+  const upToHere = tape.node('CumSum', [flags, tape.whole(1)], shape);
   const isLast = tape.node('Equal', [upToHere, sum(flags, [1], true)], shape);
-  return column(tape.node('Cast', [tape.node('And', [isLast, isClick], shape)], shape, { to: { i: 1 } }));
+  return column(asFloat(tape.node('And', [isLast, isClick], shape)));
 }
 
 /** Row-major items x (width + 1): each item's unit vector, then its bias. */
@@ -151,8 +136,7 @@ function rankingGraph(vectors: Float32Array, items: number, width: number): Uint
   const query = tape.input('query', ['n', width]);
   const target = tape.input('target', ['n', 1], { type: 'int64' });
   const scores = tape.node('Gemm', [query, tape.constant('vectors', vectors, [items, width])], ['n', items], { transB: { i: 1 } });
-  const last = tape.constant('last_item', BigInt64Array.of(BigInt(items - 1)), []);
-  const safe = tape.node('Min', [target, last], ['n', 1]);
+  const safe = tape.node('Min', [target, tape.whole(items - 1)], ['n', 1]);
   const own = tape.node('GatherElements', [scores, safe], ['n', 1], { axis: { i: 1 } });
   const shape = scores.shape;
   const numbers = tape.constant(
@@ -163,6 +147,6 @@ function rankingGraph(vectors: Float32Array, items: number, width: number): Uint
   const isEqual = tape.node('Equal', [scores, own], shape);
   const comesFirst = tape.node('And', [isEqual, tape.node('Less', [numbers, target], shape)], shape);
   const ahead = tape.node('Or', [tape.node('Greater', [scores, own], shape), comesFirst], shape);
-  tape.output('rank', tape.node('Add', [sum(tape.node('Cast', [ahead], shape, { to: { i: 1 } }), [1]), tape.scalar(1)], ['n']));
+  tape.output('rank', tape.node('Add', [sum(asFloat(ahead), [1]), tape.scalar(1)], ['n']));
   return tape.graph.toBytes();
 }

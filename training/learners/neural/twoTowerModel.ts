@@ -5,6 +5,7 @@ import { sum } from '../../onnx/autodiff/reduction.ts';
 import { l2Normalise } from '../../onnx/autodiff/softmax.ts';
 import { Tape, type Value } from '../../onnx/autodiff/tape.ts';
 import { tower } from './dense.ts';
+import { asFloat, embedItems, isItemNumber } from './itemInputs.ts';
 import type { History } from './loop.ts';
 import { prepare, type Standardiser } from './standardise.ts';
 import { servedWeights, TRAINING_THREADS, type WeightOf } from './step.ts';
@@ -39,9 +40,11 @@ export function itemTower(x: Value, hiddenLayers: number, weight: WeightOf): Val
  */
 export function queryTowerToOnnx(model: TwoTowerModel, metadata: Readonly<Record<string, string>> = {}): Uint8Array {
   const tape = new Tape('query_tower', { metadata });
-  const { rows, isItem } = embed(tape.input('items', ['N', model.historyMax], { type: 'int64' }), model);
-  const count = binary('Max', sum(isItem, [1], true), tape.scalar(1));
-  const history = binary('Div', sum(binary('Mul', rows, column(isItem)), [1]), count);
+  const numbers = tape.input('items', ['N', model.historyMax], { type: 'int64' });
+  const isItem = isItemNumber(numbers, model.items);
+  const rows = embedItems(numbers, isItem, model.itemEmbeddings, model.items);
+  const count = binary('Max', sum(asFloat(isItem), [1], true), tape.scalar(1));
+  const history = binary('Div', sum(rows, [1]), count);
   const input = withFeatures(history, model.queryStandard);
   tape.output('query', queryTower(input, model.hiddenLayers, servedWeights(tape, model.weights)));
   return tape.graph.toBytes();
@@ -53,8 +56,9 @@ export function queryTowerToOnnx(model: TwoTowerModel, metadata: Readonly<Record
  */
 export function itemTowerToOnnx(model: TwoTowerModel, metadata: Readonly<Record<string, string>> = {}): Uint8Array {
   const tape = new Tape('item_tower', { metadata });
-  const { rows, isItem } = embed(tape.input('items', ['N'], { type: 'int64' }), model);
-  const input = withFeatures(binary('Mul', rows, column(isItem)), model.itemStandard);
+  const numbers = tape.input('items', ['N'], { type: 'int64' });
+  const rows = embedItems(numbers, isItemNumber(numbers, model.items), model.itemEmbeddings, model.items);
+  const input = withFeatures(rows, model.itemStandard);
   tape.output('vector', itemTower(input, model.hiddenLayers, servedWeights(tape, model.weights)));
   return tape.graph.toBytes();
 }
@@ -77,23 +81,6 @@ export async function twoTowerItemVectors(model: TwoTowerModel): Promise<Float32
   }
   await session.release();
   return out;
-}
-
-/** Embeddings of item numbers, those of any other number too: `isItem` (1 or 0, same shape) says which count. */
-function embed(numbers: Value, { items, width, itemEmbeddings }: TwoTowerModel): { rows: Value; isItem: Value } {
-  const { tape, shape } = numbers;
-  const whole = (name: string, value: number) => tape.constant(name, BigInt64Array.of(BigInt(value)), []);
-  const zero = whole('zero', 0);
-  const low = tape.node('GreaterOrEqual', [numbers, zero], shape);
-  const isItem = tape.node('And', [low, tape.node('Less', [numbers, whole('items_end', items)], shape)], shape);
-  const safe = tape.node('Where', [isItem, numbers, zero], shape);
-  const table = tape.constant('item_embeddings', itemEmbeddings, [items, width]);
-  const rows = tape.node('Gather', [table, safe], [...shape, width], { axis: { i: 0 } });
-  return { rows, isItem: tape.node('Cast', [isItem], shape, { to: { i: 1 } }) };
-}
-
-function column(x: Value): Value {
-  return x.tape.node('Unsqueeze', [x, x.tape.graph.ints(-1)], [...x.shape, 1]);
 }
 
 function withFeatures(rows: Value, standardiser: Standardiser): Value {

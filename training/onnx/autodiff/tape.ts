@@ -39,6 +39,7 @@ export class Tape {
   readonly type: FloatType;
   readonly #records: TapeRecord[] = [];
   readonly #scalars = new Map<number, Value>();
+  readonly #wholes = new Map<number, Value>();
   #recording = true;
 
   constructor(name: string, options: { readonly type?: FloatType; readonly metadata?: Readonly<Record<string, string>> } = {}) {
@@ -65,6 +66,16 @@ export class Tape {
       const data = this.type === 'float64' ? Float64Array.of(value) : Float32Array.of(value);
       found = this.wrap(this.graph.initializer(`number_${this.#scalars.size}`, data, []), []);
       this.#scalars.set(value, found);
+    }
+    return found;
+  }
+
+  /** An int64 constant of rank 0; equal ones are stored once. */
+  whole(value: number): Value {
+    let found = this.#wholes.get(value);
+    if (!found) {
+      found = this.wrap(this.graph.initializer(`whole_${this.#wholes.size}`, BigInt64Array.of(BigInt(value)), []), []);
+      this.#wholes.set(value, found);
     }
     return found;
   }
