@@ -87,9 +87,9 @@ export async function bindOnnx(
   outputs: Readonly<Record<string, OnnxBuffer>>,
   options: OnnxOptions = {},
 ): Promise<BoundOnnx> {
-  const session = await openSession(model, options);
   const feeds = wrapAll(inputs);
   const fetches = wrapAll(outputs);
+  const session = await openSession(model, options);
   let released = false;
   return {
     async run() {
