@@ -46,7 +46,8 @@ export const NEXT_ITEM_DEFAULTS: NextItemParams = {
   learningRate: 2e-3,
   warmupShare: 0,
   clipNorm: 0,
-  batchSize: 1024,
+  // On Diginetica's validation sessions 512 gave HR@20 + MRR@20 of 72.8 %, 1024 72.3 % in half the time.
+  batchSize: 512,
   epochs: 8,
 };
 
@@ -224,7 +225,7 @@ function normalised({ rows, width, values }: Embedding): Float32Array {
   return out;
 }
 
-/** Draws more would not fit beside the logits of a batch: 1024 targets x 16,384 negatives are 64 MB. */
+/** Draws more would not fit beside the logits of a batch: 512 targets x 16,384 negatives are 32 MB, held a few times. */
 const NEGATIVES_MAX = 16_384;
 
 function checkParams(params: NextItemParams): void {
