@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['{contracts,store,index,scoring,gateway,training,simulator,client,dashboard,loadtests,test}/**/*.test.ts'],
+    globalSetup: './test/global-setup.ts',
     // Two cores: more workers only make timing tests fight each other.
     maxWorkers: 2,
     pool: 'forks',

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,14 +7,6 @@ import { connectRedis } from './redis.ts';
 
 /** A redis-server that starts takes a few ms; this is for a machine under heavy load. */
 const START_MS_MAX = 10_000;
-
-/** Why tests that need Redis can't run here, or undefined when they can. With GATEHOUSE_REQUIRE_SERVICES=1 they must run. */
-export function redisMissing(): string | undefined {
-  if (spawnSync('redis-server', ['--version']).status === 0) return undefined;
-  const reason = 'redis-server is not on the PATH';
-  if (process.env['GATEHOUSE_REQUIRE_SERVICES'] === '1') throw new Error(`${reason}, and GATEHOUSE_REQUIRE_SERVICES=1`);
-  return reason;
-}
 
 /** A private redis-server on a unix socket, with an append-only file that is synced at every write. */
 export class RedisServer {

@@ -1,15 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Fact } from '../contracts/fact.ts';
+import { describeWith } from '../test/describe-with.ts';
+import { REDIS } from '../test/services.ts';
 import type { RetentionPolicy, Store, Unit } from './contract.ts';
 import { connectRedis, openRedisStore, REDIS_CALL_MS_MAX } from './redis.ts';
 import { RedisKeys, type RedisLink, SCRIPTS } from './redis-link.ts';
-import { RedisServer, redisMissing } from './redis-server.testing.ts';
+import { RedisServer } from './redis-server.testing.ts';
 import { alertOf, fact, item, SUITE_RETENTION, storeSuite, type Tally, tallyCodec, unit, user } from './store.suite.ts';
 import { encodeValue } from './values.ts';
-
-const missing = redisMissing();
-if (missing) process.stdout.write(`Redis tests are skipped: ${missing}\n`);
 
 /** Facts of these tests carry their entities, so that a unit can be made from the fact alone. */
 function resumable(key: string, users: readonly string[]): Unit<Tally> {
@@ -33,7 +32,7 @@ async function until(condition: () => Promise<boolean> | boolean, limitMs = 10_0
   }
 }
 
-describe.skipIf(missing !== undefined)('on a Redis server', () => {
+describeWith(REDIS, 'on a Redis server', () => {
   const server = new RedisServer();
   let raw: RedisLink;
 
@@ -230,7 +229,7 @@ describe.skipIf(missing !== undefined)('on a Redis server', () => {
   });
 });
 
-describe.skipIf(missing !== undefined)('when Redis goes away', () => {
+describeWith(REDIS, 'when Redis goes away', () => {
   test('calls fail in time, and work again when it is back, with nothing lost', { timeout: 40_000 }, async () => {
     const server = new RedisServer();
     await server.start();

@@ -1,16 +1,19 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Event } from '../../contracts/event.ts';
 import type { ScoreRequest, ScoreResponse } from '../../contracts/score.ts';
 import { averagePrecision, rocAuc } from '../../training/evaluation/metrics.ts';
+import { describeWith } from '../describe-with.ts';
+import { dataSet } from '../services.ts';
 import { AlertListener } from './alert-listener.ts';
 import { inParallel, runOk, type ServedGateway, serve } from './command-line.ts';
-import { realData, rowsOf } from './real-data.ts';
+import { rowsOf } from './real-data.ts';
 
 /** Card fraud, Fraud Detection Handbook, protocol A: learn from 25 to 31 July, labels seven days late, score 8 to 14 August payment by payment. */
-const DATA = realData('fraud_handbook_simulated/transactions.parquet');
+const SET = dataSet('fraud_handbook_simulated/transactions.parquet');
+const DATA = SET.path;
 /** A window of 30 days before the first payment that is learned from. */
 const HISTORY_FROM = '2018-06-25';
 const TRAIN = { from: '2018-07-25', to: '2018-08-01' };
@@ -74,7 +77,7 @@ function isRemoved(train: readonly Payment[], between: readonly Payment[], test:
   return ({ customer, atMs }) => dayOf(atMs) >= (goneFrom.get(customer) ?? Number.POSITIVE_INFINITY);
 }
 
-describe.skipIf(DATA === undefined)('card fraud over the public API (skipped where the data set is not beside the project)', () => {
+describeWith(SET, 'card fraud over the public API', () => {
   let dir: string;
   let gateway: ServedGateway;
   let listener: AlertListener;

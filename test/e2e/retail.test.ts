@@ -1,18 +1,21 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { RecommendResponse } from '../../contracts/recommend.ts';
 import { mean, ndcgAt, recallAt } from '../../training/evaluation/metrics.ts';
+import { describeWith } from '../describe-with.ts';
+import { dataSet } from '../services.ts';
 import { inParallel, runOk, type ServedGateway, serve } from './command-line.ts';
-import { realData, rowsOf } from './real-data.ts';
+import { rowsOf } from './real-data.ts';
 
 /** Next purchase on UCI Online Retail: learn from before the cut, recommend 20 items to each customer, compare with the 31 days behind it. */
-const DATA = realData('uci_online_retail/online_retail.parquet');
+const SET = dataSet('uci_online_retail/online_retail.parquet');
+const DATA = SET.path;
 const CUT = '2011-11-09';
 const CLEAN = `FROM '${DATA}' WHERE customer_id IS NOT NULL AND invoice_no NOT LIKE 'C%' AND quantity > 0 AND unit_price > 0 AND regexp_matches(stock_code, '^[0-9]{5}[A-Za-z]*$')`;
 
-describe.skipIf(DATA === undefined)('Online Retail over the public API (skipped where the data set is not beside the project)', () => {
+describeWith(SET, 'Online Retail over the public API', () => {
   let dir: string;
   let gateway: ServedGateway;
   const wanted = new Map<string, Set<string>>();
