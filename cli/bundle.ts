@@ -1,6 +1,7 @@
 import { join } from 'node:path';
-import { Command } from 'commander';
-import { GatehouseError } from '../contracts/errors.ts';
+import { Command, Option } from 'commander';
+import type { BundleChangeResponse, BundlesResponse } from '../contracts/control.ts';
+import { ERRORS, type ErrorCode, GatehouseError } from '../contracts/errors.ts';
 import { bundlesDir } from '../gateway/main.ts';
 import { probeInChild } from '../gateway/probe.ts';
 import { BundleManager } from '../scoring/models/manager.ts';
@@ -19,32 +20,32 @@ interface Options {
  */
 export function bundleCommand(): Command {
   const command = new Command('bundle').description('List, verify, activate and roll back model bundles');
-  const add = (name: string, summary: string, action: (options: Options, version: string) => Promise<void>, argument?: string): void => {
-    const sub = new Command(name)
-      .description(summary)
-      .option('--data-dir <dir>', 'folder of the store and the bundles')
-      .option('--url <url>', 'control plane of a running gateway, such as http://127.0.0.1:8081')
-      .option('--token <token>', 'its admin token', process.env['GATEHOUSE_ADMIN_TOKEN']);
+  const add = (
+    name: string,
+    summary: string,
+    where: 'folder' | 'folder or gateway',
+    action: (options: Options, version: string) => Promise<void>,
+    argument?: string,
+  ): void => {
+    const sub = new Command(name).description(summary).option('--data-dir <dir>', 'folder of the store and the bundles');
+    if (where === 'folder or gateway') {
+      sub.option('--url <url>', 'control plane of a running gateway, such as http://127.0.0.1:8081');
+      // By its name: a default value would stand in the help text.
+      sub.addOption(new Option('--token <token>', 'its admin token').env('GATEHOUSE_ADMIN_TOKEN'));
+    }
     if (argument) sub.argument(argument).action((version: string, options: Options) => action(options, version));
     else sub.action((options: Options) => action(options, ''));
     command.addCommand(sub);
   };
 
-  add('list', 'List the bundles, the newest first', async (options) => {
-    if (options.url) {
-      console.log(JSON.stringify(await call(options, 'GET', '/v1/bundles'), null, 2));
-      return;
-    }
-    const entries = await (await folder(options)).list();
-    if (entries.length === 0) console.log('no bundles');
-    for (const { version, active, previous, manifest, problem } of entries) {
-      const models = manifest ? Object.keys(manifest.models).join(', ') : `unreadable: ${problem}`;
-      console.log(`${active ? '*' : previous ? '-' : ' '} ${version}  ${models}`);
-    }
+  add('list', 'List the bundles, the newest first: * serves, - is the one before it', 'folder or gateway', async (options) => {
+    const lines = options.url ? await servedLines(options) : await folderLines(options);
+    console.log(lines.length === 0 ? 'no bundles' : lines.join('\n'));
   });
   add(
     'verify',
     'Check every file of a bundle and probe its models',
+    'folder',
     async (options, version) => {
       const dir = join(bundlesDir(configOf(options.dataDir)), version);
       await verifyBundle(dir);
@@ -56,6 +57,7 @@ export function bundleCommand(): Command {
   add(
     'activate',
     'Verify, probe and serve a bundle',
+    'folder or gateway',
     async (options, version) => {
       if (options.url) await call(options, 'POST', `/v1/bundles/${encodeURIComponent(version)}/activate`);
       else await (await folder(options)).activate(version);
@@ -63,11 +65,31 @@ export function bundleCommand(): Command {
     },
     '<version>',
   );
-  add('rollback', 'Serve the previous bundle again', async (options) => {
-    const answer = options.url ? await call(options, 'POST', '/v1/bundles/rollback') : await (await folder(options)).rollback();
-    console.log(`${(answer as { current?: string; version?: string }).current ?? (answer as { version?: string }).version} is active`);
+  add('rollback', 'Serve the previous bundle again', 'folder or gateway', async (options) => {
+    const version = options.url
+      ? (await call<BundleChangeResponse>(options, 'POST', '/v1/bundles/rollback')).current
+      : (await (await folder(options)).rollback()).version;
+    console.log(`${version} is active`);
   });
   return command;
+}
+
+const SIGNS = { current: '*', previous: '-', available: ' ' } as const;
+
+async function folderLines(options: Options): Promise<string[]> {
+  const entries = await (await folder(options)).list();
+  return entries.map(({ version, active, previous, manifest, problem }) => {
+    const models = manifest ? Object.keys(manifest.models).join(', ') : `unreadable: ${problem}`;
+    return `${SIGNS[active ? 'current' : previous ? 'previous' : 'available']} ${version}  ${models}`;
+  });
+}
+
+async function servedLines(options: Options): Promise<string[]> {
+  const { bundles } = await call<BundlesResponse>(options, 'GET', '/v1/bundles');
+  return bundles.map(({ version, state, created_ms, problem }) => {
+    const made = created_ms === undefined ? `unreadable: ${problem}` : `trained ${new Date(created_ms).toISOString()}`;
+    return `${SIGNS[state]} ${version}  ${made}`;
+  });
 }
 
 /** The bundles folder without a gateway: the probe loads a bundle in a child, nothing is kept loaded here. */
@@ -89,15 +111,19 @@ async function folder({ dataDir }: Options): Promise<BundleManager> {
   return manager;
 }
 
-async function call({ url, token }: Options, method: string, path: string): Promise<unknown> {
+/** Calls a control route. Throws what the gateway refused with under its own code, or `input_unreadable` when nothing there is a gateway. */
+async function call<T>({ url, token }: Options, method: string, path: string): Promise<T> {
+  if (url === undefined || !URL.canParse(path, url)) throw new GatehouseError('config_invalid', `--url ${url} is no address`);
   let response: Response;
+  let body: unknown;
   try {
     response = await fetch(new URL(path, url), { method, headers: token ? { authorization: `Bearer ${token}` } : {} });
+    body = await response.json();
   } catch (cause) {
     throw new GatehouseError('input_unreadable', `no control plane answers at ${url}`, { cause });
   }
-  const body = (await response.json()) as { code?: string; detail?: string };
-  if (!response.ok)
-    throw new GatehouseError('bundle_incompatible', `the gateway refused: ${body.detail ?? response.status} (${body.code ?? 'no code'})`);
-  return body;
+  if (response.ok) return body as T;
+  const { code = '', detail = `status ${response.status}` } = body as { code?: string; detail?: string };
+  const known = Object.hasOwn(ERRORS, code) ? (code as ErrorCode) : 'internal';
+  throw new GatehouseError(known, `the gateway refused: ${detail}`);
 }

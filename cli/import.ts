@@ -4,6 +4,7 @@ import type { TimedEvent } from '../contracts/event.ts';
 import type { Item } from '../contracts/item.ts';
 import { importFile } from '../training/sources/import.ts';
 import { configOf, openShop, takeIn, terminalProgress } from './shared.ts';
+import { abortOnStop } from './stop.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -26,20 +27,38 @@ export function importCommand(): Command {
     .option('--as-of <date>', 'move all times by whole days so that this moment falls within the last 24 hours: an old data set becomes a recent one')
     .option('--data-dir <dir>', 'folder of the store and the bundles')
     .action(async (path: string, options: Options) => {
-      const shop = await openShop(configOf(options.dataDir));
+      const range = {
+        ...(options.from === undefined ? {} : { fromMs: timeOf('--from', options.from) }),
+        ...(options.until === undefined ? {} : { untilMs: timeOf('--until', options.until) }),
+      };
       const shiftMs = options.asOf === undefined ? 0 : Math.floor((Date.now() - timeOf('--as-of', options.asOf)) / DAY_MS) * DAY_MS;
+      const shop = await openShop(configOf(options.dataDir));
+      const { signal, release } = abortOnStop();
+      const notCounted = { duplicates: 0, conflicts: 0 };
       try {
         const report = await importFile({
           mapping: options.mapping,
           path,
-          sink: (events, items) => takeIn(shop, moved(items, shiftMs), later(events, shiftMs), Date.now()),
-          ...(options.from === undefined ? {} : { fromMs: timeOf('--from', options.from) }),
-          ...(options.until === undefined ? {} : { untilMs: timeOf('--until', options.until) }),
+          sink: async (events, items) => {
+            const { duplicates, conflicts } = await takeIn(shop, moved(items, shiftMs), later(events, shiftMs), Date.now());
+            notCounted.duplicates += duplicates;
+            notCounted.conflicts += conflicts;
+          },
+          ...range,
           progress: terminalProgress(),
+          signal,
         });
         await shop.store.flush();
-        console.log(JSON.stringify({ ...report, shift_ms: shiftMs }, null, 2));
+        // Of an event whose id is known, the first one stands: its time too, when --as-of moves the file to another day.
+        console.log(
+          JSON.stringify(
+            { ...report, known_before: notCounted.duplicates, known_with_other_content: notCounted.conflicts, shift_ms: shiftMs },
+            null,
+            2,
+          ),
+        );
       } finally {
+        release();
         await shop.close();
       }
     });
@@ -53,10 +72,13 @@ function moved(items: Item[], shiftMs: number): Item[] {
   return shiftMs === 0 ? items : items.map((item) => (item.created_ms === undefined ? item : { ...item, created_ms: item.created_ms + shiftMs }));
 }
 
-/** Milliseconds of an ISO date; one without a zone is UTC. */
+const ISO_TIME = /^\d{4}-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?)?$/;
+
+/** Milliseconds of an ISO date; one without a zone is UTC. Throws `config_invalid`. */
 export function timeOf(option: string, text: string): number {
   const zoned = /(?:Z|[+-]\d\d:?\d\d)$/.test(text) || !text.includes('T') ? text : `${text}Z`;
   const ms = Date.parse(zoned);
-  if (Number.isNaN(ms)) throw new GatehouseError('config_invalid', `${option} ${text} is no ISO 8601 time`);
+  // The pattern too: Date.parse takes a lone 5 for a month.
+  if (!ISO_TIME.test(text) || Number.isNaN(ms)) throw new GatehouseError('config_invalid', `${option} ${text} is no ISO 8601 time`);
   return ms;
 }

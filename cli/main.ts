@@ -15,10 +15,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   key: async () => (await import('./key.ts')).keyCommand(),
 };
 
-const program = new Command('gatehouse')
-  .description('Real-time recommendation and risk scoring gateway with WebSocket push')
-  .version(VERSION)
-  .showHelpAfterError('(add --help for the options)');
+const program = new Command('gatehouse').description('Real-time recommendation and risk scoring gateway with WebSocket push').version(VERSION);
 const asked = COMMANDS[process.argv[2] ?? ''];
 for (const load of asked ? [asked] : Object.values(COMMANDS)) program.addCommand(await load());
 

@@ -41,7 +41,8 @@ export function replayCommand(): Command {
         const again = await judge(shop.engine, {
           request: decision.request,
           vector: Float32Array.from(decision.vector),
-          model: bundle?.fraud,
+          // Where no model answered then, in time or at all, none is asked now.
+          model: decision.response.score === null ? undefined : bundle?.fraud,
           rules: rules.book(),
           nowMs: decision.at_ms,
         });

@@ -1,3 +1,4 @@
+import { InvalidArgumentError } from 'commander';
 import type { TimedEvent } from '../contracts/event.ts';
 import type { Fact } from '../contracts/fact.ts';
 import type { Item } from '../contracts/item.ts';
@@ -15,6 +16,20 @@ import { type ProgressReporter, progressBars } from '../training/progress.ts';
 /** Settings of the environment, with the data folder of the command line. */
 export function configOf(dataDir: string | undefined): Config {
   return readConfig(process.env, dataDir === undefined ? {} : { dataDir });
+}
+
+/** For an option that is a whole number from 0. What is none ends the command with one line. */
+export function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError('It must be a whole number.');
+  return value;
+}
+
+/** For an option that is a number above 0. */
+export function positiveNumber(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && Number.isFinite(value))) throw new InvalidArgumentError('It must be a number above 0.');
+  return value;
 }
 
 export function terminalProgress(): ProgressReporter {
@@ -37,8 +52,14 @@ export async function openShop(config: Config): Promise<OpenShop> {
   return { engine, catalogue, store, close: () => store.close() };
 }
 
+/** Events that were not counted, because their id had been taken in before: with the same content, or with another. */
+export interface NotCounted {
+  readonly duplicates: number;
+  readonly conflicts: number;
+}
+
 /** Writes items and events as the gateway does. Each event counts once, however often it is sent. */
-export async function takeIn(shop: OpenShop, items: readonly Item[], events: readonly TimedEvent[], atMs: number): Promise<void> {
+export async function takeIn(shop: OpenShop, items: readonly Item[], events: readonly TimedEvent[], atMs: number): Promise<NotCounted> {
   if (items.length > 0) {
     await shop.store.write(
       items.map((item): Fact => ({ kind: 'item_put', at_ms: atMs, item })),
@@ -47,9 +68,12 @@ export async function takeIn(shop: OpenShop, items: readonly Item[], events: rea
     );
     for (const item of items) shop.catalogue.put(item);
   }
-  if (events.length > 0) {
-    // History keeps its own time: what the journal says about when it arrived is when it happened.
-    const units = events.map((event) => eventUnit(shop.engine, (id) => shop.catalogue.get(id), event, event.timestamp_ms));
-    await shop.store.ingest(units);
-  }
+  if (events.length === 0) return { duplicates: 0, conflicts: 0 };
+  // History keeps its own time: what the journal says about when it arrived is when it happened.
+  const units = events.map((event) => eventUnit(shop.engine, (id) => shop.catalogue.get(id), event, event.timestamp_ms));
+  const results = await shop.store.ingest(units);
+  return {
+    duplicates: results.filter(({ duplicate, conflict }) => duplicate && !conflict).length,
+    conflicts: results.filter(({ conflict }) => conflict).length,
+  };
 }

@@ -9,28 +9,33 @@ import { GatehouseError } from '../contracts/errors.ts';
 import { generateKey } from '../gateway/auth/keys.ts';
 import { type Config, readConfig } from '../gateway/config.ts';
 import { makeDataDir, startGateway } from '../gateway/main.ts';
-import { configOf } from './shared.ts';
+import { configOf, positiveNumber, wholeNumber } from './shared.ts';
+import { shopOf } from './simulate.ts';
 import { untilStopped } from './stop.ts';
 
+/** Every demo is the same shop, of the size that is asked for. */
+const SEED = 1;
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
 
 /** What the demo remembers between starts, in `demo.json` of the data folder. The keys open a made-up shop on this machine and nothing else. */
 interface Demo {
   /** Options of `gatehouse simulate`: they name the shop. */
-  readonly shop: Readonly<Record<string, string>>;
+  readonly shop: Readonly<Record<string, number>>;
   readonly secretKey: string;
   readonly publishableKey: string;
   readonly adminToken: string;
+  /** False: begun with --no-demo. What is in there came over the API, and no simulated shop may mix with it. */
+  readonly simulated: boolean;
   readonly ready: boolean;
 }
 
 interface Options {
   readonly demo: boolean;
   readonly dataDir?: string;
-  readonly rate: string;
-  readonly users: string;
-  readonly items: string;
-  readonly days: string;
+  readonly rate: number;
+  readonly users: number;
+  readonly items: number;
+  readonly days: number;
 }
 
 /** `npm start`: on first run a simulated shop, a trained bundle and a gateway with live traffic; afterwards just the latter two. */
@@ -39,10 +44,10 @@ export function startCommand(): Command {
     .description('Run the demo: a simulated shop, its trained models, the gateway and live traffic. --no-demo starts an empty gateway')
     .option('--no-demo', 'an empty gateway that takes its catalogue and events from the API')
     .option('--data-dir <dir>', 'folder of the store and the bundles')
-    .option('--rate <n>', "the simulated shop's requests a second", '20')
-    .option('--users <n>', 'users of the simulated shop (first start)', '5000')
-    .option('--items <n>', 'its items (first start)', '2000')
-    .option('--days <n>', 'days of its history (first start)', '60')
+    .option('--rate <n>', "the simulated shop's requests a second", positiveNumber, 20)
+    .option('--users <n>', 'users of the simulated shop (first start)', wholeNumber, 5000)
+    .option('--items <n>', 'its items (first start)', wholeNumber, 2000)
+    .option('--days <n>', 'days of its history (first start)', wholeNumber, 60)
     .action(async (options: Options) => {
       const demo = await openDemo(configOf(options.dataDir), options);
       const config = readConfig(process.env, {
@@ -69,7 +74,7 @@ export function startCommand(): Command {
 }
 
 function shopOptions({ shop }: Demo): string[] {
-  return Object.entries(shop).flatMap(([name, value]) => [`--${name}`, value]);
+  return Object.entries(shop).flatMap(([name, value]) => [`--${name}`, String(value)]);
 }
 
 function demoFile(config: Config): string {
@@ -78,14 +83,24 @@ function demoFile(config: Config): string {
 
 async function openDemo(config: Config, options: Options): Promise<Demo> {
   const path = demoFile(config);
-  if (existsSync(path)) return JSON.parse(await readFile(path, 'utf8')) as Demo;
+  if (existsSync(path)) {
+    const known = JSON.parse(await readFile(path, 'utf8')) as Demo;
+    if (options.demo && !known.simulated)
+      throw new GatehouseError('config_invalid', `${config.dataDir} was begun with --no-demo: go on with it, or give the demo another --data-dir`);
+    return known;
+  }
+  const { users, items, days } = options;
+  const end = Date.now();
+  // What is remembered must be a shop that can be made: sizes out of range would fail every later start.
+  shopOf({ seed: SEED, users, items, days, endMs: end });
   makeDataDir(config);
   const demo: Demo = {
-    shop: { seed: '1', users: options.users, items: options.items, days: options.days, end: String(Date.now()) },
+    shop: { seed: SEED, users, items, days, end },
     secretKey: generateKey('secret'),
     publishableKey: generateKey('publishable'),
     adminToken: generateKey('admin'),
-    ready: !options.demo,
+    simulated: options.demo,
+    ready: false,
   };
   await save(config, demo);
   return demo;
@@ -128,8 +143,8 @@ async function command(args: readonly string[]): Promise<void> {
 }
 
 /** The shop's visitors, in a process of their own: they come through the public API like anyone. */
-function startTraffic(url: string, demo: Demo, rate: string) {
-  return fork(MAIN, ['simulate', '--live', url, ...shopOptions(demo), '--rate', rate], {
+function startTraffic(url: string, demo: Demo, rate: number) {
+  return fork(MAIN, ['simulate', '--live', url, ...shopOptions(demo), '--rate', String(rate)], {
     env: { ...process.env, GATEHOUSE_DEMO_SECRET_KEY: demo.secretKey, GATEHOUSE_DEMO_PUBLISHABLE_KEY: demo.publishableKey },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });

@@ -11,3 +11,21 @@ export function untilStopped(): Promise<void> {
     process.on('SIGINT', stop);
   });
 }
+
+/** A signal that aborts at SIGTERM or SIGINT, for work that tidies up behind itself. A second one ends the process at once. `release` stops listening. */
+export function abortOnStop(): { readonly signal: AbortSignal; readonly release: () => void } {
+  const abort = new AbortController();
+  const stop = (): void => {
+    if (abort.signal.aborted) process.exit(130);
+    abort.abort();
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  return {
+    signal: abort.signal,
+    release() {
+      process.off('SIGINT', stop);
+      process.off('SIGTERM', stop);
+    },
+  };
+}

@@ -5,11 +5,12 @@ import { BundleManager } from '../scoring/models/manager.ts';
 import { verifyBundle } from '../scoring/models/verify.ts';
 import { journalSource, type TrainParams, type TrainResult, train } from '../training/index.ts';
 import { timeOf } from './import.ts';
-import { configOf, type OpenShop, openShop, terminalProgress } from './shared.ts';
+import { configOf, type OpenShop, openShop, terminalProgress, wholeNumber } from './shared.ts';
+import { abortOnStop } from './stop.ts';
 
 interface Options {
   readonly dataDir?: string;
-  readonly seed: string;
+  readonly seed: number;
   readonly activate: boolean;
   readonly fraudFrom?: string;
   readonly fraudTo?: string;
@@ -21,20 +22,21 @@ export function trainCommand(): Command {
   return new Command('train')
     .description('Replay the journal and train a bundle of models')
     .option('--data-dir <dir>', 'folder of the store and the bundles')
-    .option('--seed <seed>', 'same seed and data, same bytes', '1')
+    .option('--seed <seed>', 'same seed and data, same bytes', wholeNumber, 1)
     .option('--no-activate', 'only train; leave the active bundle as it is')
     .option('--fraud-from <date>', 'train the fraud model on payments from this time on')
     .option('--fraud-to <date>', 'and before this time')
     .option('--labels-until <date>', 'with the labels that had arrived by this time')
     .action(async (options: Options) => {
       const config = configOf(options.dataDir);
+      const params = {
+        ...(options.fraudFrom === undefined ? {} : { fraudFromMs: timeOf('--fraud-from', options.fraudFrom) }),
+        ...(options.fraudTo === undefined ? {} : { fraudToMs: timeOf('--fraud-to', options.fraudTo) }),
+        ...(options.labelsUntil === undefined ? {} : { labelsUntilMs: timeOf('--labels-until', options.labelsUntil) }),
+      };
       const shop = await openShop(config);
       try {
-        const result = await trainShop(shop, bundlesDir(config), Number(options.seed), {
-          ...(options.fraudFrom === undefined ? {} : { fraudFromMs: timeOf('--fraud-from', options.fraudFrom) }),
-          ...(options.fraudTo === undefined ? {} : { fraudToMs: timeOf('--fraud-to', options.fraudTo) }),
-          ...(options.labelsUntil === undefined ? {} : { labelsUntilMs: timeOf('--labels-until', options.labelsUntil) }),
-        });
+        const result = await trainShop(shop, bundlesDir(config), options.seed, params);
         console.log(JSON.stringify({ version: result.version, metrics: result.manifest.metrics, skipped: result.skipped }, null, 2));
         if (options.activate) await activate(bundlesDir(config), result.version);
       } finally {
@@ -45,10 +47,7 @@ export function trainCommand(): Command {
 
 /** Trains on everything in the journal. Ctrl-C stops it and leaves no half-written bundle. */
 export async function trainShop(shop: OpenShop, outDir: string, seed: number, params: TrainParams): Promise<TrainResult> {
-  const abort = new AbortController();
-  const stop = (): void => abort.abort();
-  process.once('SIGINT', stop);
-  process.once('SIGTERM', stop);
+  const { signal, release } = abortOnStop();
   try {
     return await train({
       facts: await journalSource(shop.store),
@@ -58,11 +57,10 @@ export async function trainShop(shop: OpenShop, outDir: string, seed: number, pa
       params,
       progress: terminalProgress(),
       now: Date.now,
-      signal: abort.signal,
+      signal,
     });
   } finally {
-    process.off('SIGINT', stop);
-    process.off('SIGTERM', stop);
+    release();
   }
 }
 

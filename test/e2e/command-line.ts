@@ -58,6 +58,37 @@ export async function runOk(args: readonly string[], env: Environment = {}): Pro
   return result;
 }
 
+export interface RunningCommand {
+  readonly text: { readonly stdout: string; readonly stderr: string };
+  /** Resolves when it has written this to stderr, where progress goes; rejects when it ends before. */
+  saying(pattern: RegExp): Promise<void>;
+  interrupt(): void;
+  readonly ended: Promise<CommandResult>;
+}
+
+/** Starts a command that is going to be interrupted, as by Ctrl-C. */
+export function begin(args: readonly string[], env: Environment = {}): RunningCommand {
+  const child = start(args, env);
+  const text = textOf(child);
+  const ended = closing(child).then((status) => ({ status, ...text }));
+  return {
+    text,
+    ended,
+    saying: (pattern) =>
+      new Promise((resolve, reject) => {
+        const look = (): void => {
+          if (pattern.test(text.stderr)) resolve();
+        };
+        child.stderr!.on('data', look);
+        look();
+        void ended.then(({ status, stderr }) => reject(new Error(`the command ended with ${status} before it said ${pattern}:\n${stderr}`)));
+      }),
+    interrupt: () => {
+      child.kill('SIGINT');
+    },
+  };
+}
+
 export interface ServedGateway {
   readonly url: string;
   readonly controlUrl: string;
@@ -96,6 +127,7 @@ export interface StartedDemo {
   readonly url: string;
   readonly controlUrl: string;
   readonly adminToken: string;
+  readonly secretKey: string;
   /** The curl lines that it proposes. */
   readonly lines: readonly string[];
   readonly text: { readonly stdout: string; readonly stderr: string };
@@ -113,6 +145,7 @@ export async function startDemo(dataDir: string, options: readonly string[]): Pr
     url: word(/data plane +(\S+)/),
     controlUrl: word(/control plane +(\S+)/),
     adminToken: word(/admin token +(\S+)/),
+    secretKey: word(/secret key +(\S+)/),
     lines: text.stdout.split('\n').filter((line) => line.includes('curl ')),
     text,
     stop() {

@@ -29,7 +29,7 @@ describeWith(CHROMIUM, 'the dashboard in a browser', () => {
     dir = await mkdtemp(join(tmpdir(), 'gatehouse-dashboard-'));
     const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
     for (const version of ['v1', 'v2']) {
-      const parts = testParts(engine, version);
+      const parts = await testParts(engine, version);
       // No model's decision: what is stopped here, a rule stops.
       await writeBundle(join(dir, 'bundles'), { ...parts, fraud: { ...parts.fraud, thresholds: { review: 1, challenge: 1, decline: 1 } } });
     }

@@ -38,6 +38,8 @@ export interface Tables {
   describe(sql: string): Promise<{ readonly name: string; readonly type: string }[]>;
   /** Chunks of about 2,048 rows, column by column; only one chunk is in memory at a time. */
   stream(sql: string): AsyncGenerator<Cell[][]>;
+  /** Makes the query that runs now fail. */
+  interrupt(): void;
   close(): Promise<void>;
 }
 
@@ -56,9 +58,10 @@ function cell(value: DuckDBValue): Cell {
   }
 }
 
-/** The message of DuckDB without the picture of the statement, which is ours and not the user's. */
+/** The message of DuckDB on one line, without the picture of the statement, which is ours and not the user's. */
 export function duckdbMessage(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split('\n\nLINE')[0]!.trim();
+  const [message = ''] = (error instanceof Error ? error.message : String(error)).split('\n\nLINE');
+  return message.replace(/\s+/g, ' ').trim();
 }
 
 /** Opens the files behind `pattern` (a path or a glob). Throws `input_unreadable` when there is none. */
@@ -99,6 +102,7 @@ function tables(files: readonly string[], connection: DuckDBConnection, close: (
   return {
     files,
     close,
+    interrupt: () => connection.interrupt(),
     async run(sql) {
       await connection.run(sql);
     },

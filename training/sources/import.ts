@@ -26,6 +26,8 @@ export interface ImportOptions {
   readonly untilMs?: number;
   readonly progress?: ProgressReporter;
   readonly table?: TableOptions;
+  /** Stops the import; what the sink has taken by then stays taken. */
+  readonly signal?: AbortSignal;
 }
 
 /** What an import did, and what the data look like. */
@@ -73,20 +75,34 @@ function shapeProblem(shape: typeof eventShape | typeof itemShape, value: unknow
 /**
  * Reads a table through a mapping and hands validated events to the sink, in time order across all streams of the mapping. Event ids come from
  * the data, so a second import of the same file gives the same events and an idempotent sink counts nothing twice.
- * Throws `mapping_invalid` and `input_unreadable`; rows that break the contract are counted and left out.
+ * Throws `mapping_invalid`, `input_unreadable` and, on abort, `cancelled`; rows that break the contract are counted and left out.
  */
 export async function importFile(options: ImportOptions): Promise<ImportReport> {
   const mapping = typeof options.mapping === 'string' ? loadMapping(options.mapping) : options.mapping;
+  const { signal } = options;
+  const check = (): void => {
+    if (signal?.aborted) throw new GatehouseError('cancelled', 'the import was stopped; starting it again counts nothing twice');
+  };
   const tables = await openTables(options.path, options.table);
+  const interrupt = (): void => tables.interrupt();
+  signal?.addEventListener('abort', interrupt);
   try {
+    check();
     await checkExpressions(tables, mapping);
-    return await importTables(tables, mapping, options);
+    const sink: ImportSink = (events, items) => {
+      check();
+      return options.sink(events, items);
+    };
+    return await importTables(tables, mapping, { ...options, sink });
   } catch (error) {
+    // A query that was interrupted fails with DuckDB's own words.
+    check();
     if (error instanceof Error && error.constructor === Error && /^[A-Z][A-Za-z ]* Error: /.test(error.message)) {
       throw new GatehouseError('input_unreadable', `${options.path}: ${duckdbMessage(error)}`, { cause: error });
     }
     throw error;
   } finally {
+    signal?.removeEventListener('abort', interrupt);
     await tables.close();
   }
 }
