@@ -85,50 +85,6 @@ export class FraudRows {
   }
 }
 
-/** Steps of Newton's method; a sigmoid of two numbers settles in a handful. */
-const NEWTON_STEPS = 50;
-const PROBABILITY_MIN = 1e-7;
-
-/**
- * Platt's sigmoid on the log-odds (Platt 1999) with his smoothed targets, so that few frauds don't promise certainty; Newton's method. A model that
- * came out upside down keeps its order: the slope is at least a little over zero.
- */
-export function fitPlatt(raw: ArrayLike<number>, labels: ArrayLike<number>): Calibration {
-  let positives = 0;
-  for (let i = 0; i < labels.length; i++) if (labels[i]! > 0) positives++;
-  const high = (positives + 1) / (positives + 2);
-  const low = 1 / (labels.length - positives + 2);
-  const z = Float64Array.from({ length: raw.length }, (_, i) => {
-    const p = Math.min(1 - PROBABILITY_MIN, Math.max(PROBABILITY_MIN, raw[i]!));
-    return Math.log(p / (1 - p));
-  });
-  let [a, b] = [1, 0];
-  for (let step = 0; step < NEWTON_STEPS; step++) {
-    // A whisper of ridge keeps the system solvable where all log-odds are the same.
-    let [ga, gb, haa, hab, hbb] = [0, 0, 1e-9, 0, 1e-9];
-    for (let i = 0; i < z.length; i++) {
-      const p = 1 / (1 + Math.exp(-(a * z[i]! + b)));
-      const error = p - (labels[i]! > 0 ? high : low);
-      const weight = p * (1 - p);
-      ga += error * z[i]!;
-      gb += error;
-      haa += weight * z[i]! * z[i]!;
-      hab += weight * z[i]!;
-      hbb += weight;
-    }
-    const determinant = haa * hbb - hab * hab;
-    if (!(determinant > 0)) break;
-    const da = (hbb * ga - hab * gb) / determinant;
-    const db = (haa * gb - hab * ga) / determinant;
-    a -= da;
-    b -= db;
-    if (Math.abs(da) + Math.abs(db) < 1e-10) break;
-  }
-  return Number.isFinite(a) && Number.isFinite(b) ? { kind: 'platt', a: Math.max(SLOPE_MIN, a), b } : { kind: 'platt', a: 1, b: 0 };
-}
-
-const SLOPE_MIN = 1e-3;
-
 /** Of all payments, a person can look at so many. */
 const REVIEW_SHARE_MAX = 0.02;
 /** Calibrated probabilities at which an action pays where nobody is swamped: one in eight for a look, a half for a step-up, four in five to turn money away. */

@@ -1,7 +1,8 @@
 import type { Calibration, RiskThresholds } from '../contracts/bundle.ts';
 import { calibrator } from '../scoring/models/calibration.ts';
+import { fitPlatt } from './evaluation/calibration.ts';
 import { averagePrecision, calibrationBins, precisionRecallCurve, rocAuc, rocCurve } from './evaluation/metrics.ts';
-import { chooseThresholds, type FraudRows, fitPlatt } from './fraud-rows.ts';
+import { chooseThresholds, type FraudRows } from './fraud-rows.ts';
 import type { Progress } from './learners/contract.ts';
 import { fitGbdt, type GbdtModel } from './learners/gbdt/fit.ts';
 import type { GbdtRows } from './learners/gbdt/objective.ts';
