@@ -1,5 +1,5 @@
 import { seededRandom } from '../random.ts';
-import type { Arena, SharedMemory } from './arena.ts';
+import type { Arena, SharedMemory } from '../threads/arena.ts';
 import { BORDER_SLOTS } from './borders.ts';
 import type { Team } from './team.ts';
 
@@ -80,7 +80,7 @@ export function binTable(
     const count = Math.min(SAMPLED_FEATURES, f - first);
     takeSamples(rows, f, first, sample, shared.f32(at.sample, at.sampleRows * count), sizes.subarray(0, count));
     const args = [at.sample, at.sampleRows, at.sizes, first, at.borders, at.limits, at.categorical];
-    team.run('borders', count, 10 * count * at.sampleRows, args);
+    team.run('chooseBorders', count, 10 * count * at.sampleRows, args);
   }
   for (let first = 0; first < n; first += at.blockRows) {
     const count = Math.min(at.blockRows, n - first);

@@ -1,4 +1,4 @@
-import type { SharedMemory } from './arena.ts';
+import type { SharedMemory } from '../threads/arena.ts';
 
 /** A bin is one byte: 0..254 hold values in ascending order, 255 holds the missing ones. */
 export const VALUE_BINS_MAX = 255;
@@ -14,7 +14,7 @@ export const BORDER_SLOTS = 256;
 export const FLOAT32_MAX = 3.4028234663852886e38;
 
 /**
- * The job `borders`: the borders of feature `first + task` from its sample, and its limit: their number, or, where `categorical` has a 1, the
+ * The job `chooseBorders`: the borders of feature `first + task` from its sample, and its limit: their number, or, where `categorical` has a 1, the
  * number of categories, negated. `sizes[task]` values of the sample are present.
  */
 export function chooseBorders(shared: SharedMemory, args: readonly number[], task: number): void {

@@ -1,6 +1,6 @@
 import type { Tree } from '../../../contracts/trees.ts';
 import { type Random, sampleSorted } from '../random.ts';
-import type { SharedMemory } from './arena.ts';
+import type { SharedMemory } from '../threads/arena.ts';
 import type { BinnedTable } from './bins.ts';
 import { createHistogramSlots } from './histograms.ts';
 import { chunksOf } from './kernel.ts';

@@ -1,4 +1,4 @@
-import type { Arena } from './arena.ts';
+import type { Arena } from '../threads/arena.ts';
 import { GROUP, groupsOf, reserveTable, type TableRegions } from './bins.ts';
 import { chunksOf } from './kernel.ts';
 import type { GbdtParams } from './params.ts';

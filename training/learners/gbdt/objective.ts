@@ -1,5 +1,5 @@
 import { requireData } from '../contract.ts';
-import type { SharedMemory } from './arena.ts';
+import type { SharedMemory } from '../threads/arena.ts';
 import { chunksOf } from './kernel.ts';
 import { createLambdarank } from './lambdarank.ts';
 import type { Regions } from './layout.ts';

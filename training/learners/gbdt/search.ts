@@ -1,4 +1,4 @@
-import type { SharedMemory } from './arena.ts';
+import type { SharedMemory } from '../threads/arena.ts';
 import { type BinnedTable, GROUP, groupsOf } from './bins.ts';
 import { MISSING_BIN } from './borders.ts';
 import { FEATURE_BYTES, LEAF_BYTES, RESULT_BYTES, type Regions } from './layout.ts';

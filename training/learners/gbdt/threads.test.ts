@@ -2,13 +2,13 @@ import { Worker } from 'node:worker_threads';
 import { describe, expect, test, vi } from 'vitest';
 import { treeEnsembleToOnnx } from '../../onnx/treeEnsemble.ts';
 import { seededRandom } from '../random.ts';
-import { createArena } from './arena.ts';
+import { createArena } from '../threads/arena.ts';
+import { CONTROL, CONTROL_WORDS } from '../threads/tasks.ts';
 import { fitGbdt } from './fit.ts';
 import { CHUNK_ROWS } from './kernel.ts';
 import type { GbdtParams } from './params.ts';
 import { syntheticRows } from './synthetic.ts';
-import { BORDERS_OP, CONTROL, CONTROL_WORDS } from './tasks.ts';
-import { reserveControl, startTeam } from './team.ts';
+import { BORDERS_OP, reserveControl, startTeam } from './team.ts';
 
 describe('the model is the same, byte for byte, with one, two and three threads', () => {
   // Large enough that jobs are shared, with a last chunk and a last group that are not full.

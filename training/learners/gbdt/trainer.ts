@@ -1,5 +1,5 @@
 import { type Random, sampleSorted } from '../random.ts';
-import { createArena, type SharedMemory } from './arena.ts';
+import { createArena, type SharedMemory } from '../threads/arena.ts';
 import { type BinnedTable, binTable } from './bins.ts';
 import { createGrower, type Grower, type Importance } from './grow.ts';
 import { type LayoutNeeds, type Regions, reserveRegions } from './layout.ts';

@@ -1,5 +1,5 @@
 import { LEAF, type Tree } from '../../../contracts/trees.ts';
-import type { SharedMemory } from './arena.ts';
+import type { SharedMemory } from '../threads/arena.ts';
 import type { BinnedTable } from './bins.ts';
 import { FLOAT32_MAX } from './borders.ts';
 import type { OpenLeaf } from './grow.ts';

@@ -1,19 +1,18 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { sharedMemory } from './arena.ts';
-import { instantiateKernel } from './kernel.ts';
-import { CONTROL, CONTROL_WORDS, doTasks, LOOK_MS, MESSAGE_BYTES, PROTOCOL, SPINS, type ThreadData } from './tasks.ts';
+import { CONTROL, CONTROL_WORDS, doTasks, LOOK_MS, loadTasks, MESSAGE_BYTES, PROTOCOL, SPINS, type ThreadData } from './tasks.ts';
 
 /** A training thread beside the main one: does tasks of the jobs until it is told to stop. Started by team.ts. */
-function serve(data: ThreadData): void {
+async function serve(data: ThreadData): Promise<void> {
   const shared = sharedMemory(data.memory);
   const control = shared.i32(data.control, CONTROL_WORDS);
   try {
-    const kernel = instantiateKernel(data.module, data.memory);
+    const doTask = await loadTasks(data, shared);
     parentPort?.postMessage(PROTOCOL);
     while (control[CONTROL.stop] === 0) {
       for (let i = 0; i < SPINS && Atomics.load(control, CONTROL.remaining) === 0; i++);
       Atomics.wait(control, CONTROL.remaining, 0, LOOK_MS);
-      doTasks(control, kernel, shared);
+      doTasks(control, doTask);
     }
   } catch (error) {
     const message = new TextEncoder().encode(error instanceof Error ? error.message : String(error)).subarray(0, MESSAGE_BYTES);
@@ -23,4 +22,4 @@ function serve(data: ThreadData): void {
   }
 }
 
-serve(workerData as ThreadData);
+await serve(workerData as ThreadData);
