@@ -67,6 +67,11 @@ export const ERRORS = {
   mapping_invalid: { status: 500, title: 'The mapping file is wrong', fix: 'Compare it with the examples in training/sources/mappings.' },
   cancelled: { status: 500, title: 'The command was stopped', fix: 'Start it again; nothing half-done was left behind.' },
   training_data_insufficient: { status: 500, title: 'There is not enough data to train', fix: 'Import or collect more events.' },
+  training_data_too_large: {
+    status: 500,
+    title: 'There is more data than this learner takes',
+    fix: 'Train on a shorter time or on fewer items, or choose another learner.',
+  },
 } as const satisfies Record<string, { status: number; title: string; fix: string }>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -1,7 +1,9 @@
+import { createSolver } from './als/solver.ts';
 import { cholesky, solveLower, solveLowerTransposed } from './cholesky.ts';
 import { type FitOptions, requireData, requireParam } from './contract.ts';
 import { seededRandom } from './random.ts';
-import { checkSparse, type SparseRows, transpose } from './sparse.ts';
+import { checkSparse, type SparseRows } from './sparse.ts';
+import { defaultThreads } from './threads/team.ts';
 
 /** What users did with items, a row for each user. A value is the strength of the meeting: the confidence is 1 + alpha * value. */
 export interface AlsRows extends SparseRows {
@@ -34,26 +36,41 @@ const FACTORS_MAX = 1024;
 /** Size of the random factors at the start: small, so that the first half-step decides, as in `implicit`. */
 const START_SCALE = 0.01;
 
+/** alpha * value beyond this leaves nothing of the other terms in float32. */
+const CONFIDENCE_MAX = 1e6;
+/** Fewer multiplications a pass are done by one thread: starting another takes longer than it saves. The factors are the same. */
+const THREADED_PRODUCTS_MIN = 2_000_000;
+
+export interface AlsOptions extends FitOptions {
+  /** Threads that solve, this one included; 2 by default, one on small data. Any number gives the same factors, bit for bit. */
+  readonly threads?: number;
+}
+
 /**
- * Implicit-feedback matrix factorisation (Hu, Koren, Volinsky 2008): alternates between items and users, each solved by conjugate
- * gradient (Takács, Pilászy, Tikk 2011). Throws `training_data_insufficient` without a meeting or with a bad value.
+ * Implicit-feedback matrix factorisation (Hu, Koren, Volinsky 2008): alternates between items and users, each solved by conjugate gradient
+ * (Takács, Pilászy, Tikk 2011) in float32, as in `implicit`. Throws `training_data_insufficient` without a meeting or with a bad value,
+ * `training_data_too_large` beyond 4 GiB (16 bytes a meeting).
  */
-export function fitAls(rows: AlsRows, given: Partial<AlsParams>, options: FitOptions): AlsModel {
+export async function fitAls(rows: AlsRows, given: Partial<AlsParams>, options: AlsOptions): Promise<AlsModel> {
   const params = completeParams(given);
   checkSparse(rows.users, rows.items, rows);
   requireData(rows.indices.length > 0, 'no user met an item');
-  const { factors, iterations } = params;
+  const { factors, iterations, alpha } = params;
+  const strongest = rows.values.reduce((most, value) => Math.max(most, value), 0);
+  requireData(alpha * strongest <= CONFIDENCE_MAX, `alpha times the value ${strongest} is over ${CONFIDENCE_MAX}`);
+  const threads = options.threads ?? (rows.indices.length * factors < THREADED_PRODUCTS_MIN ? 1 : defaultThreads());
   const random = seededRandom(options.seed);
-  const start = (count: number) => Float32Array.from({ length: count * factors }, () => START_SCALE * random.normal());
-  const userFactors = start(rows.users);
-  const itemFactors = start(rows.items);
-  const byItem = transpose(rows.users, rows.items, rows);
-  for (let iteration = 0; iteration < iterations; iteration++) {
-    halfStep(byItem, userFactors, itemFactors, params);
-    halfStep(rows, itemFactors, userFactors, params);
-    options.progress?.(iteration + 1, iterations);
+  const solver = await createSolver(rows, { ...params, threads }, () => START_SCALE * random.normal());
+  try {
+    for (let iteration = 0; iteration < iterations; iteration++) {
+      await solver.solve('items');
+      await solver.solve('users');
+      options.progress?.(iteration + 1, iterations);
+    }
+    return { userFactors: solver.factorsOf('users'), itemFactors: solver.factorsOf('items'), factors };
+  } finally {
+    await solver.stop();
   }
-  return { userFactors, itemFactors, factors };
 }
 
 /** Gram matrix of row-major factors: factors x factors, row-major, symmetric. */
@@ -92,77 +109,6 @@ export function foldIn(itemGram: Float64Array, items: Float32Array, confidence: 
   solveLower(matrix, user);
   solveLowerTransposed(matrix, user);
   return user;
-}
-
-/** Solves every row of `target` while `fixed` stays. */
-function halfStep({ indptr, indices, values }: SparseRows, fixed: Float32Array, target: Float32Array, params: AlsParams): void {
-  const { factors, regularization, alpha, cgSteps } = params;
-  const shared = gram(fixed, factors);
-  for (let i = 0; i < factors; i++) shared[i * factors + i]! += regularization;
-  const x = new Float64Array(factors);
-  const residual = new Float64Array(factors);
-  const direction = new Float64Array(factors);
-  const product = new Float64Array(factors);
-
-  /** out = (shared + the sum of alpha value y y' over the row) v. */
-  const multiply = (v: Float64Array, out: Float64Array, from: number, to: number): void => {
-    for (let i = 0; i < factors; i++) out[i] = dot(shared, i * factors, v, factors);
-    for (let at = from; at < to; at++) {
-      const offset = indices[at]! * factors;
-      addScaled(out, fixed, offset, alpha * values[at]! * dot(fixed, offset, v, factors), factors);
-    }
-  };
-
-  for (let row = 0; row + 1 < indptr.length; row++) {
-    const from = indptr[row]!;
-    const to = indptr[row + 1]!;
-    const offset = row * factors;
-    if (from === to) {
-      target.fill(0, offset, offset + factors);
-      continue;
-    }
-    for (let i = 0; i < factors; i++) x[i] = target[offset + i]!;
-    multiply(x, product, from, to);
-    for (let i = 0; i < factors; i++) residual[i] = -product[i]!;
-    for (let at = from; at < to; at++) addScaled(residual, fixed, indices[at]! * factors, 1 + alpha * values[at]!, factors);
-    direction.set(residual);
-    let size = dot(residual, 0, residual, factors);
-    const smallEnough = size * RESIDUAL_SHARE;
-    for (let step = 0; step < cgSteps && size > smallEnough; step++) {
-      multiply(direction, product, from, to);
-      const length = size / dot(direction, 0, product, factors);
-      for (let i = 0; i < factors; i++) {
-        x[i]! += length * direction[i]!;
-        residual[i]! -= length * product[i]!;
-      }
-      const before = size;
-      size = dot(residual, 0, residual, factors);
-      const keep = size / before;
-      for (let i = 0; i < factors; i++) direction[i] = residual[i]! + keep * direction[i]!;
-    }
-    target.set(x, offset);
-  }
-}
-
-/** A squared residual that fell so far is below what float32 factors can hold. */
-const RESIDUAL_SHARE = 1e-20;
-
-/** Four sums at once: the additions of one would wait for each other. */
-function dot(a: Float32Array | Float64Array, offset: number, v: Float64Array, n: number): number {
-  let [s0, s1, s2, s3] = [0, 0, 0, 0];
-  const even = n & ~3;
-  for (let i = 0; i < even; i += 4) {
-    s0 += a[offset + i]! * v[i]!;
-    s1 += a[offset + i + 1]! * v[i + 1]!;
-    s2 += a[offset + i + 2]! * v[i + 2]!;
-    s3 += a[offset + i + 3]! * v[i + 3]!;
-  }
-  for (let i = even; i < n; i++) s0 += a[offset + i]! * v[i]!;
-  return s0 + s1 + (s2 + s3);
-}
-
-function addScaled(out: Float64Array, rows: Float32Array, offset: number, scale: number, n: number): void {
-  for (let i = 0; i < n; i++) out[i]! += scale * rows[offset + i]!;
 }
 
 function completeParams(given: Partial<AlsParams>): AlsParams {

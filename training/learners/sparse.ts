@@ -22,8 +22,15 @@ export function checkSparse(rows: number, columns: number, { indptr, indices, va
 }
 
 /** The same values by column, rows ascending. */
-export function transpose(rows: number, columns: number, { indptr, indices, values }: SparseRows): SparseRows {
-  const turned = { indptr: new Uint32Array(columns + 1), indices: new Uint32Array(indices.length), values: new Float32Array(indices.length) };
+export function transpose(rows: number, columns: number, matrix: SparseRows): SparseRows {
+  const count = matrix.indices.length;
+  const turned = { indptr: new Uint32Array(columns + 1), indices: new Uint32Array(count), values: new Float32Array(count) };
+  transposeInto(turned, rows, columns, matrix);
+  return turned;
+}
+
+/** `transpose` into arrays of the right lengths; those of `turned.indptr` hold zeros. */
+export function transposeInto(turned: SparseRows, rows: number, columns: number, { indptr, indices, values }: SparseRows): void {
   for (const column of indices) turned.indptr[column + 1]! += 1;
   for (let column = 0; column < columns; column++) turned.indptr[column + 1]! += turned.indptr[column]!;
   const next = turned.indptr.slice();
@@ -34,5 +41,4 @@ export function transpose(rows: number, columns: number, { indptr, indices, valu
       turned.values[place] = values[at]!;
     }
   }
-  return turned;
 }

@@ -82,7 +82,7 @@ describe('foldInModel', () => {
       indices: Uint32Array.of(0, 1, 1, 2, 0, 2, 3),
       values: new Float32Array(7).fill(2),
     };
-    const fitted = fitAls(rows, { factors: FACTORS, regularization: LAMBDA, alpha: 5, cgSteps: 20 }, { seed: 1 });
+    const fitted = await fitAls(rows, { factors: FACTORS, regularization: LAMBDA, alpha: 5, cgSteps: 20 }, { seed: 1 });
     const tower = await loadOnnx(foldInModel({ ...fitted, regularization: LAMBDA }));
     const items = fitted.itemFactors.slice(0, 2 * FACTORS);
     const { user } = await tower.run({ items: { data: items, dims: [2, FACTORS] }, confidence: { data: Float32Array.of(10, 10), dims: [2] } });

@@ -2,7 +2,7 @@
 const ALIGN_BYTES = 64;
 const PAGE_BYTES = 65_536;
 /** What 32-bit addresses reach, less a page. A table takes about 40 bytes a row and one a value: 50M rows of 30 features fit. */
-const ARENA_BYTES_MAX = 65_535 * PAGE_BYTES;
+export const ARENA_BYTES_MAX = 65_535 * PAGE_BYTES;
 
 /** One memory that all threads share, as views at the addresses that kernels know. */
 export interface SharedMemory {
@@ -21,6 +21,8 @@ export interface SharedMemory {
 export interface Arena {
   /** The address of a new region. */
   reserve(bytes: number): number;
+  /** What the memory will take. */
+  readonly bytes: number;
   /** Throws a RangeError when the regions are larger than 32-bit addresses reach. */
   build(): SharedMemory;
 }
@@ -33,6 +35,9 @@ export function createArena(): Arena {
       const address = end;
       end += Math.ceil(bytes / ALIGN_BYTES) * ALIGN_BYTES;
       return address;
+    },
+    get bytes() {
+      return end;
     },
     build() {
       if (end > ARENA_BYTES_MAX)
