@@ -71,6 +71,34 @@ describe('fitItemKnn', () => {
     }
   });
 
+  test.each(['tfidf', 'bm25'] as const)('%s: the weighted rows by hand, then their cosine', (weighting) => {
+    // Row sums 3, 4, 1 and 2, their mean 2.5; items in 3, 2 and 2 of 4 rows.
+    const data = rowsOf(3, [
+      [
+        [0, 1],
+        [1, 2],
+      ],
+      [
+        [0, 3],
+        [2, 1],
+      ],
+      [[0, 1]],
+      [
+        [1, 1],
+        [2, 1],
+      ],
+    ]);
+    const idf = [3, 2, 2].map((held) => 1 + Math.log(4 / (1 + held)));
+    const weigh = (value: number, sum: number, item: number) =>
+      idf[item]! * (weighting === 'tfidf' ? Math.sqrt(value) : (value * 3) / (value + 2 * (0.5 + (0.5 * sum) / 2.5)));
+    const a = [weigh(1, 3, 0), weigh(3, 4, 0), weigh(1, 1, 0), 0];
+    const b = [weigh(2, 3, 1), 0, 0, weigh(1, 2, 1)];
+    const dot = (x: number[], y: number[]) => x.reduce((sum, value, i) => sum + value * y[i]!, 0);
+    const model = fitItemKnn(data, { weighting, k1: 2, b: 0.5, shrinkage: 0.3 }, { seed: 1 });
+    const similarity = listOf(model, 0).find(([item]) => item === 1)![1];
+    expect(similarity).toBeCloseTo(dot(a, b) / (Math.sqrt(dot(a, a) * dot(b, b)) + 0.3), 6);
+  });
+
   test('a long row is sampled: the same seed gives the same table, and the row cannot pair all its items', () => {
     const lists = [Array.from({ length: 200 }, (_, i) => i), [0, 1], [0, 1]];
     const data = ones(200, lists);
@@ -91,6 +119,8 @@ describe('fitItemKnn', () => {
     expect(() => fitItemKnn(rowsOf(2, [[[0, -1]]]), {}, { seed: 1 })).toThrow(code);
     expect(() => fitItemKnn(ones(2, [[2]]), {}, { seed: 1 })).toThrow(RangeError);
     expect(() => fitItemKnn(ones(2, [[1]]), { k: 0 }, { seed: 1 })).toThrow(RangeError);
+    expect(() => fitItemKnn(ones(2, [[1]]), { b: 2 }, { seed: 1 })).toThrow(RangeError);
+    expect(() => fitItemKnn(ones(2, [[1]]), { weighting: 'none' as 'bm25' }, { seed: 1 })).toThrow(RangeError);
     expect(() => fitItemKnn({ ...ones(2, [[1]]), indptr: Uint32Array.of(0, 2) }, {}, { seed: 1 })).toThrow(RangeError);
   });
 });

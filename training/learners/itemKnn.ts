@@ -1,6 +1,8 @@
 import { type FitOptions, requireData, requireParam } from './contract.ts';
 import { sampleSorted, seededRandom } from './random.ts';
 import { checkSparse, type SparseRows, transpose } from './sparse.ts';
+import { createTop } from './top.ts';
+import { BM25_DEFAULTS, type Bm25Params, type Weighting, weighRows } from './weighting.ts';
 
 /** What lay together: a row is a basket, a session or a user. */
 export interface ItemKnnRows extends SparseRows {
@@ -8,7 +10,9 @@ export interface ItemKnnRows extends SparseRows {
   readonly items: number;
 }
 
-export interface ItemKnnParams {
+export interface ItemKnnParams extends Bm25Params {
+  /** How values are weighed before items are compared. */
+  weighting: Weighting;
   /** Neighbours kept for each item, at most. */
   k: number;
   /** Added to the product of the norms: what few rows have in common counts less. */
@@ -24,7 +28,7 @@ export interface ItemKnnModel {
   readonly similarities: Float32Array;
 }
 
-export const ITEM_KNN_DEFAULTS: ItemKnnParams = { k: 100, shrinkage: 10, rowItemsMax: 500 };
+export const ITEM_KNN_DEFAULTS: ItemKnnParams = { k: 100, shrinkage: 10, rowItemsMax: 500, weighting: 'cosine', ...BM25_DEFAULTS };
 
 /** An answer needs far fewer; more only makes the table large. */
 const K_MAX = 10_000;
@@ -32,7 +36,8 @@ const K_MAX = 10_000;
 const PROGRESS_ITEMS = 500;
 
 /**
- * Item-to-item neighbours by cosine with shrinkage: sum of v_ri v_rj over the rows r, divided by |i| |j| + shrinkage. Items are done one
+ * Item-to-item neighbours by cosine with shrinkage: sum of v_ri v_rj over the rows r, divided by |i| |j| + shrinkage, where the values v may be
+ * weighed by TF-IDF or BM25 first (`implicit` leaves the division out for BM25, which favours what is popular). Items are done one
  * after another with one sum per item, so memory is that of the rows and the answer, never items x items.
  * Throws `training_data_insufficient` without a value or with a bad one.
  */
@@ -40,7 +45,8 @@ export function fitItemKnn(data: ItemKnnRows, given: Partial<ItemKnnParams>, opt
   const params = completeParams(given);
   checkSparse(data.rows, data.items, data);
   requireData(data.indices.length > 0, 'no row holds an item');
-  const rows = shorten(data, params.rowItemsMax, options.seed);
+  const weighted = weighRows(data.rows, data.items, data, params.weighting, params);
+  const rows = shorten({ ...data, ...weighted }, params.rowItemsMax, options.seed);
   const { indptr, indices, values } = rows;
   const byItem = transpose(data.rows, data.items, rows);
   const norms = new Float64Array(data.items);
@@ -86,61 +92,6 @@ export function fitItemKnn(data: ItemKnnRows, given: Partial<ItemKnnParams>, opt
   return all;
 }
 
-/** The k best offered, in a heap whose root is the worst of them. */
-function createTop(k: number) {
-  let size = 0;
-  const items = new Uint32Array(k);
-  const scores = new Float32Array(k);
-  const isWorse = (a: number, b: number): boolean => scores[a]! < scores[b]! || (scores[a]! === scores[b]! && items[a]! > items[b]!);
-  const swap = (a: number, b: number): void => {
-    [items[a], items[b]] = [items[b]!, items[a]!];
-    [scores[a], scores[b]] = [scores[b]!, scores[a]!];
-  };
-  const sink = (end: number): void => {
-    for (let at = 0; ; ) {
-      const left = 2 * at + 1;
-      let worst = at;
-      if (left < end && isWorse(left, worst)) worst = left;
-      if (left + 1 < end && isWorse(left + 1, worst)) worst = left + 1;
-      if (worst === at) return;
-      swap(at, worst);
-      at = worst;
-    }
-  };
-  return {
-    offer(item: number, exact: number): void {
-      // Compared as it is stored, so that equal stored values are in order of their items.
-      const score = Math.fround(exact);
-      if (size === k) {
-        if (score < scores[0]! || (score === scores[0]! && item > items[0]!)) return;
-        items[0] = item;
-        scores[0] = score;
-        sink(size);
-        return;
-      }
-      items[size] = item;
-      scores[size] = score;
-      for (let at = size++; at > 0; ) {
-        const parent = (at - 1) >> 1;
-        if (!isWorse(at, parent)) break;
-        swap(at, parent);
-        at = parent;
-      }
-    },
-    /** What was kept, the best first; empties the heap. */
-    take(): { items: Uint32Array; scores: Float32Array } {
-      const count = size;
-      while (size > 1) {
-        size--;
-        swap(0, size);
-        sink(size);
-      }
-      size = 0;
-      return { items: items.slice(0, count), scores: scores.slice(0, count) };
-    },
-  };
-}
-
 function shorten(data: ItemKnnRows, rowItemsMax: number, seed: number): ItemKnnRows {
   let long = false;
   for (let row = 0; row < data.rows; row++) long ||= data.indptr[row + 1]! - data.indptr[row]! > rowItemsMax;
@@ -166,9 +117,12 @@ function shorten(data: ItemKnnRows, rowItemsMax: number, seed: number): ItemKnnR
 
 function completeParams(given: Partial<ItemKnnParams>): ItemKnnParams {
   const params = { ...ITEM_KNN_DEFAULTS, ...given };
-  const { k, shrinkage, rowItemsMax } = params;
+  const { k, shrinkage, rowItemsMax, weighting, k1, b } = params;
   requireParam(Number.isInteger(k) && k >= 1 && k <= K_MAX, `k must be 1 to ${K_MAX}, not ${k}`);
   requireParam(Number.isFinite(shrinkage) && shrinkage >= 0, `shrinkage must be 0 or more, not ${shrinkage}`);
   requireParam(Number.isInteger(rowItemsMax) && rowItemsMax >= 2, `rowItemsMax must be 2 or more, not ${rowItemsMax}`);
+  requireParam(['cosine', 'tfidf', 'bm25'].includes(weighting), `weighting must be cosine, tfidf or bm25, not ${weighting}`);
+  requireParam(Number.isFinite(k1) && k1 >= 0, `k1 must be 0 or more, not ${k1}`);
+  requireParam(b >= 0 && b <= 1, `b must be 0 to 1, not ${b}`);
   return params;
 }
