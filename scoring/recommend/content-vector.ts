@@ -1,0 +1,73 @@
+import type { Item } from '../../contracts/item.ts';
+
+/** What content vectors are made with: learned offline from the catalogue, plain data. */
+export interface ContentModel {
+  readonly dimensions: number;
+  /** Weight of the tokens of each bucket: its inverse document frequency. The length is a power of two. */
+  readonly idf: Float32Array;
+  /** Of a bucket that no item of the catalogue had. */
+  readonly idfUnseen: number;
+}
+
+/** Titles have some ten words; the rest of a very long one says little and costs time at every change of the item. */
+export const TOKENS_MAX = 200;
+/** Words count for less than what a shop declares: category and brand. */
+const FIELD_WEIGHT = { title: 1, category: 2, brand: 2, attribute: 1 } as const;
+
+const WORDS = /[\p{L}\p{N}]+/gu;
+
+/** Tokens of an item with their weights: words of the title, category, brand, and each attribute that is a text or a flag. Numbers are left out. */
+export function contentTokens(item: Item): Map<string, number> {
+  const tokens = new Map<string, number>();
+  const add = (token: string, weight: number) => {
+    if (tokens.size < TOKENS_MAX || tokens.has(token)) tokens.set(token, (tokens.get(token) ?? 0) + weight);
+  };
+  if (item.category !== undefined) add(`category=${item.category.toLowerCase()}`, FIELD_WEIGHT.category);
+  if (item.brand !== undefined) add(`brand=${item.brand.toLowerCase()}`, FIELD_WEIGHT.brand);
+  // In name order, so that the limit cuts alike whatever order a shop sends.
+  for (const [name, value] of Object.entries(item.attributes ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))) {
+    if (typeof value !== 'number') add(`${name}=${String(value).toLowerCase()}`, FIELD_WEIGHT.attribute);
+  }
+  for (const [word] of (item.title ?? '').toLowerCase().matchAll(WORDS)) add(word, FIELD_WEIGHT.title);
+  return tokens;
+}
+
+/**
+ * The vector of tokens: hashed TF-IDF, (1 + ln weight) x idf, projected on random signs that the hash itself decides (Achlioptas 2003), of length 1.
+ * So an item that was never seen has a vector at once, and the cosine of two vectors is about that of their TF-IDF vectors. Zeros without tokens.
+ */
+export function contentVector({ dimensions, idf, idfUnseen }: ContentModel, tokens: ReadonlyMap<string, number>): Float32Array {
+  const sums = new Float64Array(dimensions);
+  for (const [token, weight] of tokens) {
+    const hash = hashToken(token);
+    const known = idf[bucketOf(hash, idf.length)]!;
+    const value = (1 + Math.log(Math.max(1, weight))) * (known > 0 ? known : idfUnseen);
+    let bits = 0;
+    for (let i = 0; i < dimensions; i++) {
+      if (i % 32 === 0) bits = mix(hash + Math.imul(i / 32 + 1, 0x9e3779b9));
+      sums[i]! += (bits >>> (i % 32)) & 1 ? value : -value;
+    }
+  }
+  const length = Math.sqrt(sums.reduce((sum, x) => sum + x * x, 0));
+  return Float32Array.from(sums, (x) => (length > 0 ? x / length : 0));
+}
+
+/** FNV-1a over UTF-16 units, mixed. */
+export function hashToken(token: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < token.length; i++) hash = Math.imul(hash ^ token.charCodeAt(i), 0x01000193);
+  return mix(hash);
+}
+
+export function bucketOf(hash: number, buckets: number): number {
+  return hash & (buckets - 1);
+}
+
+/** The finaliser of MurmurHash3: every bit of the input moves every bit of the output. */
+function mix(value: number): number {
+  let hash = value ^ (value >>> 16);
+  hash = Math.imul(hash, 0x85ebca6b);
+  hash ^= hash >>> 13;
+  hash = Math.imul(hash, 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
