@@ -2,8 +2,8 @@
  * Training steps per second of the neural learners against PyTorch on the CPU: the same work, sizes and threads, in turns within one run, so that a
  * busy machine slows both. A step draws its rows, computes loss and gradients, and lets Adam move the weights (lazily for embedding tables).
  *
- *   python3 -m venv .venv-bench && .venv-bench/bin/pip install torch numpy     (once, some gigabytes; nothing but this script uses it)
- *   node dist/training/bench/neural.js [rounds] [threads] [works, separated by commas]     (default 12, 2 and all)
+ *   sh loadtests/bench/python-env.sh      (once, some gigabytes; users of Gatehouse never need it)
+ *   node dist/loadtests/bench/neural.js [rounds] [threads] [works, separated by commas]     (default 12, 2 and all)
  *
  * Where other processes keep the cores busy, only 1 thread tells something, and best by processor time: with more threads both sides wait for
  * threads that do not run.
@@ -11,17 +11,17 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { tower, towerSpecs } from '../learners/neural/dense.ts';
-import { createEmbedding } from '../learners/neural/embedding.ts';
-import { ENCODERS, type EncoderName } from '../learners/neural/encoders.ts';
-import { NEXT_ITEM_DEFAULTS, nextItemLoss } from '../learners/neural/nextItem.ts';
-import { createOptimiser } from '../learners/neural/optimiser.ts';
-import { compileStep, TRAINING_THREADS } from '../learners/neural/step.ts';
-import { TWO_TOWER_DEFAULTS, twoTowerLoss } from '../learners/neural/twoTower.ts';
-import { createWeights, denseSpecs } from '../learners/neural/weights.ts';
-import { type Random, seededRandom } from '../learners/random.ts';
-import { reshape } from '../onnx/autodiff/layout.ts';
-import { binaryCrossEntropy, weightedSum } from '../onnx/autodiff/loss.ts';
+import { tower, towerSpecs } from '../../training/learners/neural/dense.ts';
+import { createEmbedding } from '../../training/learners/neural/embedding.ts';
+import { ENCODERS, type EncoderName } from '../../training/learners/neural/encoders.ts';
+import { NEXT_ITEM_DEFAULTS, nextItemLoss } from '../../training/learners/neural/nextItem.ts';
+import { createOptimiser } from '../../training/learners/neural/optimiser.ts';
+import { compileStep, TRAINING_THREADS } from '../../training/learners/neural/step.ts';
+import { TWO_TOWER_DEFAULTS, twoTowerLoss } from '../../training/learners/neural/twoTower.ts';
+import { createWeights, denseSpecs } from '../../training/learners/neural/weights.ts';
+import { type Random, seededRandom } from '../../training/learners/random.ts';
+import { reshape } from '../../training/onnx/autodiff/layout.ts';
+import { binaryCrossEntropy, weightedSum } from '../../training/onnx/autodiff/loss.ts';
 
 const SIZES = {
   mlp: { rows: 20_000, inputs: 64, hidden: [256, 128], batch: 256 },
@@ -153,7 +153,7 @@ interface Turn {
 
 /** PyTorch in a process of its own, asleep while it is not asked. */
 function startTorch(setting: object): { turn(work: Work, steps: number): Promise<Turn>; end(): void } {
-  const child = spawn(PYTHON, ['training/bench/neural_torch.py'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn(PYTHON, ['loadtests/bench/neural_torch.py'], { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   child.stdin.write(`${JSON.stringify(setting)}\n`);
   return {
