@@ -3,7 +3,7 @@ import { bundlesDir } from '../gateway/main.ts';
 import { probeInChild } from '../gateway/probe.ts';
 import { BundleManager } from '../scoring/models/manager.ts';
 import { verifyBundle } from '../scoring/models/verify.ts';
-import { journalSource, type TrainParams, type TrainResult, train } from '../training/index.ts';
+import { journalSource, resumableOffset, type TrainParams, type TrainResult, train } from '../training/index.ts';
 import { timeOf } from './import.ts';
 import { configOf, type OpenShop, openShop, terminalProgress, wholeNumber } from './shared.ts';
 import { abortOnStop } from './stop.ts';
@@ -12,6 +12,7 @@ interface Options {
   readonly dataDir?: string;
   readonly seed: number;
   readonly activate: boolean;
+  readonly resume?: boolean;
   readonly fraudFrom?: string;
   readonly fraudTo?: string;
   readonly labelsUntil?: string;
@@ -24,6 +25,7 @@ export function trainCommand(): Command {
     .option('--data-dir <dir>', 'folder of the store and the bundles')
     .option('--seed <seed>', 'same seed and data, same bytes', wholeNumber, 1)
     .option('--no-activate', 'only train; leave the active bundle as it is')
+    .option('--resume', 'go on with the training that was stopped, on the journal as it was then')
     .option('--fraud-from <date>', 'train the fraud model on payments from this time on')
     .option('--fraud-to <date>', 'and before this time')
     .option('--labels-until <date>', 'with the labels that had arrived by this time')
@@ -36,7 +38,7 @@ export function trainCommand(): Command {
       };
       const shop = await openShop(config);
       try {
-        const result = await trainShop(shop, bundlesDir(config), options.seed, params);
+        const result = await trainShop(shop, bundlesDir(config), options.seed, params, options.resume ?? false);
         console.log(JSON.stringify({ version: result.version, metrics: result.manifest.metrics, skipped: result.skipped }, null, 2));
         if (options.activate) await activate(bundlesDir(config), result.version);
       } finally {
@@ -46,11 +48,14 @@ export function trainCommand(): Command {
 }
 
 /** Trains on everything in the journal. Ctrl-C stops it and leaves no half-written bundle. */
-export async function trainShop(shop: OpenShop, outDir: string, seed: number, params: TrainParams): Promise<TrainResult> {
+export async function trainShop(shop: OpenShop, outDir: string, seed: number, params: TrainParams, resume = false): Promise<TrainResult> {
   const { signal, release } = abortOnStop();
   try {
+    const offset = resume ? await resumableOffset(outDir, shop.engine, seed, params) : undefined;
+    if (resume && offset === undefined) console.error('gatehouse: no training was stopped here; this one starts from the beginning');
     return await train({
-      facts: await journalSource(shop.store),
+      facts: await journalSource(shop.store, offset),
+      resume: offset !== undefined,
       engine: shop.engine,
       outDir,
       seed,

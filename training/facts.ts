@@ -26,8 +26,9 @@ export interface FactSource {
   read(): AsyncIterable<JournalRecord>;
 }
 
-/** The store's journal as it stands now. */
-export async function journalSource(store: Pick<Store<EntityState>, 'bounds' | 'read'>): Promise<FactSource> {
-  const { first, last } = await store.bounds();
+/** The store's journal as it stands now, or as it stood when `upTo` was its newest record. */
+export async function journalSource(store: Pick<Store<EntityState>, 'bounds' | 'read'>, upTo = Number.POSITIVE_INFINITY): Promise<FactSource> {
+  const { first, last: newest } = await store.bounds();
+  const last = Math.min(newest, upTo);
   return { count: last - first + 1, read: () => factsOf(store, last) };
 }

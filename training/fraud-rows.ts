@@ -28,6 +28,12 @@ export function maturityMs(log: Pick<ShopLog, 'outcomeDelaysMs'>): number {
   return delays.length === 0 ? 0 : delays[Math.min(delays.length - 1, Math.floor(0.95 * delays.length))]!;
 }
 
+export interface StoredFraudRows {
+  readonly rows: Float32Array;
+  readonly labels: Float32Array;
+  readonly atMs: Float64Array;
+}
+
 /** Payments of a window with the vectors that the gateway computes for them, in time of the journal. */
 export class FraudRows {
   readonly #window: FraudWindow;
@@ -51,6 +57,18 @@ export class FraudRows {
 
   get count(): number {
     return this.#labels.length;
+  }
+
+  /** The rows as typed arrays. */
+  stored(): StoredFraudRows {
+    return { rows: this.#rows.view(), labels: this.#labels.view(), atMs: this.#atMs.view() };
+  }
+
+  /** Takes what `stored` gave, into an empty table. */
+  restore({ rows, labels, atMs }: StoredFraudRows): void {
+    this.#rows.append(rows);
+    this.#labels.append(labels);
+    this.#atMs.append(atMs);
   }
 
   /** Takes a payment whose states have just been brought forward. One of which nothing was heard in time was honest. */

@@ -24,6 +24,14 @@ interface AnsweredQuery {
   readonly baselines: Readonly<Record<string, Float64Array>>;
 }
 
+export interface StoredRows {
+  readonly width: number;
+  readonly answered: readonly (Omit<AnsweredQuery, 'query'> & {
+    readonly query: Omit<Query, 'wanted'>;
+    readonly wanted: readonly [string, 1 | 2][];
+  })[];
+}
+
 /** Asks the questions of one period as the replay comes by. */
 export class RankerRows {
   readonly #models: RetrievalModels;
@@ -32,6 +40,21 @@ export class RankerRows {
 
   constructor(models: RetrievalModels) {
     this.#models = models;
+  }
+
+  /** What the questions gave, as plain data and typed arrays. */
+  stored(): StoredRows {
+    return {
+      width: this.#width,
+      answered: this.#answered.map(({ query: { wanted, ...query }, ...rest }) => ({ ...rest, query, wanted: [...wanted] })),
+    };
+  }
+
+  /** Takes what `stored` gave. */
+  restore({ width, answered }: StoredRows): void {
+    this.#width = width;
+    this.#answered.splice(0);
+    for (const { query, wanted, ...rest } of answered) this.#answered.push({ ...rest, query: { ...query, wanted: new Map(wanted) } });
   }
 
   get queries(): number {

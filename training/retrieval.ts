@@ -33,37 +33,43 @@ const SESSION_SHARE_MIN = 0.5;
 /** Anonymous visits are people only where more than this share of the acts is theirs. */
 const ANONYMOUS_SHARE_MIN = 0.5;
 
-/** What retrieval learned from everything before a time. */
-export interface FittedRetrieval {
+/** What retrieval learned from everything before a time: plain data and typed arrays. */
+export interface LearnedRetrieval {
   readonly untilMs: number;
   /** Items with at least one act, in the order of `itemFactors` and of `neighbours`. */
   readonly itemIds: readonly string[];
   readonly itemFactors: Float32Array;
+  /** Users in the order of the first rows of `userFactors`; anonymous visits, which come behind them, have no name. */
+  readonly userIds: readonly string[];
+  readonly userFactors: Float32Array;
   readonly factors: number;
   readonly regularization: number;
   readonly alpha: number;
   readonly neighbours: { readonly indptr: Uint32Array; readonly neighbours: Uint32Array; readonly similarities: Float32Array };
   /** The most popular first; scores scaled so that the first is 1. */
   readonly popularity: { readonly ids: readonly string[]; readonly scores: Float32Array };
+}
+
+export interface FittedRetrieval extends LearnedRetrieval {
   readonly itemIndex: VectorIndex;
-  /** Users by their vectors, for look-alikes; anonymous visits are not in it. */
+  /** Users by their vectors, for look-alikes. */
   readonly userIndex: VectorIndex;
   /** As the gateway has them from the bundle. */
   readonly models: RetrievalModels;
   release(): Promise<void>;
 }
 
-/** Fits factors, neighbours and popularity on acts before `untilMs`; undefined when there are none. */
-export async function fitRetrieval(
+/** Fits factors, neighbours and popularity on acts before `untilMs`; null when there are none. */
+export async function learnRetrieval(
   log: ShopLog,
   untilMs: number,
   params: RetrievalParams,
   seed: number,
   progress: (label: string) => Progress,
-): Promise<FittedRetrieval | undefined> {
+): Promise<LearnedRetrieval | null> {
   const { acts } = log;
   const known = knownItems(acts, log.items.size, untilMs);
-  if (known.ids.length === 0) return undefined;
+  if (known.ids.length === 0) return null;
   const itemIds = known.ids.map((item) => log.items.name(item));
 
   const people = rowsOfPeople(log, untilMs);
@@ -80,24 +86,33 @@ export async function fitRetrieval(
   });
   const popularity = decayedPopularity(log, untilMs, params.popularityHalfLifeDays);
 
-  const itemIndex = indexOf(itemIds, als.itemFactors, als.factors, 'ip', seed);
-  const userIds = people.userRows.map((row) => log.users.name(row));
-  const userIndex = indexOf(userIds, als.userFactors, als.factors, 'cosine', seed);
-  const session = await loadOnnx(foldInModel({ itemFactors: als.itemFactors, factors: als.factors, regularization }));
   return {
     untilMs,
     itemIds,
     itemFactors: als.itemFactors,
+    userIds: people.userRows.map((row) => log.users.name(row)),
+    userFactors: als.userFactors,
     factors: als.factors,
     regularization,
     alpha,
     neighbours,
     popularity,
+  };
+}
+
+/** The indexes and models that serve what was learned. */
+export async function assembleRetrieval(learned: LearnedRetrieval, seed: number): Promise<FittedRetrieval> {
+  const { itemIds, itemFactors, userIds, userFactors, factors, regularization, alpha, neighbours, popularity } = learned;
+  const itemIndex = indexOf(itemIds, itemFactors, factors, 'ip', seed);
+  const userIndex = indexOf(userIds, userFactors, factors, 'cosine', seed);
+  const session = await loadOnnx(foldInModel({ itemFactors, factors, regularization }));
+  return {
+    ...learned,
     itemIndex,
     userIndex,
     models: {
       itemIndex,
-      userTower: createUserTower(session, itemIndex, als.factors, alpha),
+      userTower: createUserTower(session, itemIndex, factors, alpha),
       neighbours: new NeighbourTable(itemIds, neighbours.indptr, neighbours.neighbours, neighbours.similarities),
       popularity: new PopularityTable(popularity.ids, popularity.scores),
     },

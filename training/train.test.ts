@@ -8,9 +8,10 @@ import { readSnapshot } from '../index/snapshot.ts';
 import { DEFAULT_DECLARATIONS } from '../scoring/features/defaults.ts';
 import { createFeatureEngine } from '../scoring/features/engine.ts';
 import { loadBundle } from '../scoring/models/bundle.ts';
+import { Checkpoint, identityOf } from './checkpoint.ts';
 import { silentProgress } from './progress.ts';
 import { END_MS, eventFact, factsOfShop, smallShop, sourceOf } from './shop.testing.ts';
-import { type TrainOptions, type TrainParams, type TrainResult, train } from './train.ts';
+import { resumableOffset, type TrainOptions, type TrainParams, type TrainResult, train } from './train.ts';
 
 const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
 const PARAMS: TrainParams = { queriesMax: 300, retrieval: { als: { factors: 8, regularization: 1, iterations: 3 } } };
@@ -81,26 +82,45 @@ describe('a simulated shop', () => {
   }, 120_000);
 
   test.each([0.1, 0.5, 0.95])(
-    'leaves nothing behind when it is stopped at %f of its work',
+    'stopped at %f of its work it leaves no bundle, and resumed it ends with the same bytes',
     async (share) => {
       const name = `stopped-${share}`;
       const abort = new AbortController();
       let updates = 0;
       // How many updates a whole run gives is known from one; each of these stops at another stage.
       const total = await countUpdates(facts);
-      const progress = {
+      const counting = (limit: number) => ({
         task: () => ({
           update: () => {
-            if (++updates > share * total) abort.abort();
+            if (++updates > limit) abort.abort();
           },
           end: () => {},
         }),
-      };
-      await expect(trainInto(name, facts, { progress, signal: abort.signal })).rejects.toMatchObject({ code: 'cancelled' });
-      expect(await readdir(join(root, name)).catch(() => [])).toEqual([]);
+      });
+      await expect(trainInto(name, facts, { progress: counting(share * total), signal: abort.signal })).rejects.toMatchObject({ code: 'cancelled' });
+      expect((await readdir(join(root, name))).filter((entry) => entry !== '.training')).toEqual([]);
+      expect(await resumableOffset(join(root, name), engine, 5, PARAMS)).toBe(facts.length);
+
+      updates = 0;
+      const { manifest, version } = await trainInto(name, facts, { progress: counting(Number.POSITIVE_INFINITY), resume: true });
+      expect(hashes(manifest)).toEqual(hashes(result.manifest));
+      expect(await readdir(join(root, name))).toEqual([version]);
+      // The journal is read anew; what was finished is not made anew.
+      if (share > 0.4) expect(updates).toBeLessThan(0.8 * total);
     },
     120_000,
   );
+
+  test('a run with another seed or other settings is no continuation', async () => {
+    const abort = new AbortController();
+    const progress = { task: () => ({ update: () => abort.abort(), end: () => {} }) };
+    await expect(trainInto('other-run', facts, { progress, signal: abort.signal })).rejects.toMatchObject({ code: 'cancelled' });
+    await expect(trainInto('other-run', facts)).resolves.toMatchObject({ skipped: {} });
+    expect(await resumableOffset(join(root, 'other-run'), engine, 5, PARAMS)).toBeUndefined();
+    const checkpoint = await Checkpoint.open(join(root, 'other-run'), identityOf(5, 'other'), 10, false);
+    await expect(resumableOffset(join(root, 'other-run'), engine, 5, PARAMS)).rejects.toMatchObject({ code: 'config_invalid' });
+    await checkpoint.remove();
+  }, 120_000);
 });
 
 let updatesOfRun: number | undefined;

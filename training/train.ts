@@ -4,6 +4,7 @@ import type { FeatureEngine } from '../scoring/features/contract.ts';
 import { RANK_SET } from '../scoring/recommend/pipeline.ts';
 import { FRAUD_SET } from '../scoring/risk/pipeline.ts';
 import { type BundleParts, writeBundle } from './bundle/write.ts';
+import { Checkpoint, identityOf } from './checkpoint.ts';
 import { collect, PROGRESS_RECORDS, type ShopLog } from './collect.ts';
 import type { FactSource } from './facts.ts';
 import { type FittedFraud, fitFraud } from './fraud.ts';
@@ -15,7 +16,7 @@ import { type FittedRanker, fitRanker } from './ranker.ts';
 import { RankerRows } from './ranker-rows.ts';
 import { Replay } from './replay.ts';
 import { reportOf } from './report-input.ts';
-import { type FittedRetrieval, fitRetrieval, RETRIEVAL_DEFAULTS, type RetrievalParams } from './retrieval.ts';
+import { assembleRetrieval, type FittedRetrieval, learnRetrieval, RETRIEVAL_DEFAULTS, type RetrievalParams } from './retrieval.ts';
 
 const DAY_MS = 86_400_000;
 /** The ranker learns from one period and is measured on the next; each is this share of the history, a month at the most. */
@@ -44,6 +45,8 @@ export interface TrainOptions {
   readonly progress: ProgressReporter;
   readonly now: () => number;
   readonly signal?: AbortSignal;
+  /** Go on with the run that was stopped: its finished stages are taken as they are. `facts` must be those that it read (`resumableOffset`). */
+  readonly resume?: boolean;
 }
 
 export interface TrainResult {
@@ -82,7 +85,8 @@ class Stages {
  *          [ factors B learn here             |         ]     measured: ranker of rows A on rows B, with factors B
  *          [ factors C learn here                       ]     shipped: factors C, ranker of rows A and B
  *
- * Throws `training_data_insufficient` when not one model can be made, `cancelled` on abort. Nothing half-written is left behind.
+ * Throws `training_data_insufficient` when not one model can be made, `cancelled` on abort. No half-written bundle is left behind; finished stages
+ * are (checkpoint.ts), so that the run can be resumed, and the next run that is not removes them.
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const { facts, engine, seed, params = {}, progress, now, signal } = options;
@@ -107,27 +111,32 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   );
   if (log.events === 0) throw new GatehouseError('training_data_insufficient', 'the journal holds no events');
   const skipped: Record<string, string> = {};
+  const checkpoint = await Checkpoint.open(options.outDir, identityOf(seed, settingsOf(engine, params)), log.lastOffset, options.resume ?? false);
 
   // ---- retrieval, as of the end of each period
   const retrieval = { ...RETRIEVAL_DEFAULTS, ...params.retrieval };
   const periodMs = Math.min(PERIOD_MS_MAX, (log.toMs - log.fromMs) * PERIOD_SHARE);
   const ends = { a: log.toMs - 2 * periodMs, b: log.toMs - periodMs, c: log.toMs + 1 };
   const fitted: FittedRetrieval[] = [];
-  const fitAt = (name: string, untilMs: number): Promise<FittedRetrieval | undefined> =>
+  const fitAt = (name: string, stage: string, untilMs: number): Promise<FittedRetrieval | undefined> =>
     stages.time(name, async () => {
       const bar = progress.task(name, 'steps');
-      const result = await fitRetrieval(log, untilMs, retrieval, seed, (part) => (done, total) => {
-        check();
-        bar.update(done, total, part);
-      });
+      const learned = await checkpoint.stage(stage, () =>
+        learnRetrieval(log, untilMs, retrieval, seed, (part) => (done, total) => {
+          check();
+          bar.update(done, total, part);
+        }),
+      );
       bar.end();
-      if (result) fitted.push(result);
-      return result;
+      if (!learned) return undefined;
+      const assembled = await assembleRetrieval(learned, seed);
+      fitted.push(assembled);
+      return assembled;
     });
   try {
-    const a = await fitAt('retrieval, to measure', ends.a);
-    const b = await fitAt('retrieval, to check', ends.b);
-    const c = await fitAt('retrieval', ends.c);
+    const a = await fitAt('retrieval, to measure', 'retrieval-a', ends.a);
+    const b = await fitAt('retrieval, to check', 'retrieval-b', ends.b);
+    const c = await fitAt('retrieval', 'retrieval-c', ends.c);
     if (!c) skipped['retrieval'] = 'no user did anything with an item';
 
     // ---- replay: rows of the ranker and of the fraud model
@@ -142,15 +151,26 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       { fromMs: params.fraudFromMs ?? log.fromMs, toMs: params.fraudToMs ?? matureMs + 1 },
       log,
     );
-    await task('replay', 'records', (update) => replayAll(facts, engine, periods, fraudRows, update));
+    const rows = await task('replay', 'records', (update) =>
+      checkpoint.stage('rows', async () => {
+        await replayAll(facts, engine, periods, fraudRows, update);
+        return { periods: periods.map((period) => period.rows.stored()), fraud: fraudRows.stored() };
+      }),
+    );
+    if (fraudRows.count === 0) fraudRows.restore(rows.fraud);
+    for (const [i, period] of periods.entries()) if (period.rows.queries === 0) period.rows.restore(rows.periods[i]!);
 
     // ---- models
     const ranker: FittedRanker | string =
       a && b
-        ? await task('ranker', 'trees', (update) => fitRanker(periods[0]!.rows, periods[1]!.rows, engine.names(RANK_SET), seed, update))
+        ? await task('ranker', 'trees', (update) =>
+            checkpoint.stage('ranker', () => fitRanker(periods[0]!.rows, periods[1]!.rows, engine.names(RANK_SET), seed, update)),
+          )
         : 'too little history';
     if (typeof ranker === 'string') skipped['ranker'] = ranker;
-    const fraud: FittedFraud | string = await task('fraud model', 'trees', (update) => fitFraud(fraudRows, engine.names(FRAUD_SET), seed, update));
+    const fraud: FittedFraud | string = await task('fraud model', 'trees', (update) =>
+      checkpoint.stage('fraud', () => fitFraud(fraudRows, engine.names(FRAUD_SET), seed, update)),
+    );
     if (typeof fraud === 'string') skipped['fraud'] = fraud;
     if (!c && typeof fraud === 'string') {
       throw new GatehouseError('training_data_insufficient', `no model can be made: ${Object.values(skipped).join('; ')}`);
@@ -179,10 +199,25 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         signal ? { signal } : {},
       ),
     );
+    await checkpoint.remove();
     return { version, manifest, skipped };
+  } catch (cause) {
+    // Only a run that was stopped, or that the machine failed, has anything to go on with.
+    if (cause instanceof GatehouseError && cause.code === 'training_data_insufficient') await checkpoint.remove();
+    throw cause;
   } finally {
     for (const part of fitted) await part.release();
   }
+}
+
+/** Everything but the journal and the seed that decides what a run gives. */
+function settingsOf(engine: FeatureEngine, params: TrainParams): unknown {
+  return { params, sets: [FRAUD_SET, RANK_SET].map((set) => engine.hash(set)) };
+}
+
+/** The newest journal record of the run that was stopped, for `resume`; undefined when there is none. Throws `config_invalid` when it was another run. */
+export function resumableOffset(outDir: string, engine: FeatureEngine, seed: number, params: TrainParams): Promise<number | undefined> {
+  return Checkpoint.stoppedAt(outDir, identityOf(seed, settingsOf(engine, params)));
 }
 
 interface Period {
