@@ -22,6 +22,8 @@ export const Item = Type.Object(
     attributes: Type.Optional(
       Type.Record(Type.String({ pattern: '^[a-z][a-z0-9_]{0,63}$' }), Type.Union([Type.String({ maxLength: 500 }), Type.Number(), Type.Boolean()]), {
         maxProperties: ATTRIBUTES_MAX,
+        // Without it the pattern says what a fitting name holds, and lets every other name hold anything.
+        additionalProperties: false,
       }),
     ),
   },

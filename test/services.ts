@@ -43,7 +43,13 @@ export const CHROMIUM: Need = {
 /** A real data set, named by its path in the folder of data sets. */
 export function dataSet(file: string): Need {
   const path = `${DATA_FOLDER}${file}`;
-  return { name: `data set ${file}`, how: 'put it into ../shared/data', required: false, path: existsSync(path) ? path : undefined };
+  // One name for all of them, so that the end of a run tells of them in one place.
+  return {
+    name: 'real data set',
+    how: 'development machines have them in ../shared/data',
+    required: false,
+    path: existsSync(path) ? path : undefined,
+  };
 }
 
 /** Marks a suite that was left out by its name, which reaches every reporter; `global-setup.ts` reads it and says so at the end of the run. */

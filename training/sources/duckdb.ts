@@ -18,6 +18,8 @@ const MEMORY_MIB_DEFAULT = 1024;
 /** One thread: the order of equal rows and of float sums is then the same in every run, and with it the digest of every event. */
 const THREADS = '1';
 const FILES_MAX = 10_000;
+/** DuckDB quotes whole lines of a broken CSV file; this is enough to find the place. */
+const MESSAGE_CHARS_MAX = 500;
 
 /** Turns a value into an SQL literal. */
 export function quote(text: string): string {
@@ -61,7 +63,7 @@ function cell(value: DuckDBValue): Cell {
 /** The message of DuckDB on one line, without the picture of the statement, which is ours and not the user's. */
 export function duckdbMessage(error: unknown): string {
   const [message = ''] = (error instanceof Error ? error.message : String(error)).split('\n\nLINE');
-  return message.replace(/\s+/g, ' ').trim();
+  return message.replace(/\s+/g, ' ').trim().slice(0, MESSAGE_CHARS_MAX);
 }
 
 /** Opens the files behind `pattern` (a path or a glob). Throws `input_unreadable` when there is none. */

@@ -3,7 +3,7 @@ import { GatehouseError } from '../../contracts/errors.ts';
 import { EVENTS_PER_BATCH_MAX, Event, eventProblem, type TimedEvent } from '../../contracts/event.ts';
 import { Item } from '../../contracts/item.ts';
 import type { ProgressReporter } from '../progress.ts';
-import { type Cell, duckdbMessage, openTables, type TableOptions, type Tables } from './duckdb.ts';
+import { type Cell, duckdbMessage, openTables, readFunction, type TableOptions, type Tables } from './duckdb.ts';
 import { loadMapping, type MappedField, type Mapping } from './mapping.ts';
 import { checkExpressions, eventColumns, eventsSql, itemsSql, sourceSql, usedFields } from './sql.ts';
 
@@ -88,6 +88,8 @@ export async function importFile(options: ImportOptions): Promise<ImportReport> 
   signal?.addEventListener('abort', interrupt);
   try {
     check();
+    // A file that cannot be read at all must not look like a mistake of the mapping.
+    await tables.describe(`SELECT * FROM ${readFunction(tables.files, mapping.source?.csv)}`);
     await checkExpressions(tables, mapping);
     const sink: ImportSink = (events, items) => {
       check();
