@@ -45,7 +45,8 @@ function createNodes() {
   return { columns, add };
 }
 
-function attributesOf(ensemble: TreeEnsemble) {
+/** What TreeEnsembleRegressor wants to know: the sum of the trees' leaves and the base. */
+export function attributesOf(ensemble: Pick<TreeEnsemble, 'base' | 'trees'>) {
   const { columns, add } = createNodes();
   const leafTrees: number[] = [];
   const leafNodes: number[] = [];
