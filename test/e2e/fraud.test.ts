@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Event } from '../../contracts/event.ts';
 import type { ScoreRequest, ScoreResponse } from '../../contracts/score.ts';
 import { averagePrecision, rocAuc } from '../../training/evaluation/metrics.ts';
+import { foundOut } from '../../training/evaluation/protocols/fraud-handbook.ts';
 import { describeWith } from '../describe-with.ts';
 import { dataSet } from '../services.ts';
 import { AlertListener } from './alert-listener.ts';
@@ -63,20 +64,6 @@ function requestOf({ id, atMs, customer, terminal, amount }: Payment): ScoreRequ
   return { transaction_id: id, timestamp_ms: atMs, user_id: customer, merchant_id: terminal, amount };
 }
 
-/** Customers whose fraud was found out are gone, as in the handbook: those of the training week, then day by day those of eight days before. */
-function isRemoved(train: readonly Payment[], between: readonly Payment[], test: readonly Payment[]): (payment: Payment) => boolean {
-  const startMs = Date.parse(`${TEST.from}T00:00Z`);
-  const dayOf = (atMs: number): number => Math.floor((atMs - startMs) / DAY_MS);
-  const goneFrom = new Map<string, number>();
-  const note = (customer: string, day: number): void => {
-    goneFrom.set(customer, Math.min(day, goneFrom.get(customer) ?? day));
-  };
-  for (const { customer, isFraud } of train) if (isFraud) note(customer, 0);
-  for (const { customer, isFraud, atMs } of [...train, ...between, ...test])
-    if (isFraud && dayOf(atMs) + 8 <= 6) note(customer, Math.max(0, dayOf(atMs) + 8));
-  return ({ customer, atMs }) => dayOf(atMs) >= (goneFrom.get(customer) ?? Number.POSITIVE_INFINITY);
-}
-
 describeWith(SET, 'card fraud over the public API', () => {
   let dir: string;
   let gateway: ServedGateway;
@@ -129,7 +116,8 @@ describeWith(SET, 'card fraud over the public API', () => {
   test('average precision on the test week, from the answers', () => {
     expect(answers).toHaveLength(week.length);
     expect(answers.filter(({ degraded, bundle }) => degraded || bundle === null)).toEqual([]);
-    const removed = isRemoved(train, between, week);
+    const at = (date: string): number => Date.parse(`${date}T00:00Z`);
+    const removed = foundOut([...train, ...between, ...week], ({ customer }) => customer, at(TRAIN.from), at(TRAIN.to), at(TEST.from));
     const kept = week.map((_, i) => i).filter((i) => !removed(week[i]!));
     const scores = kept.map((i) => answers[i]!.score!);
     const labels = kept.map((i) => (week[i]!.isFraud ? 1 : 0));
