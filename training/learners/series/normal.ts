@@ -1,4 +1,4 @@
-const { abs, exp, log, sqrt } = Math;
+const { log, sqrt } = Math;
 
 /** Quantile of the standard normal distribution (Acklam's rational approximation, relative error under 1.2e-9). */
 export function normalQuantile(p: number): number {
@@ -16,14 +16,6 @@ export function normalQuantile(p: number): number {
   const top = ((((-39.69683028665376 * r + 220.9460984245205) * r - 275.9285104469687) * r + 138.357751867269) * r - 30.66479806614716) * r;
   const low = ((((-54.47609879822406 * r + 161.5858368580409) * r - 155.6989798598866) * r + 66.80131188771972) * r - 13.28068155288572) * r + 1;
   return ((top + 2.506628277459239) * q) / low;
-}
-
-/** Distribution function of the standard normal (Abramowitz and Stegun 26.2.17, absolute error under 7.5e-8). */
-export function normalCdf(z: number): number {
-  const t = 1 / (1 + 0.2316419 * abs(z));
-  const tail =
-    0.3989422804014327 * exp((-z * z) / 2) * t * (0.31938153 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))));
-  return z > 0 ? 1 - tail : tail;
 }
 
 /** Quantile of ascending values, linear between the two around it. */
