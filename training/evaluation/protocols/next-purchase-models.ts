@@ -153,8 +153,15 @@ function easeScores({ items, weights }: EaseModel, { indptr, indices, values }: 
 }
 
 function products(userFactors: Float32Array, user: number, itemFactors: Float32Array, factors: number, items: number): Float64Array {
-  const own = userFactors.subarray(user * factors, (user + 1) * factors);
-  return Float64Array.from({ length: items }, (_, item) => own.reduce((sum, x, f) => sum + x * itemFactors[item * factors + f]!, 0));
+  const scores = new Float64Array(items);
+  const own = user * factors;
+  for (let item = 0; item < items; item++) {
+    const from = item * factors;
+    let sum = 0;
+    for (let f = 0; f < factors; f++) sum += userFactors[own + f]! * itemFactors[from + f]!;
+    scores[item] = sum;
+  }
+  return scores;
 }
 
 function addPart(total: Float64Array, part: ArrayLike<number>, scale: number): void {

@@ -1,5 +1,5 @@
 // Next purchase, UCI Online Retail: Recall@20, NDCG@20 and HR@20 of the recommendation learners beside reference figures.
-//   node dist/training/evaluation/protocols/next-purchase.js <online_retail.parquet> [validation]
+//   node dist/training/evaluation/protocols/next-purchase.js <online_retail.parquet> [all | part of a model's name] [validation]
 // Protocol: train = lines before 2011-11-09, test = what the same customers bought in the 31 days after. (a) every train item may be recommended;
 // (b) what a customer had bought before neither is recommended nor counts. Of each model's candidates the best by NDCG@20 on the month before
 // (cut 2011-10-09) is taken, for (a) and (b) by itself, learned again from all of train, and measured once.
@@ -79,12 +79,15 @@ const MODELS: readonly Model[] = [
   {
     name: 'implicit ALS, 5 seeds',
     reference: { any: '.3015 .2952 .8698', new: '.1180 .0999 .5842' },
-    candidates: [64, 128].flatMap((factors) =>
-      [1, 10].map((regularization) => ({
-        label: `f ${factors} reg ${regularization}`,
-        build: (fits, seed) => fits.als({ factors, regularization, alpha: 1, iterations: 15 }, seed),
-      })),
-    ),
+    candidates: [
+      [64, 10],
+      [128, 1],
+      [128, 10],
+      [128, 20],
+    ].map(([factors, regularization]) => ({
+      label: `f ${factors} reg ${regularization}`,
+      build: (fits, seed) => fits.als({ factors: factors!, regularization: regularization!, alpha: 1, iterations: 15 }, seed),
+    })),
     seeds: SEEDS,
   },
   {
@@ -161,7 +164,7 @@ async function meanOverSeeds(fits: Fits, candidate: Candidate, variant: Variant,
   return { recall: mean('recall'), ndcg: mean('ndcg'), hitRate: mean('hitRate'), users: mean('users') };
 }
 
-async function main(path: string, isVerbose: boolean): Promise<void> {
+async function main(path: string, part: string, isVerbose: boolean): Promise<void> {
   const lines = await readLines(path);
   const validation = createFits(splitAt(lines, VALIDATION_CUT_MS, TEST_CUT_MS));
   const test = createFits(splitAt(lines, TEST_CUT_MS, Infinity));
@@ -171,7 +174,7 @@ async function main(path: string, isVerbose: boolean): Promise<void> {
     `${lines.codes.length} lines, ${split.users} users, ${split.items} items; (a) ${counted('any', split)} users, (b) ${counted('new', split)}`,
   );
   console.log('Recall@20, NDCG@20, HR@20');
-  for (const { name, reference, candidates, seeds } of MODELS) {
+  for (const { name, reference, candidates, seeds } of MODELS.filter(({ name }) => part === 'all' || name.includes(part))) {
     for (const variant of ['any', 'new'] as const) {
       if (variant === 'new' && reference.any !== '' && reference.new === '') continue;
       const chosen = await chooseCandidate(validation, candidates, variant, isVerbose ? console.log : () => {});
@@ -183,8 +186,8 @@ async function main(path: string, isVerbose: boolean): Promise<void> {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [path, verbose] = process.argv.slice(2);
-  main(path ?? 'data/uci_online_retail/online_retail.parquet', verbose === 'validation').catch((error) => {
+  const [path, part, verbose] = process.argv.slice(2);
+  main(path ?? 'data/uci_online_retail/online_retail.parquet', part ?? 'all', verbose === 'validation').catch((error) => {
     if (!(error instanceof GatehouseError)) throw error;
     console.error(`The data are absent: ${error.message}`);
     process.exitCode = 1;
