@@ -5,6 +5,7 @@
  *     [--seed n] [--threads n] [--sessions n: only the last n train sessions] [--validation n] [--epochs n] [--batch n] [--rate x] [--dropout x]
  *
  * `validation` (the default) holds back the last 8,000 train sessions, and is where settings are chosen; `test` learns from all train sessions.
+ * With the defaults and seed 0 the GRU gives HR@20 54.10 and MRR@20 18.73 on validation, 54.04 and 18.74 on test.
  */
 import { parseArgs } from 'node:util';
 import { requireParam } from '../../learners/contract.ts';
