@@ -4,6 +4,8 @@
 FROM node:22-bookworm AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
+# Otherwise npm 10 has onnxruntime-node download GPU libraries, which nothing here uses.
+ENV ONNXRUNTIME_NODE_INSTALL=skip
 RUN npm ci
 COPY . .
 RUN npm run build && npm prune --omit=dev

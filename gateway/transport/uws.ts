@@ -39,10 +39,19 @@ export async function load(abi: string, importer: (name: string) => Promise<unkn
   try {
     module = await importer(name);
   } catch (cause) {
-    throw new GatehouseError('platform_unsupported', `the binary of ${name} for ${machine} cannot be loaded.`, { cause });
+    throw new GatehouseError('platform_unsupported', `the binary of ${name} for ${machine} cannot be loaded: ${reason(cause)}.`, { cause });
   }
   if (!isUws(module)) throw new GatehouseError('platform_unsupported', `${name} for ${machine} lacks what the gateway calls.`);
   return module;
+}
+
+/** What a person can do about it: npm installs the binary of the Node that it runs on, and the C library is what the system has. */
+function reason(cause: unknown): string {
+  const text = cause instanceof Error ? cause.message : String(cause);
+  const [, library] = /version [`'](GLIBC_[\d.]+)' not found/.exec(text) ?? [];
+  if (library !== undefined) return `it needs ${library}, which this system's C library lacks; Node 20 and 22 need less`;
+  if (/Cannot find module/.test(text)) return 'it is not installed; if Node was changed since then, run `npm ci` again';
+  return text.split('\n', 1)[0]!;
 }
 
 function isUws(module: unknown): module is Uws {

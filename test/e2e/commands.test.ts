@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -281,6 +281,16 @@ describe('history', () => {
     expect(Date.now() - movedEndMs).toBeGreaterThanOrEqual(0);
     expect(moved).toMatchObject({ known_before: 48, known_with_other_content: 0 });
     expect(await eventsIn(data)).toHaveLength(ROWS);
+  });
+
+  test('the worked example of docs/import.md prints what the page says', async () => {
+    const page = await readFile(new URL('../../docs/import.md', import.meta.url), 'utf8');
+    const blocks = [...page.matchAll(/^```\w*\n([\s\S]*?)^```$/gm)].map(([, text]) => text!);
+    const [, orders, example, printed] = blocks;
+    await writeFile(join(dir, 'example.csv'), orders!);
+    await writeFile(join(dir, 'example.json'), example!);
+    const { stdout } = await runOk(['import', join(dir, 'example.csv'), '--mapping', join(dir, 'example.json'), '--data-dir', fresh()]);
+    expect(JSON.parse(stdout)).toEqual(JSON.parse(printed!));
   });
 
   test('training on nothing, or on too little, says so and leaves nothing', async () => {
