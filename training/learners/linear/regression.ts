@@ -1,8 +1,8 @@
 import { GraphBuilder } from '../../onnx/graph.ts';
 import { solveLower, solveLowerTransposed, tryCholesky } from '../cholesky.ts';
 import { type FitOptions, requireData, requireParam } from '../contract.ts';
-import { designOf, type LinearModel, linearGraph, linearModel, margins } from './model.ts';
-import { type PreprocessParams, transform, widthOf } from './preprocess.ts';
+import { type LinearModel, linearGraph, linearModel, margins } from './model.ts';
+import { fitPreprocess, type PreprocessParams, transform, widthOf } from './preprocess.ts';
 import { checkTable, type TableRows } from './table.ts';
 
 export interface LinearRegressionParams extends PreprocessParams {
@@ -23,7 +23,7 @@ export function fitLinearRegression(table: TableRows, given: Partial<LinearRegre
   const params = { ...LINEAR_REGRESSION_DEFAULTS, ...given };
   requireParam(Number.isFinite(params.l2) && params.l2 >= 0, `l2 must be 0 or positive, not ${params.l2}`);
   checkTable(table);
-  const { preprocess } = designOf(table, params);
+  const preprocess = fitPreprocess(table, params);
   const width = widthOf(preprocess);
   requireParam(width <= COLUMNS_MAX, `there may be ${COLUMNS_MAX} columns, not ${width}`);
   const { matrix, right, means, labelMean } = normalEquations(transform(preprocess, table.rows), width, table);
