@@ -34,6 +34,7 @@ test('symmetricEigen takes a matrix apart, repeated values included', () => {
     if (i > 0) expect(values[i - 1]).toBeGreaterThanOrEqual(values[i]!);
   }
   expect([...symmetricEigen(Float64Array.of(2, 0, 0, 2), 2).values]).toEqual([2, 2]);
+  expect(() => symmetricEigen(new Float64Array(9), 2)).toThrow(RangeError);
 });
 
 describe('fitPca', () => {

@@ -7,11 +7,12 @@ export interface Eigen {
   readonly vectors: Float64Array;
 }
 
-/** Time grows with the cube: 512 takes some seconds. */
-export const JACOBI_MAX = 1024;
-/** Convergence is quadratic: ten sweeps are plenty, and this many only end a matrix of NaN. */
-const SWEEPS_MAX = 60;
-const OFF_DIAGONAL = 1e-30;
+/** Time grows with the cube: 256 takes a second, 512 a quarter of a minute. */
+export const JACOBI_MAX = 512;
+/** Convergence is quadratic, about ten sweeps; more only end what roundings keep from settling. */
+const SWEEPS_MAX = 30;
+/** Squares off the diagonal over all squares and the width. Smaller, and the roundings of wide matrices would never let it end. */
+const OFF_DIAGONAL = 1e-29;
 
 /** Eigenvalues and vectors of a symmetric n x n matrix (row-major) by cyclic Jacobi rotations: slow and exact to the last digits. */
 export function symmetricEigen(matrix: Float64Array, n: number): Eigen {
@@ -23,7 +24,7 @@ export function symmetricEigen(matrix: Float64Array, n: number): Eigen {
     let [off, all] = [0, 0];
     for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) if (i !== j) off += a[i * n + j]! ** 2;
     for (let i = 0; i < n; i++) all += a[i * n + i]! ** 2;
-    if (!(off > OFF_DIAGONAL * (all + off))) break;
+    if (!(off > OFF_DIAGONAL * n * (all + off))) break;
     for (let p = 0; p < n - 1; p++) for (let q = p + 1; q < n; q++) rotate(a, v, n, p, q);
   }
   const order = Array.from({ length: n }, (_, i) => i).sort((i, j) => a[j * n + j]! - a[i * n + i]! || i - j);
