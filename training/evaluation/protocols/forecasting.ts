@@ -5,8 +5,8 @@
  *   npm run build && node dist/training/evaluation/protocols/forecasting.js [data folder]
  */
 import { monthlyTerms } from '../../learners/series/calendar.ts';
-import { combineSteps, learnWeights, type RollingOrigin, rollingOrigins } from '../../learners/series/combine.ts';
-import { completeOptions, type Forecaster } from '../../learners/series/contract.ts';
+import { combineForecasts, learnWeights, type RollingOrigin, rollingOrigins } from '../../learners/series/combine.ts';
+import { completeOptions, type Forecaster, type SeriesForecast } from '../../learners/series/contract.ts';
 import { SERIES_MODELS } from '../../learners/series/fitSeries.ts';
 import { ets, theta } from '../../learners/series/forecasters.ts';
 import { mstlEts } from '../../learners/series/mstl.ts';
@@ -85,20 +85,35 @@ function pooledWeights(all: readonly Series[], task: Task): Float64Array {
   return learnWeights(found, task.mixed.length, scales);
 }
 
+/** Share of the test values between the bounds, which claim 0.9. */
+function coverage(all: readonly Series[], told: readonly SeriesForecast[]): number {
+  let [inside, count] = [0, 0];
+  all.forEach(({ values }, i) => {
+    const { lower, upper } = told[i]!;
+    for (let h = 0; h < lower.length; h++) {
+      const value = values[values.length - lower.length + h]!;
+      if (value >= lower[h]! && value <= upper[h]!) inside++;
+      count++;
+    }
+  });
+  return inside / count;
+}
+
 function run(title: string, all: readonly Series[], task: Task): Map<string, ForecastErrors[]> {
   const { period, horizon } = task;
   say(`\n${title}: ${all.length} series, horizon ${horizon}, period ${period}`);
-  say(row('', ['MASE', 'reference', 'RMSSE', 'reference', 'WAPE', 'reference', 'seconds']));
+  // covered: share of the test values inside intervals of 90 %.
+  say(row('', ['MASE', 'reference', 'RMSSE', 'reference', 'WAPE', 'reference', 'covered', 'seconds']));
   const options = completeOptions({ period, horizon });
   const errors = new Map<string, ForecastErrors[]>();
-  const forecasts = new Map<string, Float64Array[]>();
-  const show = (name: string, means: readonly Float64Array[], seconds: number): void => {
-    const own = all.map(({ values }, i) => forecastErrors(values.slice(0, -horizon), values.slice(-horizon), means[i]!, period));
+  const forecasts = new Map<string, SeriesForecast[]>();
+  const show = (name: string, told: readonly SeriesForecast[], seconds: number): void => {
+    const own = all.map(({ values }, i) => forecastErrors(values.slice(0, -horizon), values.slice(-horizon), told[i]!.mean, period));
     errors.set(name, own);
     const { mase, rmsse, wape } = summarise(own);
     const known = task.reference[name];
     const beside = (value: number, at: 0 | 1 | 2) => [value.toFixed(4), known ? known[at].toFixed(4) : '-'];
-    say(row(name, [...beside(mase, 0), ...beside(rmsse, 1), ...beside(wape, 2), seconds.toFixed(1)]));
+    say(row(name, [...beside(mase, 0), ...beside(rmsse, 1), ...beside(wape, 2), coverage(all, told).toFixed(3), seconds.toFixed(1)]));
   };
   const timed = <T>(work: () => T): [T, number] => {
     const started = process.cpuUsage();
@@ -107,14 +122,14 @@ function run(title: string, all: readonly Series[], task: Task): Map<string, For
   };
   let total = 0;
   for (const [name, member] of Object.entries(task.members)) {
-    const [means, seconds] = timed(() => all.map((series) => member(series)(series.values.slice(0, -horizon), options).mean));
-    forecasts.set(name, means);
+    const [told, seconds] = timed(() => all.map((series) => member(series)(series.values.slice(0, -horizon), options)));
+    forecasts.set(name, told);
     total += seconds;
-    show(name, means, seconds);
+    show(name, told, seconds);
   }
   const [weights, seconds] = timed(() => pooledWeights(all, task));
   const mixed = all.map((_, i) =>
-    combineSteps(
+    combineForecasts(
       task.mixed.map((name) => forecasts.get(name)![i]!),
       weights,
     ),
