@@ -25,8 +25,34 @@ const ModelFields = {
   outputs: Type.Array(TensorShape, { minItems: 1, maxItems: 4 }),
 };
 
+/** What a model's number means: a probability, its log-odds, or a score to sort by and nothing more. */
+export const OutputMeaning = Type.Enum(['probability', 'log_odds', 'score']);
+export type OutputMeaning = Static<typeof OutputMeaning>;
+
+/** Wider than any declared set; the occlusion of a decision makes one row a column. */
+export const ADAPTER_COLUMNS_MAX = 512;
+
+/** How a model that others trained is fed and read (docs/bring-your-own-model.md). Absent from a row model: it has the tensors of the trainer's own. */
+export const ModelAdapter = Type.Object(
+  {
+    /** Names of the set's features in the order of the model's columns: a subset, in any order. */
+    features: Type.Array(Type.String(), { minItems: 1, maxItems: ADAPTER_COLUMNS_MAX }),
+    input: Type.String(),
+    output: Type.String(),
+    /** Which column of the output counts, from 0; absent: the only one, or the last of two. */
+    column: Type.Optional(Type.Integer({ minimum: 0, maximum: ADAPTER_COLUMNS_MAX })),
+    meaning: OutputMeaning,
+    /** What stands in for each feature when a decision is explained by occlusion, in the order of `features`; null is a missing value. */
+    reference: Type.Optional(Type.Array(Type.Union([Type.Number(), Type.Null()]))),
+    /** Where the model comes from, in words. */
+    origin: Type.Optional(Type.String({ maxLength: 2000 })),
+  },
+  { additionalProperties: false },
+);
+export type ModelAdapter = Static<typeof ModelAdapter>;
+
 /** A model over a feature set. `hash` is `FeatureEngine.hash(set)` when it was trained; another hash is refused. */
-const RowModelFields = { ...ModelFields, set: Type.String(), hash: Type.String() };
+const RowModelFields = { ...ModelFields, set: Type.String(), hash: Type.String(), adapter: Type.Optional(ModelAdapter) };
 
 /** Raw probability to calibrated: Platt on the log-odds, or a monotone step function by its knots. */
 export const Calibration = Type.Union([
@@ -82,11 +108,17 @@ export const BundleManifest = Type.Object(
     ),
     models: Type.Object(
       {
-        /** Input `features` [-1, F]; outputs `score` (log-odds) and `probability`, both [-1, 1]. `trees` is the same ensemble for TreeSHAP (contracts/trees.ts). */
+        /**
+         * Input `features` [-1, F]; outputs `score` (log-odds) and `probability`, both [-1, 1]; with an adapter, what that says. `trees` is the same
+         * ensemble for TreeSHAP (contracts/trees.ts); a model without it has no Shapley values.
+         */
         fraud: Type.Optional(
-          Type.Object({ ...RowModelFields, calibration: Calibration, thresholds: RiskThresholds, trees: FileName }, { additionalProperties: false }),
+          Type.Object(
+            { ...RowModelFields, calibration: Calibration, thresholds: RiskThresholds, trees: Type.Optional(FileName) },
+            { additionalProperties: false },
+          ),
         ),
-        /** Input `features` [-1, F]; output `score` [-1, 1]. */
+        /** Input `features` [-1, F]; output `score` [-1, 1]; with an adapter, what that says. */
         ranker: Type.Optional(Type.Object(RowModelFields, { additionalProperties: false })),
         /** ALS fold-in: inputs `items` [-1, factors] and `confidence` [-1]; output `user` [1, factors]. */
         user_tower: Type.Optional(

@@ -50,6 +50,11 @@ export const ERRORS = {
     title: 'The bundle failed its probe',
     fix: 'Look at the probe message: a model crashed, timed out, or gave NaN or a wrong shape.',
   },
+  model_invalid: {
+    status: 422,
+    title: 'The model or its manifest cannot be used',
+    fix: 'See docs/bring-your-own-model.md for what a model has to be.',
+  },
   snapshot_corrupt: { status: 422, title: 'The index snapshot is damaged', fix: 'Rebuild the index; the file does not match its manifest.' },
   rule_invalid: { status: 422, title: 'The rule does not compile', fix: 'Mend the CEL expression at the position given.' },
   // ---- start-up and command line

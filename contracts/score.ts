@@ -28,8 +28,10 @@ export const Reason = Type.Object(
     code: Type.String(),
     /** A sentence with the value, for a person. */
     text: Type.String(),
-    /** Shapley value in log-odds of fraud; absent for a rule. */
+    /** What the feature added to the log-odds of fraud: its exact Shapley value, unless `method` says otherwise; absent for a rule. */
     contribution: Type.Optional(Type.Number()),
+    /** `occlusion`: how far the log-odds would fall if this feature alone had the model's reference value. Such numbers do not add up to the score. */
+    method: Type.Optional(Type.Literal('occlusion')),
   },
   { additionalProperties: false },
 );

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decode } from '@msgpack/msgpack';
-import type { BundleManifest, NeighboursFile, PopularityFile, TensorShape } from '../../contracts/bundle.ts';
+import type { BundleManifest, ModelAdapter, NeighboursFile, PopularityFile, TensorShape } from '../../contracts/bundle.ts';
 import { GatehouseError } from '../../contracts/errors.ts';
 import type { TreeEnsemble } from '../../contracts/trees.ts';
 import type { SnapshotManifest, VectorIndex } from '../../index/contract.ts';
@@ -9,6 +9,7 @@ import type { FeatureEngine } from '../features/contract.ts';
 import type { RecommendModels } from '../recommend/pipeline.ts';
 import { NeighbourTable, PopularityTable } from '../recommend/retrieval.ts';
 import type { FraudModel } from '../risk/pipeline.ts';
+import { type AdaptedModel, adaptModel, checkTensors, loadRefusal, probabilityOf, requireMeaning } from './adapter.ts';
 import { MicroBatcher } from './batcher.ts';
 import { calibrator } from './calibration.ts';
 import { loadOnnx, type OnnxModel, type TensorInfo } from './onnx.ts';
@@ -38,7 +39,8 @@ export interface BundleDeps {
 
 /**
  * Verifies a bundle and loads all of it, or throws and leaves nothing behind. Throws `bundle_not_found`, `bundle_corrupt`, `snapshot_corrupt`, or
- * `bundle_incompatible` when a model wants features that this gateway does not compute.
+ * `bundle_incompatible` when a model wants features that this gateway does not compute, or `model_invalid` when one that others trained cannot be
+ * fed and read as its adapter says.
  */
 export async function loadBundle(dir: string, deps: BundleDeps): Promise<LoadedBundle> {
   const manifest = await verifyBundle(dir);
@@ -60,8 +62,24 @@ export async function loadBundle(dir: string, deps: BundleDeps): Promise<LoadedB
     const itemIndex = indexes.items && (await deps.readIndex(dir, snapshot(indexes.items)));
     const userIndex = indexes.users && (await deps.readIndex(dir, snapshot(indexes.users)));
 
+    const openAdapted = async (model: RowModel, adapter: ModelAdapter): Promise<AdaptedModel> => {
+      const { file, set, hash } = model;
+      const names = requireHash(deps.engine, file, set, hash);
+      // Its tensors are checked with sentences of their own: whoever exported the model has to understand what is wrong with it.
+      const session = await open(file, [], []).catch((cause: unknown) => {
+        throw loadRefusal(file, cause);
+      });
+      checkTensors(file, adapter, session.inputInfo, session.outputInfo);
+      return adaptModel(file, session, adapter, names);
+    };
+
     let ranker: RecommendModels['ranker'];
-    if (models.ranker) {
+    if (models.ranker?.adapter) {
+      const { file, set, adapter } = models.ranker;
+      const rank = (await openAdapted(models.ranker, adapter)).run;
+      ranker = { rank };
+      probes.push([file, () => probeRows(file, deps.engine.names(set).length, rank, (values) => requireMeaning(file, adapter, values))]);
+    } else if (models.ranker) {
       const { file, set, hash, inputs, outputs } = models.ranker;
       const width = requireSet(deps.engine, file, set, hash, inputs);
       const session = await open(file, inputs, outputs);
@@ -72,7 +90,21 @@ export async function loadBundle(dir: string, deps: BundleDeps): Promise<LoadedB
     }
 
     let fraud: FraudModel | undefined;
-    if (models.fraud) {
+    if (models.fraud?.adapter) {
+      const { file, set, adapter, calibration, thresholds } = models.fraud;
+      if (adapter.meaning === 'score') throw new GatehouseError('model_invalid', `${file} gives a score, a fraud model has to give a probability`);
+      const width = deps.engine.names(set).length;
+      const { run, occlusion } = await openAdapted(models.fraud, adapter);
+      const batcher = new MicroBatcher(width, async (rows, n) => (await run(rows, n)).map((value) => probabilityOf(adapter, value)));
+      fraud = {
+        bundle: manifest.version,
+        thresholds,
+        predict: (vector) => batcher.predict(vector),
+        calibrate: calibrator(calibration),
+        ...(occlusion && { contributions: occlusion, method: 'occlusion' }),
+      };
+      probes.push([file, () => probeRows(file, width, run, (values) => requireMeaning(file, adapter, values))]);
+    } else if (models.fraud) {
       const { file, set, hash, inputs, outputs, calibration, thresholds, trees } = models.fraud;
       const width = requireSet(deps.engine, file, set, hash, inputs);
       const session = await open(file, inputs, outputs);
@@ -82,16 +114,16 @@ export async function loadBundle(dir: string, deps: BundleDeps): Promise<LoadedB
       };
       const probability = async (rows: Float32Array, n: number): Promise<Float32Array> => (await run(rows, n)).probability;
       const batcher = new MicroBatcher(width, probability);
-      const ensemble = await readTrees(dir, trees, width);
-      const explain = createShap(ensemble);
+      const ensemble = trees === undefined ? undefined : await readTrees(dir, trees, width);
       fraud = {
         bundle: manifest.version,
         thresholds,
         predict: (vector) => batcher.predict(vector),
         calibrate: calibrator(calibration),
-        contributions: explain,
+        ...(ensemble && { contributions: createShap(ensemble) }),
       };
-      probes.push([file, () => probeRows(file, width, probability)], [trees, () => compareTrees(trees, ensemble, run)]);
+      probes.push([file, () => probeRows(file, width, probability)]);
+      if (trees !== undefined && ensemble) probes.push([trees, () => compareTrees(trees, ensemble, run)]);
     }
 
     let userTower: RecommendModels['userTower'];
@@ -140,8 +172,10 @@ function snapshot(entry: NonNullable<BundleManifest['indexes']['items']>): Snaps
   };
 }
 
-/** The model's features are those that the engine computes, as many and in the same order. Returns how many. */
-function requireSet(engine: FeatureEngine, file: string, set: string, hash: string, inputs: readonly TensorShape[]): number {
+type RowModel = NonNullable<BundleManifest['models']['ranker']>;
+
+/** The model's feature set is what the engine computes. Returns the set's names. */
+function requireHash(engine: FeatureEngine, file: string, set: string, hash: string): readonly string[] {
   const own = engine.hash(set);
   if (own !== hash) {
     throw new GatehouseError(
@@ -149,7 +183,12 @@ function requireSet(engine: FeatureEngine, file: string, set: string, hash: stri
       `${file} was trained on feature set ${set} ${hash.slice(0, 12)}, this gateway computes ${own.slice(0, 12)}`,
     );
   }
-  const width = engine.names(set).length;
+  return engine.names(set);
+}
+
+/** The model's features are those that the engine computes, as many and in the same order. Returns how many. */
+function requireSet(engine: FeatureEngine, file: string, set: string, hash: string, inputs: readonly TensorShape[]): number {
+  const width = requireHash(engine, file, set, hash).length;
   const declared = inputs.find(({ name }) => name === 'features')?.shape;
   if (declared?.[1] !== width)
     throw new GatehouseError('bundle_incompatible', `${file} takes features [${declared ?? ''}], feature set ${set} has ${width}`);

@@ -21,10 +21,10 @@ export interface OnnxModel {
   readonly inputInfo: readonly TensorInfo[];
   readonly outputInfo: readonly TensorInfo[];
   /**
-   * Computes all outputs. Blocks the event loop meanwhile, so keep a batch small. Rejects with onnxruntime's own error on a
-   * wrong name, shape or type: what a bundle accepts was checked when it was loaded.
+   * Computes all outputs, or those that `outputs` names. Blocks the event loop meanwhile, so keep a batch small. Rejects with onnxruntime's own
+   * error on a wrong name, shape or type: what a bundle accepts was checked when it was loaded.
    */
-  run(feeds: Record<string, Tensor>): Promise<Record<string, Tensor>>;
+  run(feeds: Record<string, Tensor>, outputs?: readonly string[]): Promise<Record<string, Tensor>>;
   /** Frees the native memory; `run` rejects from then on. */
   release(): Promise<void>;
 }
@@ -60,11 +60,11 @@ export async function loadOnnx(model: string | Uint8Array, options: OnnxOptions 
     outputs: session.outputNames,
     inputInfo: session.inputMetadata.map(infoOf),
     outputInfo: session.outputMetadata.map(infoOf),
-    async run(feeds) {
+    async run(feeds, outputs = session.outputNames) {
       if (released) throw new Error('the model was released');
       const given: Record<string, OrtTensor> = {};
       for (const name in feeds) given[name] = toOrt(feeds[name]!);
-      const results = await session.run(given);
+      const results = await session.run(given, outputs);
       const answer: Record<string, Tensor> = {};
       for (const name in results) answer[name] = fromOrt(name, results[name]!);
       return answer;

@@ -18,8 +18,13 @@ const PROBABILITY_TOLERANCE = 1e-5;
 /** Float32 keeps 24 bits. */
 const FLOAT32_EPSILON = 2 ** -23;
 
-/** Runs rows of one value alone and rows that mix them. Throws `bundle_probe_failed` on a value that is not finite. */
-export async function probeRows(file: string, width: number, run: (rows: Float32Array, n: number) => Promise<Float32Array>): Promise<void> {
+/** Runs rows of one value alone and rows that mix them. Throws `bundle_probe_failed` on a value that is not finite, or what `check` throws instead. */
+export async function probeRows(
+  file: string,
+  width: number,
+  run: (rows: Float32Array, n: number) => Promise<Float32Array>,
+  check: (values: Float32Array) => void = (values) => requireFinite(file, values),
+): Promise<void> {
   const rows = new Float32Array((VALUES.length + MIXED_ROWS) * width);
   VALUES.forEach((value, i) => {
     rows.fill(value, i * width, (i + 1) * width);
@@ -32,7 +37,7 @@ export async function probeRows(file: string, width: number, run: (rows: Float32
   }
   for (let at = 0; at < rows.length; at += BATCH_ROWS * width) {
     const batch = rows.slice(at, at + BATCH_ROWS * width);
-    requireFinite(file, await run(batch, batch.length / width));
+    check(await run(batch, batch.length / width));
   }
 }
 

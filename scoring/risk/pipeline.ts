@@ -23,8 +23,9 @@ export interface FraudModel {
   /** Raw probability of one vector. */
   predict(vector: Float32Array): Promise<number>;
   calibrate(raw: number): number;
-  /** Exact Shapley values in log-odds, one a feature. */
-  contributions(vector: Float32Array): ArrayLike<number>;
+  /** What each feature did to the log-odds, one number a feature: exact Shapley values, unless `method` says otherwise. Absent: nothing can tell. */
+  contributions?(vector: Float32Array): ArrayLike<number> | Promise<ArrayLike<number>>;
+  readonly method?: NonNullable<Reason['method']>;
 }
 
 interface Judged {
@@ -92,7 +93,7 @@ export async function judge(engine: FeatureEngine, input: Judged & { readonly ve
   }));
   if (name !== 'approve' && model && Number.isFinite(probability)) {
     try {
-      reasons.push(...explain(engine, model, vector));
+      reasons.push(...(await inTime(explain(engine, model, vector), deadlineMs, 'the explanation')));
     } catch (cause) {
       // The verdict stands without its reasons.
       failures.push({ reason: 'explanation_failed', cause });
@@ -127,15 +128,17 @@ function plain(vector: Float32Array): number[] {
   return out;
 }
 
-/** The features that moved the odds most towards fraud, as sentences with their values. */
-function explain(engine: FeatureEngine, model: FraudModel, vector: Float32Array): Reason[] {
-  const contributions = model.contributions(vector);
+/** The features that moved the odds most towards fraud, as sentences with their values; none where the model can't tell. */
+async function explain(engine: FeatureEngine, model: FraudModel, vector: Float32Array): Promise<Reason[]> {
+  const contributions = await model.contributions?.(vector);
+  if (!contributions) return [];
   const order = Array.from(contributions, (_, i) => i)
     .filter((i) => contributions[i]! >= CONTRIBUTION_MIN)
     .sort((a, b) => contributions[b]! - contributions[a]!)
     .slice(0, REASONS_MAX);
   const names = engine.names(FRAUD_SET);
-  return order.map((i) => ({ code: names[i]!, text: engine.explain(FRAUD_SET, i, vector[i]!), contribution: contributions[i]! }));
+  const by = model.method && { method: model.method };
+  return order.map((i) => ({ code: names[i]!, text: engine.explain(FRAUD_SET, i, vector[i]!), contribution: contributions[i]!, ...by }));
 }
 
 function alertFor(request: ScoreRequest, response: ScoreResponse, nowMs: number): Alert | undefined {
