@@ -1,3 +1,4 @@
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import type { BundleChangeResponse, BundlesResponse } from '../contracts/control.ts';
@@ -6,6 +7,7 @@ import { bundlesDir } from '../gateway/main.ts';
 import { probeInChild } from '../gateway/probe.ts';
 import { BundleManager } from '../scoring/models/manager.ts';
 import { verifyBundle } from '../scoring/models/verify.ts';
+import { type AddOptions, addToBundle, featuresCommand } from './bundle-model.ts';
 import { configOf } from './shared.ts';
 
 interface Options {
@@ -54,23 +56,25 @@ export function bundleCommand(): Command {
     },
     '<version>',
   );
-  add(
-    'activate',
-    'Verify, probe and serve a bundle',
-    'folder or gateway',
-    async (options, version) => {
-      if (options.url) await call(options, 'POST', `/v1/bundles/${encodeURIComponent(version)}/activate`);
-      else await (await folder(options)).activate(version);
-      console.log(`${version} is active`);
-    },
-    '<version>',
-  );
+  add('activate', 'Verify, probe and serve a bundle', 'folder or gateway', activate, '<version>');
   add('rollback', 'Serve the previous bundle again', 'folder or gateway', async (options) => {
     const version = options.url
       ? (await call<BundleChangeResponse>(options, 'POST', '/v1/bundles/rollback')).current
       : (await (await folder(options)).rollback()).version;
     console.log(`${version} is active`);
   });
+  command.addCommand(
+    new Command('add')
+      .description('Make a new bundle out of the active one with a model that others trained (docs/bring-your-own-model.md)')
+      .argument('<manifest>', 'JSON file beside the ONNX')
+      .option('--from <version>', 'start from this bundle instead of the active one')
+      .option('--activate', 'serve it, too')
+      .option('--data-dir <dir>', 'folder of the store and the bundles')
+      .option('--url <url>', 'control plane of the running gateway that shall serve it')
+      .addOption(new Option('--token <token>', 'its admin token').env('GATEHOUSE_ADMIN_TOKEN'))
+      .action((manifest: string, options: Options & AddOptions) => addAndActivate(manifest, options)),
+  );
+  command.addCommand(featuresCommand());
   return command;
 }
 
@@ -90,6 +94,21 @@ async function servedLines(options: Options): Promise<string[]> {
     const made = created_ms === undefined ? `unreadable: ${problem}` : `trained ${new Date(created_ms).toISOString()}`;
     return `${SIGNS[state]} ${version}  ${made}`;
   });
+}
+
+async function addAndActivate(manifest: string, options: Options & AddOptions): Promise<void> {
+  // A first model may come before anything was started or trained.
+  await mkdir(bundlesDir(configOf(options.dataDir)), { recursive: true });
+  const active = (await (await folder(options)).list()).find((entry) => entry.active);
+  const { version, models } = await addToBundle(manifest, options, active?.version);
+  console.log(`${version} was added; its models: ${Object.keys(models).join(', ')}`);
+  if (options.activate) await activate(options, version);
+}
+
+async function activate(options: Options, version: string): Promise<void> {
+  if (options.url) await call(options, 'POST', `/v1/bundles/${encodeURIComponent(version)}/activate`);
+  else await (await folder(options)).activate(version);
+  console.log(`${version} is active`);
 }
 
 /** The bundles folder without a gateway: the probe loads a bundle in a child, nothing is kept loaded here. */

@@ -34,6 +34,21 @@ export interface StoredFraudRows {
   readonly atMs: Float64Array;
 }
 
+/** Which payments a fraud model may learn from, and which outcomes it may know. */
+export interface FraudWindowParams {
+  /** Payments that the fraud model learns from: in [fraudFromMs, fraudToMs). All whose outcome has had its time, where not given. */
+  readonly fraudFromMs?: number;
+  readonly fraudToMs?: number;
+  /** Outcomes that arrived later are not known to it. */
+  readonly labelsUntilMs?: number;
+}
+
+/** The window that was asked for; by default from the first event to the last payment whose outcome has had its time. */
+export function fraudWindowOf(log: Pick<ShopLog, 'fromMs' | 'toMs' | 'outcomeDelaysMs'>, params: FraudWindowParams): FraudWindow {
+  const matureMs = Math.min(log.toMs, params.labelsUntilMs ?? log.toMs) - maturityMs(log);
+  return { fromMs: params.fraudFromMs ?? log.fromMs, toMs: params.fraudToMs ?? matureMs + 1 };
+}
+
 /** Payments of a window with the vectors that the gateway computes for them, in time of the journal. */
 export class FraudRows {
   readonly #window: FraudWindow;
@@ -41,6 +56,7 @@ export class FraudRows {
   readonly #rows: Column<Float32Array>;
   readonly #labels: Column<Float32Array>;
   readonly #atMs: Column<Float64Array>;
+  readonly #ids: string[] = [];
   readonly #vector: Float32Array;
   /** Share of honest payments that are kept; each then stands for 1 / share. */
   readonly #honestShare: number;
@@ -82,6 +98,7 @@ export class FraudRows {
     this.#rows.append(this.#vector);
     this.#labels.push(isFraud ? 1 : 0);
     this.#atMs.push(event.timestamp_ms);
+    this.#ids.push(id);
   }
 
   /** Rows [from, to) in order of time of the journal. */
@@ -90,6 +107,11 @@ export class FraudRows {
     const labels = this.#labels.view().slice(from, to);
     const rows = { rows: this.#rows.view().slice(from * f, to * f), n: to - from, f, labels };
     return this.#honestShare === 1 ? rows : { ...rows, weights: labels.map((label) => (label > 0 ? 1 : 1 / this.#honestShare)) };
+  }
+
+  /** The transaction. */
+  id(row: number): string {
+    return this.#ids[row]!;
   }
 
   atMs(row: number): number {
@@ -106,7 +128,7 @@ export class FraudRows {
 /** Of all payments, a person can look at so many. */
 const REVIEW_SHARE_MAX = 0.02;
 /** Calibrated probabilities at which an action pays where nobody is swamped: one in eight for a look, a half for a step-up, four in five to turn money away. */
-const WANTED: RiskThresholds = { review: 0.125, challenge: 0.5, decline: 0.8 };
+export const THRESHOLDS_WANTED: RiskThresholds = { review: 0.125, challenge: 0.5, decline: 0.8 };
 
 /** Thresholds for calibrated probabilities. `review` rises until what is reviewed or stronger stays within what a team can look at. */
 export function chooseThresholds(raw: ArrayLike<number>, calibration: Calibration): RiskThresholds {
@@ -114,6 +136,6 @@ export function chooseThresholds(raw: ArrayLike<number>, calibration: Calibratio
   const probabilities = Float64Array.from({ length: raw.length }, (_, i) => calibrate(raw[i]!)).sort();
   const place = Math.floor((1 - REVIEW_SHARE_MAX) * probabilities.length);
   const atCapacity = place < probabilities.length ? probabilities[place]! : 0;
-  const review = Math.max(WANTED.review, Math.min(WANTED.challenge, atCapacity));
-  return { ...WANTED, review };
+  const review = Math.max(THRESHOLDS_WANTED.review, Math.min(THRESHOLDS_WANTED.challenge, atCapacity));
+  return { ...THRESHOLDS_WANTED, review };
 }

@@ -8,7 +8,7 @@ import { Checkpoint, identityOf } from './checkpoint.ts';
 import { collect, PROGRESS_RECORDS, type ShopLog } from './collect.ts';
 import type { FactSource } from './facts.ts';
 import { type FittedFraud, fitFraud } from './fraud.ts';
-import { FraudRows, maturityMs } from './fraud-rows.ts';
+import { FraudRows, type FraudWindowParams, fraudWindowOf } from './fraud-rows.ts';
 import type { Progress } from './learners/contract.ts';
 import type { ProgressReporter } from './progress.ts';
 import { planQueries, type Query } from './queries.ts';
@@ -23,12 +23,7 @@ const DAY_MS = 86_400_000;
 const PERIOD_SHARE = 1 / 6;
 const PERIOD_MS_MAX = 30 * DAY_MS;
 
-export interface TrainParams {
-  /** Payments that the fraud model learns from: in [fraudFromMs, fraudToMs). All whose outcome has had its time, where not given. */
-  readonly fraudFromMs?: number;
-  readonly fraudToMs?: number;
-  /** Outcomes that arrived later are not known to it. */
-  readonly labelsUntilMs?: number;
+export interface TrainParams extends FraudWindowParams {
   readonly retrieval?: Partial<RetrievalParams>;
   /** Questions a period; each brings up to 250 candidates. */
   readonly queriesMax?: number;
@@ -145,12 +140,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       ...(a ? [{ rows: new RankerRows(a.models), queries: planQueries(log, ends.a, ends.b, queriesMax, seed) }] : []),
       ...(b ? [{ rows: new RankerRows(b.models), queries: planQueries(log, ends.b, ends.c, queriesMax, seed + 1) }] : []),
     ];
-    const matureMs = Math.min(log.toMs, params.labelsUntilMs ?? log.toMs) - maturityMs(log);
-    const fraudRows = new FraudRows(
-      engine.names(FRAUD_SET).length,
-      { fromMs: params.fraudFromMs ?? log.fromMs, toMs: params.fraudToMs ?? matureMs + 1 },
-      log,
-    );
+    const fraudRows = new FraudRows(engine.names(FRAUD_SET).length, fraudWindowOf(log, params), log);
     const rows = await task('replay', 'records', (update) =>
       checkpoint.stage('rows', async () => {
         await replayAll(facts, engine, periods, fraudRows, update);

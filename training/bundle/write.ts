@@ -1,23 +1,13 @@
-import { createHash } from 'node:crypto';
-import { access, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { encode } from '@msgpack/msgpack';
 import type { BundleFile, BundleManifest, Calibration, NeighboursFile, PopularityFile, RiskThresholds } from '../../contracts/bundle.ts';
-import { GatehouseError } from '../../contracts/errors.ts';
 import type { Tree, TreeEnsemble } from '../../contracts/trees.ts';
 import type { VectorIndex } from '../../index/contract.ts';
 import { writeSnapshot } from '../../index/snapshot.ts';
-import { readManifest } from '../../scoring/models/verify.ts';
 import { NeighbourTable, PopularityTable } from '../../scoring/recommend/retrieval.ts';
-import { lockFolder } from '../../store/lock.ts';
 import { requireParam } from '../learners/contract.ts';
 import { foldInModel } from '../onnx/foldIn.ts';
 import { treeEnsembleToOnnx } from '../onnx/treeEnsemble.ts';
-
-/** Folders of bundles that are being written start so; the gateway lists none that starts with a dot. */
-const TEMPORARY = '.tmp-';
-/** As in the manifest's schema. Checked first, because the version becomes a path. */
-const VERSION = /^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$/;
+import { publishBundle, writeManifest, writeSynced } from './publish.ts';
 
 /** What a bundle is made of. Each model, index and table may be absent; the gateway then serves without it and says so. */
 export interface BundleParts {
@@ -66,39 +56,14 @@ export interface WriteBundleOptions {
 }
 
 /**
- * Writes a bundle into `outDir/<version>`, whole or not at all: the files go to a hidden folder, each is fsynced, the manifest comes last, and one
- * rename publishes them. Same parts, same bytes. What a killed writer left behind is removed first; `outDir` is locked meanwhile, so that this never
- * hits a live one.
+ * Writes a bundle into `outDir/<version>`, whole or not at all (`publishBundle`): each file is fsynced, the manifest comes last. Same parts, same
+ * bytes.
  *
  * Throws `bundle_exists`, `bundle_corrupt` when the parts do not make a manifest or table that the gateway would take, `store_locked` when another
  * process writes here, RangeError on a wrong part, the signal's reason, and what the disk says.
  */
 export async function writeBundle(outDir: string, parts: BundleParts, options: WriteBundleOptions = {}): Promise<BundleManifest> {
-  requireParam(VERSION.test(parts.version), 'a version is 1 to 64 letters, digits, dots, _ and -, and starts with a letter or digit');
-  options.signal?.throwIfAborted();
-  await mkdir(outDir, { recursive: true });
-  const lock = await lockFolder(outDir);
-  try {
-    await removeLeftovers(outDir);
-    const target = join(outDir, parts.version);
-    if (await exists(target)) throw new GatehouseError('bundle_exists', `${parts.version} exists already`);
-    const temporary = join(outDir, `${TEMPORARY}${parts.version}`);
-    await mkdir(temporary);
-    let written = temporary;
-    try {
-      const manifest = await writeFiles(temporary, parts, options.signal);
-      options.signal?.throwIfAborted();
-      await rename(temporary, target);
-      written = target;
-      await syncFolder(outDir);
-      return manifest;
-    } catch (cause) {
-      await rm(written, { recursive: true, force: true });
-      throw cause;
-    }
-  } finally {
-    lock.release();
-  }
+  return publishBundle(outDir, parts.version, (dir) => writeFiles(dir, parts, options.signal), options.signal);
 }
 
 async function writeFiles(dir: string, parts: BundleParts, signal: AbortSignal | undefined): Promise<BundleManifest> {
@@ -130,10 +95,7 @@ async function writeFiles(dir: string, parts: BundleParts, signal: AbortSignal |
   const manifest: BundleManifest = { format: 'gatehouse-bundle-1', version, created_ms, trained, models, indexes, tables, files, metrics };
   if (report !== undefined) manifest.report = await put('report.html', typeof report === 'string' ? report : report(manifest));
   signal?.throwIfAborted();
-  await writeSynced(dir, 'manifest.json', `${JSON.stringify(manifest, null, 2)}\n`);
-  await syncFolder(dir);
-  // What is on disk counts: a metric of NaN has become null, and the gateway would refuse it.
-  return readManifest(dir);
+  return writeManifest(dir, manifest);
 }
 
 type Put = (name: string, bytes: Uint8Array | string) => Promise<string>;
@@ -206,41 +168,4 @@ function popularityBytes({ ids, scores }: NonNullable<BundleParts['popularity']>
 /** Every platform of onnxruntime-node is little-endian, so memory is what the file wants. */
 function bytesOf({ buffer, byteOffset, byteLength }: Uint32Array | Float32Array): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength);
-}
-
-/** Size and hash are those of the bytes that were written. */
-async function writeSynced(dir: string, name: string, content: Uint8Array | string): Promise<BundleFile> {
-  const bytes = typeof content === 'string' ? Buffer.from(content, 'utf8') : content;
-  const handle = await open(join(dir, name), 'wx');
-  try {
-    await handle.writeFile(bytes);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  return { name, bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
-}
-
-async function removeLeftovers(outDir: string): Promise<void> {
-  for (const name of await readdir(outDir)) if (name.startsWith(TEMPORARY)) await rm(join(outDir, name), { recursive: true, force: true });
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await access(path);
-    return true;
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return false;
-    throw cause;
-  }
-}
-
-/** A rename is durable once its folder is. */
-async function syncFolder(dir: string): Promise<void> {
-  const handle = await open(dir, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

@@ -1,7 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type DuckDBConnection, DuckDBInstance, type DuckDBValue } from '@duckdb/node-api';
+import { type DuckDBAppender, type DuckDBConnection, DuckDBInstance, type DuckDBValue } from '@duckdb/node-api';
 import { GatehouseError } from '../../contracts/errors.ts';
 
 /** What a column may hold once it has left DuckDB: dates and decimals are cast in SQL, so that nothing else arrives. */
@@ -130,6 +130,56 @@ function tables(files: readonly string[], connection: DuckDBConnection, close: (
     },
   };
 }
+
+/** What a column of a written file holds; a missing value is null. */
+export type ColumnType = 'VARCHAR' | 'BIGINT' | 'UTINYINT' | 'FLOAT';
+
+/** How a file of this name is written. Throws `input_unreadable` for an extension other than .parquet and .csv. */
+export function tableFormat(path: string): string {
+  if (/\.parquet$/i.test(path)) return 'FORMAT parquet, COMPRESSION zstd';
+  if (/\.csv$/i.test(path)) return 'FORMAT csv, HEADER';
+  throw new GatehouseError('input_unreadable', `${path}: only .parquet and .csv files can be written`);
+}
+
+/** Rows to a Parquet or CSV file, by its extension, whole or not at all. Throws `input_unreadable` for another extension or where it can't be written. */
+export async function writeTable(
+  path: string,
+  columns: readonly { readonly name: string; readonly type: ColumnType }[],
+  rows: Iterable<readonly (string | number | null)[]>,
+): Promise<void> {
+  const format = tableFormat(path);
+  const temporary = `${path}.tmp`;
+  const instance = await DuckDBInstance.create(':memory:', { threads: THREADS, memory_limit: `${MEMORY_MIB_DEFAULT}MiB` });
+  const connection = await instance.connect();
+  try {
+    await connection.run(`CREATE TABLE written (${columns.map(({ name, type }) => `"${name.replaceAll('"', '""')}" ${type}`).join(', ')})`);
+    const appender = await connection.createAppender('written');
+    const append = columns.map(({ type }) => APPEND[type]);
+    for (const row of rows) {
+      row.forEach((value, i) => {
+        if (value === null) appender.appendNull();
+        else append[i]!(appender, value);
+      });
+      appender.endRow();
+    }
+    appender.closeSync();
+    await connection.run(`COPY written TO ${quote(temporary)} (${format})`);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw new GatehouseError('input_unreadable', `${path} cannot be written: ${duckdbMessage(error)}`, { cause: error });
+  } finally {
+    connection.closeSync();
+    instance.closeSync();
+  }
+}
+
+const APPEND: Readonly<Record<ColumnType, (appender: DuckDBAppender, value: string | number) => void>> = {
+  VARCHAR: (appender, value) => appender.appendVarchar(String(value)),
+  BIGINT: (appender, value) => appender.appendBigInt(BigInt(value)),
+  UTINYINT: (appender, value) => appender.appendUTinyInt(Number(value)),
+  FLOAT: (appender, value) => appender.appendFloat(Number(value)),
+};
 
 /** The table function that reads `files`, chosen by their extension. Throws `input_unreadable` for any other. */
 export function readFunction(files: readonly string[], csv: { readonly delimiter?: string; readonly all_text?: boolean } = {}): string {

@@ -1,0 +1,45 @@
+import { Command } from 'commander';
+import type { BundleManifest } from '../contracts/bundle.ts';
+import { bundlesDir } from '../gateway/main.ts';
+import { probeInChild } from '../gateway/probe.ts';
+import { DEFAULT_DECLARATIONS } from '../scoring/features/defaults.ts';
+import { createFeatureEngine } from '../scoring/features/engine.ts';
+import { addModel } from '../training/index.ts';
+import { configOf } from './shared.ts';
+
+export interface AddOptions {
+  readonly dataDir?: string;
+  readonly from?: string;
+  readonly activate?: boolean;
+}
+
+/** `gatehouse bundle add`: a new bundle out of `base` with one model replaced. Prints what it is; rejects with why there is none. */
+export async function addToBundle(manifest: string, options: AddOptions, base: string | undefined): Promise<BundleManifest> {
+  return addModel({
+    outDir: bundlesDir(configOf(options.dataDir)),
+    base: options.from ?? base,
+    manifest,
+    engine: createFeatureEngine(DEFAULT_DECLARATIONS),
+    now: Date.now,
+    probe: probeInChild,
+  });
+}
+
+/** `gatehouse bundle features`: what a model may read. */
+export function featuresCommand(): Command {
+  return new Command('features')
+    .description('Print the features of a set in vector order, with what each says of a payment or an item, and the hash of the set')
+    .argument('<set>', `feature set: ${Object.keys(DEFAULT_DECLARATIONS.sets).join(' or ')}`)
+    .option('--json', 'as JSON')
+    .action((set: string, { json }: { json?: boolean }) => {
+      const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
+      const hash = engine.hash(set);
+      const features = engine.declarations.sets[set]!.map(({ name, text }, index) => ({ index, name, text }));
+      if (json) console.log(JSON.stringify({ set, hash, features }, null, 2));
+      else {
+        const width = Math.max(...features.map(({ name }) => name.length));
+        for (const { index, name, text } of features) console.log(`${String(index).padStart(3)}  ${name.padEnd(width)}  ${text}`);
+        console.log(`\n${set}: ${features.length} features, hash ${hash}`);
+      }
+    });
+}
