@@ -29,7 +29,8 @@ export interface ExportedRows {
 const LEADING: readonly { readonly name: string; readonly type: ColumnType }[] = [
   { name: 'transaction_id', type: 'VARCHAR' },
   { name: 'timestamp_ms', type: 'BIGINT' },
-  { name: 'is_fraud', type: 'UTINYINT' },
+  // The converters of LightGBM and scikit-learn know int64 labels, but no smaller ones.
+  { name: 'is_fraud', type: 'BIGINT' },
   { name: 'weight', type: 'FLOAT' },
 ];
 

@@ -132,7 +132,7 @@ function tables(files: readonly string[], connection: DuckDBConnection, close: (
 }
 
 /** What a column of a written file holds; a missing value is null. */
-export type ColumnType = 'VARCHAR' | 'BIGINT' | 'UTINYINT' | 'FLOAT';
+export type ColumnType = 'VARCHAR' | 'BIGINT' | 'FLOAT';
 
 /** How a file of this name is written. Throws `input_unreadable` for an extension other than .parquet and .csv. */
 export function tableFormat(path: string): string {
@@ -177,7 +177,6 @@ export async function writeTable(
 const APPEND: Readonly<Record<ColumnType, (appender: DuckDBAppender, value: string | number) => void>> = {
   VARCHAR: (appender, value) => appender.appendVarchar(String(value)),
   BIGINT: (appender, value) => appender.appendBigInt(BigInt(value)),
-  UTINYINT: (appender, value) => appender.appendUTinyInt(Number(value)),
   FLOAT: (appender, value) => appender.appendFloat(Number(value)),
 };
 
