@@ -3,9 +3,7 @@
 # ---- build: native addons are compiled here, with a compiler that the final image does not have
 FROM node:22-bookworm AS build
 WORKDIR /app
-COPY package.json package-lock.json ./
-# Otherwise npm 10 has onnxruntime-node download GPU libraries, which nothing here uses.
-ENV ONNXRUNTIME_NODE_INSTALL=skip
+COPY package.json package-lock.json .npmrc ./
 RUN npm ci
 COPY . .
 RUN npm run build && npm prune --omit=dev

@@ -126,7 +126,7 @@ describe('entities', () => {
       items: [{ item_id: 'y' }, { item_id: 'x' }, { item_id: 'y' }],
     };
     expect(engine.entities(buy).map(({ kind, id }) => `${kind}:${id}`)).toEqual(['user:u', 'session:s', 'item:y', 'item:x']);
-    expect(engine.entities(pay(0)).map(({ kind }) => kind)).toEqual(['user', 'card', 'device', 'ip', 'merchant']);
+    expect(engine.entities(pay(0)).map(({ kind }) => kind)).toEqual(['user', 'session', 'card', 'device', 'ip', 'merchant']);
     expect(engine.entities({ event_id: 'p', name: 'page_view', timestamp_ms: T0, user_id: 'u' })).toEqual([]);
   });
 });

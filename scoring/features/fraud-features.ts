@@ -20,7 +20,7 @@ const SPAN: Readonly<Record<Window, string>> = {
   '30d': 'the last 30 days',
   '90d': 'the last 90 days',
 };
-const NOUN = { user: 'customer', card: 'card', device: 'device', ip: 'IP address', merchant: 'merchant' } as const;
+const NOUN = { user: 'customer', card: 'card', device: 'device', ip: 'IP address', merchant: 'merchant', session: 'visit' } as const;
 type Party = keyof typeof NOUN & EntityKind;
 
 function attempts(party: Party, ...windows: Window[]): Feature[] {
@@ -109,6 +109,8 @@ export const FRAUD_FEATURES: readonly Feature[] = [
   ...attempts('merchant', '24h', '7d', '30d'),
   ...labelRisk('merchant', '24h', '7d', '30d'),
 
+  // A payment counts for its visit as well: only then is the visit's state among those that a payment is scored on.
+  ...attempts('session', '1h'),
   count('session_views_1h', 'session', '1h', VIEW, '{value} pages of items seen in this visit in the last hour'),
   count('session_carts_1h', 'session', '1h', CART, '{value} items put into the cart in this visit in the last hour'),
 ];
