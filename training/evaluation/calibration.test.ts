@@ -33,6 +33,20 @@ describe('Platt calibration', () => {
     );
   });
 
+  test('stays sane where the model all but separates the classes', () => {
+    const random = seededRandom(8);
+    const labels = Array.from({ length: 5_000 }, (_, i) => (i % 100 === 0 ? 1 : 0));
+    const raw = labels.map((label) => (label === 1 ? 0.9 + 0.1 * random.next() : 0.002 * random.next()));
+    raw[100] = 0.004;
+    const { a, b } = fitPlatt(raw, labels);
+    expect(a).toBeGreaterThan(0.1);
+    expect(a).toBeLessThan(5);
+    expect(Math.abs(b)).toBeLessThan(10);
+    const calibrate = calibrator({ kind: 'platt', a, b });
+    expect(calibrate(0.95)).toBeGreaterThan(0.8);
+    expect(calibrate(0.001)).toBeGreaterThan(1e-6);
+  });
+
   test('does not promise certainty from a handful of frauds', () => {
     const calibrate = calibrator(fitPlatt([0.9, 0.8, 0.1, 0.2], [1, 1, 0, 0]));
     expect(calibrate(0.99)).toBeLessThan(0.999);

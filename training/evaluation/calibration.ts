@@ -5,6 +5,8 @@ import { requireData, requireParam } from '../learners/contract.ts';
 const NEWTON_STEPS = 50;
 const PROBABILITY_MIN = 1e-7;
 const SLOPE_MIN = 1e-3;
+/** A step this small no longer changes anything. */
+const SHARE_MIN = 1e-10;
 
 /**
  * Platt's sigmoid on the log-odds (Platt 1999) with his smoothed targets, so that few frauds don't promise certainty; Newton's method. A model that
@@ -25,14 +27,26 @@ export function fitSigmoid(scores: ArrayLike<number>, labels: ArrayLike<number>)
   for (let i = 0; i < labels.length; i++) if (labels[i]! > 0) positives++;
   const high = (positives + 1) / (positives + 2);
   const low = 1 / (labels.length - positives + 2);
-  let [a, b] = [1, 0];
+  const target = (i: number): number => (labels[i]! > 0 ? high : low);
+  const loss = (slope: number, offset: number): number => {
+    let sum = 0;
+    for (let i = 0; i < scores.length; i++) {
+      const z = slope * scores[i]! + offset;
+      // -t log p - (1 - t) log(1 - p), without overflow.
+      sum += Math.max(z, 0) - target(i) * z + Math.log1p(Math.exp(-Math.abs(z)));
+    }
+    return sum;
+  };
+  // From the prior alone (Lin, Lin, Weng 2007): there the curvature is largest, and a step cannot overshoot far.
+  let [a, b] = [0, Math.log((positives + 1) / (labels.length - positives + 1))];
+  let best = loss(a, b);
   for (let step = 0; step < NEWTON_STEPS; step++) {
     // A whisper of ridge keeps the system solvable where all scores are the same.
     let [ga, gb, haa, hab, hbb] = [0, 0, 1e-9, 0, 1e-9];
     for (let i = 0; i < scores.length; i++) {
       const z = scores[i]!;
       const p = 1 / (1 + Math.exp(-(a * z + b)));
-      const error = p - (labels[i]! > 0 ? high : low);
+      const error = p - target(i);
       const weight = p * (1 - p);
       ga += error * z;
       gb += error;
@@ -44,11 +58,17 @@ export function fitSigmoid(scores: ArrayLike<number>, labels: ArrayLike<number>)
     if (!(determinant > 0)) break;
     const da = (hbb * ga - hab * gb) / determinant;
     const db = (haa * gb - hab * ga) / determinant;
-    a -= da;
-    b -= db;
-    if (Math.abs(da) + Math.abs(db) < 1e-10) break;
+    // Where classes hardly overlap a whole step leaps to where nothing has a slope any more: halve it until it helps.
+    let share = 1;
+    let next = loss(a - da, b - db);
+    for (; !(next <= best) && share > SHARE_MIN; next = loss(a - share * da, b - share * db)) share /= 2;
+    if (!(next <= best)) break;
+    a -= share * da;
+    b -= share * db;
+    best = next;
+    if (share * (Math.abs(da) + Math.abs(db)) < 1e-10) break;
   }
-  return Number.isFinite(a) && Number.isFinite(b) ? { a: Math.max(SLOPE_MIN, a), b } : { a: 1, b: 0 };
+  return { a: Math.max(SLOPE_MIN, a), b };
 }
 
 /** Steps of an isotonic calibration at most: it is written into the manifest, and a thousandth of the rows moves no decision. */
