@@ -1,9 +1,8 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import type { BundleChangeResponse, BundlesResponse } from '../contracts/control.ts';
 import { ERRORS, type ErrorCode, GatehouseError } from '../contracts/errors.ts';
-import { bundlesDir } from '../gateway/main.ts';
+import { bundlesDir, makeDataDir } from '../gateway/main.ts';
 import { probeInChild } from '../gateway/probe.ts';
 import { BundleManager } from '../scoring/models/manager.ts';
 import { verifyBundle } from '../scoring/models/verify.ts';
@@ -97,8 +96,6 @@ async function servedLines(options: Options): Promise<string[]> {
 }
 
 async function addAndActivate(manifest: string, options: Options & AddOptions): Promise<void> {
-  // A first model may come before anything was started or trained.
-  await mkdir(bundlesDir(configOf(options.dataDir)), { recursive: true });
   const active = (await (await folder(options)).list()).find((entry) => entry.active);
   const { version, models } = await addToBundle(manifest, options, active?.version);
   console.log(`${version} was added; its models: ${Object.keys(models).join(', ')}`);
@@ -113,8 +110,11 @@ async function activate(options: Options, version: string): Promise<void> {
 
 /** The bundles folder without a gateway: the probe loads a bundle in a child, nothing is kept loaded here. */
 async function folder({ dataDir }: Options): Promise<BundleManager> {
+  const config = configOf(dataDir);
+  // A first model may come before anything was started or trained.
+  makeDataDir(config);
   const manager = new BundleManager({
-    dir: bundlesDir(configOf(dataDir)),
+    dir: bundlesDir(config),
     probe: probeInChild,
     load: async (dir) => ({
       manifest: await verifyBundle(dir),

@@ -70,7 +70,7 @@ export const ERRORS = {
   platform_unsupported: { status: 500, title: 'No native binary fits this machine', fix: 'Use Node 20, 22 or 24 on glibc Linux, macOS or Windows.' },
   input_unreadable: { status: 500, title: 'The input cannot be read', fix: 'Check the path and the format.' },
   mapping_invalid: { status: 500, title: 'The mapping file is wrong', fix: 'Compare it with the examples in training/sources/mappings.' },
-  cancelled: { status: 500, title: 'The command was stopped', fix: 'Start it again; nothing half-done was left behind.' },
+  cancelled: { status: 500, title: 'The command was stopped', fix: 'Start it again; a training goes on with --resume.' },
   training_data_insufficient: { status: 500, title: 'There is not enough data to train', fix: 'Import or collect more events.' },
   training_data_too_large: {
     status: 500,

@@ -86,7 +86,7 @@ class Stages {
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const { facts, engine, seed, params = {}, progress, now, signal } = options;
   const check = (): void => {
-    if (signal?.aborted) throw new GatehouseError('cancelled', 'the training was stopped; nothing was written');
+    if (signal?.aborted) throw new GatehouseError('cancelled', 'the training was stopped; no bundle was written');
   };
   const stages = new Stages(now);
   const task = <T>(label: string, unit: string, work: (update: Progress) => Promise<T> | T): Promise<T> =>

@@ -49,10 +49,11 @@ export class AlertListener {
     await new Promise<void>((resolve, reject) => {
       socket.once('error', reject);
       socket.once('close', (code) => reject(new Error(`the stream was closed with ${code}`)));
-      socket.on('open', () => socket.send(JSON.stringify({ type: 'subscribe', channel: 'alerts', ...(after ? { after } : {}) })));
       socket.on('message', (data) => {
         if (this.#socket !== socket) return;
         const frame = JSON.parse(String(data)) as ServerFrame;
+        // Before `ready` the token is still being checked, and a subscription is refused.
+        if (frame.type === 'ready') socket.send(JSON.stringify({ type: 'subscribe', channel: 'alerts', ...(after ? { after } : {}) }));
         if (frame.type === 'subscribed') {
           if (after) this.recovered.push(frame.recovered);
           else this.#position = { offset: frame.offset, epoch: frame.epoch };

@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { timeOf } from '../../cli/import.ts';
-import { configOf, openShop } from '../../cli/shared.ts';
+import { openShop } from '../../cli/shared.ts';
 import type { RecommendResponse } from '../../contracts/recommend.ts';
 import type { ScoreResponse } from '../../contracts/score.ts';
+import { readConfig } from '../../gateway/config.ts';
 import { DEFAULT_DECLARATIONS } from '../../scoring/features/defaults.ts';
 import { createFeatureEngine } from '../../scoring/features/engine.ts';
 import { testParts } from '../../training/bundle/parts.testing.ts';
@@ -254,7 +255,7 @@ describe('history', () => {
 
   /** Events of the journal, by id. */
   async function eventsIn(data: string): Promise<string[]> {
-    const shop = await openShop(configOf(data));
+    const shop = await openShop(readConfig({}, { dataDir: data }));
     try {
       const records = await shop.store.read(0, 100_000);
       return records.flatMap(({ fact }) => (fact.kind === 'event' ? [fact.event.event_id] : []));
@@ -306,7 +307,7 @@ describe('history', () => {
     expect(await readdir(join(data, 'bundles')).catch(() => [])).toEqual([]);
   });
 
-  test('simulate fills a folder, the same for the same seed; Ctrl-C in the middle of train leaves nothing', async () => {
+  test('simulate fills a folder, the same for the same seed; Ctrl-C in the middle of train leaves no bundle, and --resume goes on', async () => {
     const [one, two] = [fresh(), fresh()];
     const size = ['--users', '120', '--items', '80', '--days', '30', '--end', END_MS];
     await Promise.all([one, two].map((data) => runOk(['simulate', ...size, '--seed', '7', '--data-dir', data])));
@@ -319,11 +320,11 @@ describe('history', () => {
     training.interrupt();
     const { status, stderr, stdout } = await training.ended;
     expect([status, stdout]).toEqual([1, '']);
-    expect(stderr).toContain('the training was stopped; nothing was written (cancelled)');
-    expect(await readdir(join(one, 'bundles')).catch(() => [])).toEqual([]);
+    expect(stderr).toContain('the training was stopped; no bundle was written (cancelled)');
+    expect(await readdir(join(one, 'bundles'))).toEqual(['.training']);
 
     // The store was closed properly: the next command opens it, and the training runs through.
-    const trained = JSON.parse((await runOk(['train', '--data-dir', one, '--no-activate'])).stdout);
+    const trained = JSON.parse((await runOk(['train', '--resume', '--data-dir', one, '--no-activate'])).stdout);
     expect(await readdir(join(one, 'bundles'))).toEqual([trained.version]);
     expect((await runOk(['bundle', 'list', '--data-dir', one])).stdout).toMatch(new RegExp(`^ {2}${trained.version} `));
   }, 120_000);
