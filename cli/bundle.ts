@@ -2,10 +2,10 @@ import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import type { BundleChangeResponse, BundlesResponse } from '../contracts/control.ts';
 import { ERRORS, type ErrorCode, GatehouseError } from '../contracts/errors.ts';
-import { bundlesDir, makeDataDir } from '../gateway/main.ts';
+import { bundlesDir } from '../gateway/main.ts';
 import { probeInChild } from '../gateway/probe.ts';
-import { BundleManager } from '../scoring/models/manager.ts';
 import { verifyBundle } from '../scoring/models/verify.ts';
+import { openBundleFolder } from './bundle-folder.ts';
 import { type AddOptions, addToBundle, featuresCommand } from './bundle-model.ts';
 import { configOf } from './shared.ts';
 
@@ -59,7 +59,7 @@ export function bundleCommand(): Command {
   add('rollback', 'Serve the previous bundle again', 'folder or gateway', async (options) => {
     const version = options.url
       ? (await call<BundleChangeResponse>(options, 'POST', '/v1/bundles/rollback')).current
-      : (await (await folder(options)).rollback()).version;
+      : (await (await openBundleFolder(configOf(options.dataDir))).rollback()).version;
     console.log(`${version} is active`);
   });
   command.addCommand(
@@ -80,7 +80,7 @@ export function bundleCommand(): Command {
 const SIGNS = { current: '*', previous: '-', available: ' ' } as const;
 
 async function folderLines(options: Options): Promise<string[]> {
-  const entries = await (await folder(options)).list();
+  const entries = await (await openBundleFolder(configOf(options.dataDir))).list();
   return entries.map(({ version, active, previous, manifest, problem }) => {
     const models = manifest ? Object.keys(manifest.models).join(', ') : `unreadable: ${problem}`;
     return `${SIGNS[active ? 'current' : previous ? 'previous' : 'available']} ${version}  ${models}`;
@@ -96,7 +96,7 @@ async function servedLines(options: Options): Promise<string[]> {
 }
 
 async function addAndActivate(manifest: string, options: Options & AddOptions): Promise<void> {
-  const active = (await (await folder(options)).list()).find((entry) => entry.active);
+  const active = (await (await openBundleFolder(configOf(options.dataDir))).list()).find((entry) => entry.active);
   const { version, models } = await addToBundle(manifest, options, active?.version);
   console.log(`${version} was added; its models: ${Object.keys(models).join(', ')}`);
   if (options.activate) await activate(options, version);
@@ -104,30 +104,8 @@ async function addAndActivate(manifest: string, options: Options & AddOptions): 
 
 async function activate(options: Options, version: string): Promise<void> {
   if (options.url) await call(options, 'POST', `/v1/bundles/${encodeURIComponent(version)}/activate`);
-  else await (await folder(options)).activate(version);
+  else await (await openBundleFolder(configOf(options.dataDir))).activate(version);
   console.log(`${version} is active`);
-}
-
-/** The bundles folder without a gateway: the probe loads a bundle in a child, nothing is kept loaded here. */
-async function folder({ dataDir }: Options): Promise<BundleManager> {
-  const config = configOf(dataDir);
-  // A first model may come before anything was started or trained.
-  makeDataDir(config);
-  const manager = new BundleManager({
-    dir: bundlesDir(config),
-    probe: probeInChild,
-    load: async (dir) => ({
-      manifest: await verifyBundle(dir),
-      recommend: {},
-      userIndex: undefined,
-      fraud: undefined,
-      probe: async () => {},
-      release: async () => {},
-    }),
-  });
-  const problem = await manager.start();
-  if (problem) console.error(`gatehouse: the active bundle: ${problem.detail}`);
-  return manager;
 }
 
 /** Calls a control route. Throws what the gateway refused with under its own code, or `input_unreadable` when nothing there is a gateway. */

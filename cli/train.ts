@@ -1,9 +1,7 @@
 import { Command } from 'commander';
 import { bundlesDir } from '../gateway/main.ts';
-import { probeInChild } from '../gateway/probe.ts';
-import { BundleManager } from '../scoring/models/manager.ts';
-import { verifyBundle } from '../scoring/models/verify.ts';
 import { journalSource, resumableOffset, type TrainParams, type TrainResult, train } from '../training/index.ts';
+import { openBundleFolder } from './bundle-folder.ts';
 import { timeOf } from './import.ts';
 import { configOf, type OpenShop, openShop, terminalProgress, wholeNumber } from './shared.ts';
 import { abortOnStop } from './stop.ts';
@@ -40,7 +38,7 @@ export function trainCommand(): Command {
       try {
         const result = await trainShop(shop, bundlesDir(config), options.seed, params, options.resume ?? false);
         console.log(JSON.stringify({ version: result.version, metrics: result.manifest.metrics, skipped: result.skipped }, null, 2));
-        if (options.activate) await activate(bundlesDir(config), result.version);
+        if (options.activate) await (await openBundleFolder(config)).activate(result.version);
       } finally {
         await shop.close();
       }
@@ -67,22 +65,4 @@ export async function trainShop(shop: OpenShop, outDir: string, seed: number, pa
   } finally {
     release();
   }
-}
-
-/** Makes a bundle the one that the next start serves. */
-export async function activate(dir: string, version: string): Promise<void> {
-  const manager = new BundleManager({
-    dir,
-    probe: probeInChild,
-    load: async (path) => ({
-      manifest: await verifyBundle(path),
-      recommend: {},
-      userIndex: undefined,
-      fraud: undefined,
-      probe: async () => {},
-      release: async () => {},
-    }),
-  });
-  await manager.start();
-  await manager.activate(version);
 }
