@@ -57,8 +57,15 @@ export async function startTarget({ what, env = {}, profileDir }: TargetOptions)
     if (message.kind !== 'usage') throw new Error(`the ${what} answered ${message.kind} instead of its usage`);
     return message;
   };
-  const first = await nextMessage<TargetMessage>(child, START_MS_MAX);
-  if (first.kind !== 'ready') throw new Error(`the ${what} did not start: ${first.kind === 'failed' ? first.reason : first.kind}`);
+  let first: TargetMessage;
+  try {
+    first = await nextMessage<TargetMessage>(child, START_MS_MAX);
+    if (first.kind !== 'ready') throw new Error(`the ${what} did not start: ${first.kind === 'failed' ? first.reason : first.kind}`);
+  } catch (cause) {
+    // Its channel to this process would keep it alive for ever.
+    child.kill('SIGKILL');
+    throw cause;
+  }
   return {
     port: first.port,
     controlPort: first.controlPort,
