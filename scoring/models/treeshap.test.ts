@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { childOf, LEAF, type Tree, type TreeEnsemble } from '../../contracts/trees.ts';
 import { createShap, expectedValue } from './treeshap.ts';
@@ -173,6 +174,29 @@ describe('createShap', () => {
     expect(createShap({ ...ensemble, trees: [single] })(a)).toEqual(new Float64Array(2));
     expect(expectedValue({ ...ensemble, trees: [single] })).toBe(1.5);
     expect(() => shap(new Float32Array(3))).toThrow(RangeError);
+  });
+});
+
+/** What `test/models/shapley.py` wrote: ensembles of other libraries and what Python's `shap` says of them. */
+interface PythonCase {
+  readonly name: string;
+  readonly ensemble: TreeEnsemble;
+  readonly rows: readonly (readonly (number | null)[])[];
+  readonly contributions: readonly (readonly number[])[];
+  readonly expected_value: number;
+}
+
+describe('beside the shap package', () => {
+  const cases = JSON.parse(readFileSync(new URL('../../test/models/shapley.json', import.meta.url), 'utf8')) as PythonCase[];
+
+  test.each(cases)('gives the same contributions: $name', ({ ensemble, rows, contributions, expected_value }) => {
+    const shap = createShap(ensemble);
+    expect(Math.abs(expectedValue(ensemble) - expected_value)).toBeLessThan(1e-6);
+    rows.forEach((row, i) => {
+      shap(Float32Array.from(row, (x) => x ?? Number.NaN)).forEach((given, feature) => {
+        expect(Math.abs(given - contributions[i]![feature]!)).toBeLessThan(1e-6);
+      });
+    });
   });
 });
 
