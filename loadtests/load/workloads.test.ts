@@ -1,4 +1,4 @@
-import type { TSchema } from 'typebox';
+import { type TSchema, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { expect, test } from 'vitest';
 import { EventsRequest, eventProblem } from '../../contracts/event.ts';
@@ -6,8 +6,16 @@ import { RecommendRequest } from '../../contracts/recommend.ts';
 import { ScoreRequest } from '../../contracts/score.ts';
 import { requestSource, WORKLOADS, type Workload } from './workloads.ts';
 
-const SCHEMAS: Readonly<Record<Workload, TSchema>> = { score: ScoreRequest, recommend: RecommendRequest, events: EventsRequest };
-const SPEC = { key: 'gh_sec_x', items: 500, users: 100, seed: 1, run: 'run000' };
+const COLUMNS = 7;
+/** What the services of `loadtests/peers` take instead of a payment. */
+const HandedIn = Type.Object({ transaction_id: Type.String(), features: Type.Array(Type.Number(), { minItems: COLUMNS, maxItems: COLUMNS }) });
+const CONTRACTS: Readonly<Record<Workload, readonly [path: string, schema: TSchema]>> = {
+  score: ['/v1/score', ScoreRequest],
+  features: ['/v1/score', HandedIn],
+  recommend: ['/v1/recommend', RecommendRequest],
+  events: ['/v1/events', EventsRequest],
+};
+const SPEC = { key: 'gh_sec_x', items: 500, users: 100, seed: 1, columns: COLUMNS, run: 'run000' };
 
 /** Head and body of a request, as a server takes them apart. */
 function parts(bytes: Buffer): { head: string; body: string; announced: number } {
@@ -18,10 +26,11 @@ function parts(bytes: Buffer): { head: string; body: string; announced: number }
 
 test.each(WORKLOADS)('a %s request is whole and matches its contract', (workload) => {
   const source = requestSource({ ...SPEC, workload });
-  const validator = Compile(SCHEMAS[workload]);
+  const [path, schema] = CONTRACTS[workload];
+  const validator = Compile(schema);
   for (let i = 0; i < 300; i++) {
     const { head, body, announced } = parts(source.next());
-    expect(head.startsWith(`POST /v1/${workload} HTTP/1.1\r\n`)).toBe(true);
+    expect(head.startsWith(`POST ${path} HTTP/1.1\r\n`)).toBe(true);
     expect(Buffer.byteLength(body)).toBe(announced);
     const value: unknown = JSON.parse(body);
     expect([...validator.Errors(value)]).toEqual([]);

@@ -1,7 +1,7 @@
 import { type Random, seededRandom } from '../../training/learners/random.ts';
 import { FRAUD_AMOUNT, itemId, skewed, userId } from '../shop.ts';
 
-export const WORKLOADS = ['score', 'recommend', 'events'] as const;
+export const WORKLOADS = ['score', 'features', 'recommend', 'events'] as const;
 export type Workload = (typeof WORKLOADS)[number];
 
 /** What a generator needs in order to make requests. */
@@ -12,6 +12,8 @@ export interface WorkloadSpec {
   readonly items: number;
   readonly users: number;
   readonly seed: number;
+  /** Feature values in a request of the `features` workload. */
+  readonly columns?: number;
   /** Part of every id, so that two runs against one gateway do not meet: 6 letters or digits. */
   readonly run: string;
 }
@@ -20,14 +22,14 @@ export interface WorkloadSpec {
 export const EVENTS_PER_REQUEST = 100;
 export const RECOMMEND_LIMIT = 12;
 /** Different requests made ahead; each is sent again and again with new ids. */
-const TEMPLATES: Readonly<Record<Workload, number>> = { score: 4096, recommend: 4096, events: 256 };
+const TEMPLATES: Readonly<Record<Workload, number>> = { score: 4096, features: 4096, recommend: 4096, events: 256 };
 /** One payment in a hundred is over the amount that the model holds for fraud. */
 const LARGE_SHARE = 0.01;
 const MERCHANTS = 50;
 const SERIAL_DIGITS = 12;
 const SERIAL = '0'.repeat(SERIAL_DIGITS);
 const ZERO = 48;
-const PATHS: Readonly<Record<Workload, string>> = { score: '/v1/score', recommend: '/v1/recommend', events: '/v1/events' };
+const PATHS: Readonly<Record<Workload, string>> = { score: '/v1/score', features: '/v1/score', recommend: '/v1/recommend', events: '/v1/events' };
 
 /** A request as bytes, and the places of the serial numbers that make its ids new. */
 interface Template {
@@ -80,6 +82,11 @@ function writeSerial(bytes: Buffer, at: number, serial: number): void {
 
 const BODIES: Readonly<Record<Workload, (spec: WorkloadSpec, random: Random) => unknown>> = {
   score: ({ users, run }, random) => payment(run, skewed(random, users), random.next() < LARGE_SHARE, random),
+  // For services that compute no features themselves.
+  features: ({ run, columns = 0 }, random) => ({
+    transaction_id: `t${run}${SERIAL}`,
+    features: Array.from({ length: columns }, () => Math.round(random.next() ** 3 * 5000) / 100),
+  }),
   recommend: ({ users, items }, random) => {
     const user = skewed(random, users);
     const request = { user_id: userId(user), session_id: `session-${user}`, limit: RECOMMEND_LIMIT };
