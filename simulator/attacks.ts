@@ -24,6 +24,10 @@ const MIX: Readonly<Record<FraudKind, { readonly share: number; readonly attempt
 /** Honest payment attempts of a visit, measured at the default size; turns a fraud rate into a number of attacks. */
 const ATTEMPTS_PER_VISIT = 0.14;
 
+/** Attacks come in waves: how much of the time a kind lasts, and how much later than the one before it begins. */
+const WAVE_SHARE = 0.4;
+const WAVE_STEP = (1 - WAVE_SHARE) / (FRAUD_KINDS.length - 1);
+
 const MIX_WEIGHTS = FRAUD_KINDS.map((kind) => MIX[kind].share / MIX[kind].attemptsPerAttack);
 
 /** The next attack on a live shop: kinds come as often as in the history. */
@@ -50,8 +54,9 @@ export function planAttacks(world: World): Attack[] {
     for (let n = 0; n < count; n += 1) {
       const index = attacks.length;
       const rng = new Rng(settings.seed, STREAM.attackPlan, index);
-      // Spread evenly with jitter, so that a later time slice has its share of each kind.
-      const place = (n + rng.float()) / count;
+      // Spread evenly with jitter, so that a later time slice has its share of each kind; in waves, over the kind's own part of the time.
+      const even = (n + rng.float()) / count;
+      const place = settings.fraudWaves ? FRAUD_KINDS.indexOf(kind) * WAVE_STEP + even * WAVE_SHARE : even;
       attacks.push({ index, kind, startMs: Math.floor(settings.startMs + place * 0.97 * (settings.endMs - settings.startMs)) });
     }
   }

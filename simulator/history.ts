@@ -7,7 +7,7 @@ import type { Person } from './people.ts';
 import { Rng, STREAM } from './prng.ts';
 import { reviewsOf } from './reviews.ts';
 import { isEvent, NO_REPLY, type Play } from './steps.ts';
-import { dueAt, startHabit, visit } from './visit.ts';
+import { dueAt, type Habit, startHabit, visit } from './visit.ts';
 import type { World } from './world.ts';
 
 /** A consumable that is due brings its user to the shop on this share of days. */
@@ -48,33 +48,48 @@ class Calendar {
 
 /** The shop's past in time order. Every call plays it anew from the seed; memory holds about one day. */
 export function* history(world: World): Generator<TimedEvent, void, undefined> {
-  const { settings, people } = world;
-  const { seed, startMs, endMs, days } = settings;
+  const { startMs, endMs, days } = world.settings;
   const calendar = new Calendar(startMs, endMs);
-  const attacks = attacksByDay(planAttacks(world), startMs);
-  const rng = new Rng(seed, STREAM.visitsOfDay);
-  const habits = people.map((person) => startHabit(person, startMs, rng.reseed(seed, STREAM.visitsOfDay, person.index, -1)));
+  const attacks = attacksByDay(world);
+  const habits = startHabits(world);
   for (let day = 0; day < days; day += 1) {
-    const dayMs = startMs + day * DAY_MS;
-    for (const person of people) {
-      if (person.joinedMs >= dayMs + DAY_MS) continue;
-      const habit = habits[person.index]!;
-      rng.reseed(seed, STREAM.visitsOfDay, person.index, day);
-      const times = visitTimes(person, dayMs, dueAt(habit, dayMs) >= 0, rng);
-      times.forEach((atMs, n) => {
-        rng.reseed(seed, STREAM.visit, person.index, day * 64 + n);
-        play(world, visit(world, person, habit, rng, atMs, atMs === person.joinedMs), calendar, person);
-      });
-    }
-    for (const attack of attacks.get(day) ?? []) play(world, attackPlay(world, attack), calendar, undefined);
+    for (const { person, play } of visitsOf(world, habits, day)) playOut(world, play, calendar, person);
+    for (const attack of attacks.get(day) ?? []) playOut(world, attackPlay(world, attack), calendar, undefined);
     yield* calendar.take(day);
   }
 }
 
-function attacksByDay(attacks: readonly Attack[], startMs: number): Map<number, Attack[]> {
+export interface Visit {
+  readonly person: Person;
+  readonly atMs: number;
+  readonly play: Play;
+}
+
+export function startHabits(world: World): Habit[] {
+  const { seed, startMs } = world.settings;
+  return world.people.map((person) => startHabit(person, startMs, new Rng(seed, STREAM.visitsOfDay, person.index, -1)));
+}
+
+/** The visits that begin on a day, person by person. Each has random numbers of its own, so that they may be played side by side. */
+export function* visitsOf(world: World, habits: readonly Habit[], day: number): Generator<Visit, void, undefined> {
+  const { seed, startMs } = world.settings;
+  const dayMs = startMs + day * DAY_MS;
+  const rng = new Rng(seed, STREAM.visitsOfDay);
+  for (const person of world.people) {
+    if (person.joinedMs >= dayMs + DAY_MS) continue;
+    const habit = habits[person.index]!;
+    const times = visitTimes(person, dayMs, dueAt(habit, dayMs) >= 0, rng.reseed(seed, STREAM.visitsOfDay, person.index, day));
+    for (const [n, atMs] of times.entries()) {
+      const own = new Rng(seed, STREAM.visit, person.index, day * 64 + n);
+      yield { person, atMs, play: visit(world, person, habit, own, atMs, atMs === person.joinedMs) };
+    }
+  }
+}
+
+export function attacksByDay(world: World): Map<number, Attack[]> {
   const byDay = new Map<number, Attack[]>();
-  for (const attack of attacks) {
-    const day = Math.floor((attack.startMs - startMs) / DAY_MS);
+  for (const attack of planAttacks(world)) {
+    const day = Math.floor((attack.startMs - world.settings.startMs) / DAY_MS);
     byDay.set(day, [...(byDay.get(day) ?? []), attack]);
   }
   return byDay;
@@ -102,7 +117,7 @@ function timeOfDay(dayMs: number, hour: number): number {
 }
 
 /** Plays to the end without a gateway: the shop lists by itself and the payment provider alone decides. `person` is undefined for attackers. */
-function play(world: World, steps: Play, calendar: Calendar, person: Person | undefined): void {
+function playOut(world: World, steps: Play, calendar: Calendar, person: Person | undefined): void {
   const { seed } = world.settings;
   for (let next = steps.next(NO_REPLY); !next.done; next = steps.next(NO_REPLY)) {
     const step = next.value;

@@ -1,10 +1,9 @@
 import type { TimedEvent } from '../contracts/event.ts';
-import type { DecisionName } from '../contracts/score.ts';
 import type { Desk } from './live-desk.ts';
 import type { LiveClock } from './live-gate.ts';
 import type { Outcomes } from './live-outcomes.ts';
 import type { LiveReport } from './live-report.ts';
-import { failureOf, labelOf, refundOf } from './outcomes.ts';
+import { failureOf, labelOf, passes, refundOf } from './outcomes.ts';
 import type { Person } from './people.ts';
 import { reviewsOf } from './reviews.ts';
 import { isEvent, type ListAsk, NO_REPLY, type PayAsk, type Play, type Reply } from './steps.ts';
@@ -18,16 +17,6 @@ const THINK_MAX_MS = 1_500;
 const PAGE_EVENTS = 4;
 /** Events that a visit holds back while the gateway is away; the oldest are lost beyond that. */
 const HELD_MAX = 50;
-
-/** Who gets past a decision. A challenge is a step-up that the card's holder passes and a thief does not; a restricted method cannot be paid with. */
-const PASSES: Readonly<Record<DecisionName, 'all' | 'honest' | 'none'>> = {
-  approve: 'all',
-  review: 'all',
-  challenge: 'honest',
-  restrict_payment_method: 'none',
-  decline: 'none',
-  suspend: 'none',
-};
 
 export interface Stage {
   readonly world: World;
@@ -110,8 +99,7 @@ export class LivePlay {
     }
     const { decision } = answer;
     report.decisions[decision]++;
-    const passes = PASSES[decision];
-    const allowed = passes === 'all' || (passes === 'honest' && ask.fraud === undefined);
+    const allowed = passes(decision, ask.fraud === undefined);
     if (ask.fraud === undefined) report.honest[allowed ? 'passed' : 'refused']++;
     else report.frauds[allowed ? (decision === 'review' ? 'reviewed' : 'missed') : 'caught']++;
     // The provider never hears of a payment that the gateway refused, and nobody charges back what was never charged.

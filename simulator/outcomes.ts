@@ -1,4 +1,5 @@
 import type { Event, TimedEvent } from '../contracts/event.ts';
+import type { DecisionName } from '../contracts/score.ts';
 import type { FraudKind } from './attacks.ts';
 import { CURRENCY, DAY_MS } from './params.ts';
 import { hashText, Rng, STREAM } from './prng.ts';
@@ -20,6 +21,21 @@ const CHARGEBACK_SHARE: Readonly<Record<FraudKind, number>> = {
   refund_abuse: 0,
 };
 const HONEST_REFUND_SHARE = 0.03;
+
+/** Who gets past a decision. A challenge is a step-up that the card's holder passes and a thief does not; a restricted method cannot be paid with. */
+const PASSES: Readonly<Record<DecisionName, 'all' | 'honest' | 'none'>> = {
+  approve: 'all',
+  review: 'all',
+  challenge: 'honest',
+  restrict_payment_method: 'none',
+  decline: 'none',
+  suspend: 'none',
+};
+
+/** Whether the payment goes on to its provider after the gateway's decision. */
+export function passes(decision: DecisionName, honest: boolean): boolean {
+  return PASSES[decision] === 'all' || (honest && PASSES[decision] === 'honest');
+}
 
 /** The ids under which a label is counted. */
 function entityIds(attempt: PaymentAttempt): Partial<Event> {

@@ -27,6 +27,8 @@ export interface ShopParams {
   readonly visitsPerUserDay?: number | undefined;
   /** Share of payment attempts that are fraud. Attacks are planned so that their attempts come to about this share. */
   readonly fraudRate?: number | undefined;
+  /** True: each kind of fraud has weeks of its own, one after another, so that what was learnt of the past meets what it has not seen. */
+  readonly fraudWaves?: boolean | undefined;
 }
 
 export interface ShopSettings {
@@ -38,6 +40,7 @@ export interface ShopSettings {
   readonly days: number;
   readonly visitsPerUserDay: number;
   readonly fraudRate: number;
+  readonly fraudWaves: boolean;
 }
 
 function checked(name: string, value: number, low: number, high: number, whole: boolean): number {
@@ -60,5 +63,6 @@ export function settle(params: ShopParams): ShopSettings {
     days,
     visitsPerUserDay: checked('visitsPerUserDay', params.visitsPerUserDay ?? 0.2, 0.001, 5, false),
     fraudRate: checked('fraudRate', params.fraudRate ?? 0.02, 0, 0.2, false),
+    fraudWaves: params.fraudWaves ?? false,
   };
 }
