@@ -82,10 +82,9 @@ export function bundlesDir(config: Config): string {
   return join(config.dataDir, 'bundles');
 }
 
-/** The composition root: opens everything in order, or closes what it opened and throws. */
-export async function startGateway(config: Config): Promise<Gateway> {
+/** The composition root: opens everything in order, or closes what it opened and throws. `now` in ms since 1970: a simulation brings its own. */
+export async function startGateway(config: Config, now: () => number = Date.now): Promise<Gateway> {
   const log = pino({ level: config.logLevel });
-  const now = Date.now;
   const undo: (() => Promise<void> | void)[] = [];
   try {
     makeDataDir(config);
