@@ -23,6 +23,8 @@ export const Alert = Type.Object(
     amount: Type.Optional(Type.Number()),
     currency: Type.Optional(Type.String()),
     reasons: Type.Optional(Type.Array(Type.String())),
+    /** What stands behind each reason: a feature, or `rule:<id>`. */
+    codes: Type.Optional(Type.Array(Type.String())),
     bundle: Type.Optional(Type.Union([Type.String(), Type.Null()])),
   },
   { additionalProperties: false },

@@ -19,6 +19,7 @@ import { EventsRequest, EventsResponse, Id } from './event.ts';
 import { DeleteItemsRequest, ItemsResponse, PatchItemsRequest, PutItemsRequest } from './item.ts';
 import { ClientFrame, ServerFrame, StreamTokenRequest, StreamTokenResponse } from './push.ts';
 import { RecommendRequest, RecommendResponse } from './recommend.ts';
+import { AssignRequest, NoteRequest, PrecisionResponse, ReviewCase, ReviewsQuery, ReviewsResponse, VerdictRequest } from './review.ts';
 import { ScoreRequest, ScoreResponse } from './score.ts';
 
 /** What a request needs to be allowed. A publishable key has `events` and `recommend`, a secret key all but `admin`, the admin token only `admin`. */
@@ -266,6 +267,68 @@ export const ROUTES = {
     query: AlertsQuery,
     response: AlertsResponse,
     errors: ['store_unavailable'],
+  },
+  reviews: {
+    plane: 'control',
+    method: 'GET',
+    path: '/v1/reviews',
+    summary: 'The review queue: decisions that a person looks at, by expected loss unless asked otherwise.',
+    key: 'admin',
+    query: ReviewsQuery,
+    response: ReviewsResponse,
+    errors: [],
+  },
+  reviews_precision: {
+    plane: 'control',
+    method: 'GET',
+    path: '/v1/reviews/precision',
+    summary: 'How often each reason was right among the cases that were decided.',
+    key: 'admin',
+    response: PrecisionResponse,
+    errors: [],
+  },
+  review: {
+    plane: 'control',
+    method: 'GET',
+    path: '/v1/reviews/{id}',
+    summary: 'One case with its notes and what became of its payment.',
+    key: 'admin',
+    parameters: { id: Id },
+    response: ReviewCase,
+    errors: ['not_found'],
+  },
+  review_assign: {
+    plane: 'control',
+    method: 'POST',
+    path: '/v1/reviews/{id}/assign',
+    summary: 'Give a case to somebody, or back to the queue.',
+    key: 'admin',
+    parameters: { id: Id },
+    request: AssignRequest,
+    response: ReviewCase,
+    errors: ['not_found', 'case_closed', ...STORE_ERRORS],
+  },
+  review_note: {
+    plane: 'control',
+    method: 'POST',
+    path: '/v1/reviews/{id}/notes',
+    summary: 'Add a note to a case.',
+    key: 'admin',
+    parameters: { id: Id },
+    request: NoteRequest,
+    response: ReviewCase,
+    errors: ['not_found', 'case_full', ...STORE_ERRORS],
+  },
+  review_decide: {
+    plane: 'control',
+    method: 'POST',
+    path: '/v1/reviews/{id}/verdict',
+    summary: 'Decide a case. The verdict becomes a label of its payment.',
+    key: 'admin',
+    parameters: { id: Id },
+    request: VerdictRequest,
+    response: ReviewCase,
+    errors: ['not_found', 'case_full', 'event_conflict', ...STORE_ERRORS],
   },
   traffic: {
     plane: 'control',

@@ -30,12 +30,15 @@ import { createControlApp } from './control/app.ts';
 import { loadAssets } from './control/assets.ts';
 import { startControl } from './control/server.ts';
 import { Traffic } from './control/traffic.ts';
+import { createEventsHandler } from './data/events.ts';
 import { ITEMS_COLLECTION } from './data/items.ts';
+import type { DataDeps } from './data/plane.ts';
 import { createDataRoutes } from './data/routes.ts';
 import { Metrics, statusClass } from './metrics.ts';
 import { createAdmission } from './overload/admission.ts';
 import { probeInChild } from './probe.ts';
 import { createPushHub } from './push/hub.ts';
+import { openReviewDesk } from './review/desk.ts';
 import { openRules } from './rules-file.ts';
 import { createServer } from './transport/server.ts';
 
@@ -171,27 +174,41 @@ export async function startGateway(config: Config, now: () => number = Date.now)
     });
     undo.push(store.onAlert((record, epoch) => hub.publish(record, epoch)));
 
+    const data: DataDeps = {
+      config,
+      store,
+      engine,
+      catalogue,
+      trending,
+      bundles,
+      rules: rules.book,
+      placements,
+      keyring,
+      streamTokens,
+      admission,
+      metrics,
+      log,
+      now,
+      onPaymentEvent: (event) => {
+        reviews.happened(event).catch((err: unknown) => log.error({ err }, 'a case could not be told of a later event'));
+      },
+    };
+    const takeEvents = createEventsHandler(data);
+    const reviews = await openReviewDesk({
+      store,
+      audit,
+      now,
+      label: async (event) => void (await takeEvents({ events: [event] }, { kind: 'secret' })),
+      onError: (err) => log.error({ err }, 'a case that another process changed could not be read'),
+    });
+    undo.push(() => reviews.close());
+
     const requests = requestObserver(metrics);
     const server = await createServer({
       host: config.host,
       port: config.port,
       limits: { bodyBytesMax: config.bodyBytesMax, requestTimeoutMs: config.requestTimeoutMs, headerCountMax: HEADER_LINES_MAX },
-      routes: createDataRoutes({
-        config,
-        store,
-        engine,
-        catalogue,
-        trending,
-        bundles,
-        rules: rules.book,
-        placements,
-        keyring,
-        streamTokens,
-        admission,
-        metrics,
-        log,
-        now,
-      }),
+      routes: createDataRoutes(data),
       ws: hub.route,
       cors: (request) => corsHeaders(request.header('origin'), keyring),
       onRequestDone: requests,
@@ -217,6 +234,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
         audit,
         bundles,
         rules,
+        reviews,
         metrics,
         traffic,
         readiness: () => (draining ? ['the gateway is draining'] : dataPort === 0 ? ['the data port is not open yet'] : []),

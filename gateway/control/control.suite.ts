@@ -8,6 +8,7 @@ import { createKeyring } from '../auth/keyring.ts';
 import { generateKey } from '../auth/keys.ts';
 import { createStreamTokens } from '../auth/stream-tokens.ts';
 import { Metrics } from '../metrics.ts';
+import { openReviewDesk } from '../review/desk.ts';
 import { createControlApp } from './app.ts';
 import type { ControlDeps } from './deps.ts';
 import { Traffic } from './traffic.ts';
@@ -43,6 +44,7 @@ export async function controlFixture(overrides: Partial<ControlDeps> = {}) {
         .slice(0, limit)
         .map((offset) => ({ offset, alert: alertOf(offset) })),
     alertsPosition: async () => ({ offset: 3, epoch: 'e1', first: 1 }),
+    onAlert: () => () => {},
   });
   const logged: { readonly level: string; readonly message: string }[] = [];
   const log: Log = {
@@ -86,6 +88,7 @@ export async function controlFixture(overrides: Partial<ControlDeps> = {}) {
       return manifestOf('v1');
     },
   };
+  const reviews = await openReviewDesk({ store, audit, now, label: async () => undefined, onError: (error) => log.error({ err: error }, 'x') });
   const deps: ControlDeps = {
     version: '9.9.9',
     config: { controlHost: '127.0.0.1', controlAllowedHosts: ['risk.example'], streamUrl: undefined },
@@ -96,6 +99,7 @@ export async function controlFixture(overrides: Partial<ControlDeps> = {}) {
     audit,
     bundles,
     rules: { list: () => RULES, reload: async () => undefined },
+    reviews,
     metrics,
     traffic: new Traffic(metrics, now),
     readiness: () => [],

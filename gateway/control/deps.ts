@@ -8,6 +8,7 @@ import type { Keyring } from '../auth/keyring.ts';
 import type { StreamTokens } from '../auth/stream-tokens.ts';
 import type { Config } from '../config.ts';
 import type { Metrics } from '../metrics.ts';
+import type { ReviewDesk } from '../review/desk.ts';
 import type { Assets } from './assets.ts';
 
 /** The part of `BundleManager` that operators use. */
@@ -39,6 +40,7 @@ export interface ControlDeps {
   readonly audit: Audit;
   readonly bundles: Bundles;
   readonly rules: Rules;
+  readonly reviews: Omit<ReviewDesk, 'happened' | 'close'>;
   readonly metrics: Pick<Metrics, 'render' | 'contentType' | 'counter'>;
   readonly traffic: { snapshot(): TrafficResponse };
   /** Why the gateway should not get traffic now, a sentence each; empty when it should. */

@@ -29,6 +29,11 @@ const alertsQuery = checker(ROUTES.alerts.query);
 const activateParameters = checker(ROUTES.bundle_activate.parameters.version);
 const revokeParameters = checker(ROUTES.key_revoke.parameters.id);
 const createKeyRequest = checker(ROUTES.key_create.request);
+const reviewsQuery = checker(ROUTES.reviews.query);
+const caseParameter = checker(ROUTES.review.parameters.id);
+const assignRequest = checker(ROUTES.review_assign.request);
+const noteRequest = checker(ROUTES.review_note.request);
+const verdictRequest = checker(ROUTES.review_decide.request);
 
 /** A handler for each control route of the table; a route without one does not compile. */
 export function controlHandlers(deps: ControlDeps): Readonly<Record<ControlRoute, Handler>> {
@@ -132,6 +137,21 @@ export function controlHandlers(deps: ControlDeps): Readonly<Record<ControlRoute
         alerts: alerts.map((record) => ({ offset: record.offset, alert: record.alert })),
       };
       return c.json(answer);
+    },
+    reviews: (c) => c.json(deps.reviews.list(reviewsQuery(queryOf(c.req.queries())))),
+    reviews_precision: (c) => c.json(deps.reviews.precision()),
+    review: (c) => c.json(deps.reviews.get(caseParameter(c.req.param('id')))),
+    review_assign: async (c) => {
+      const { assignee } = assignRequest(await jsonBody(c.req.raw));
+      return c.json(await deps.reviews.assign(caseParameter(c.req.param('id')), assignee, c.get('actor')));
+    },
+    review_note: async (c) => {
+      const { text } = noteRequest(await jsonBody(c.req.raw));
+      return c.json(await deps.reviews.note(caseParameter(c.req.param('id')), text, c.get('actor')));
+    },
+    review_decide: async (c) => {
+      const request = verdictRequest(await jsonBody(c.req.raw));
+      return c.json(await deps.reviews.decide(caseParameter(c.req.param('id')), request, c.get('actor')));
     },
     traffic: (c) => c.json(deps.traffic.snapshot()),
     control_stream_token: async (c) => {

@@ -46,7 +46,11 @@ export function createEventsHandler(deps: DataDeps) {
     for (const [i, result] of results.entries()) {
       if (result.conflict) conflicts.push(i);
       else if (result.duplicate) duplicates++;
-      else trending.add(events[i]!);
+      else {
+        const event = events[i]!;
+        trending.add(event);
+        if (PAYMENT_EVENTS.has(event.name)) deps.onPaymentEvent(event);
+      }
     }
     const taken = events.length - duplicates - conflicts.length;
     accepted.inc(taken);

@@ -1,3 +1,4 @@
+import type { TimedEvent } from '../../contracts/event.ts';
 import type { EntityState, FeatureEngine } from '../../scoring/features/contract.ts';
 import type { BundleManager } from '../../scoring/models/manager.ts';
 import type { Catalogue } from '../../scoring/recommend/catalogue.ts';
@@ -28,6 +29,8 @@ export interface DataDeps {
   readonly admission: Admission;
   readonly metrics: Metrics;
   readonly log: Log;
+  /** Told of each later event on a payment (`PAYMENT_EVENTS`), once, when it is counted. */
+  readonly onPaymentEvent: (event: TimedEvent) => void;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }

@@ -158,6 +158,7 @@ function alertFor(request: ScoreRequest, response: ScoreResponse, nowMs: number)
     amount: request.amount,
     ...(request.currency ? { currency: request.currency } : {}),
     reasons: response.reasons.map((reason) => reason.text),
+    codes: response.reasons.map((reason) => reason.code),
     bundle: response.bundle,
   };
 }
