@@ -44,6 +44,8 @@ export function replayCommand(): Command {
           // Where no model answered then, in time or at all, none is asked now.
           model: decision.response.score === null ? undefined : bundle?.fraud,
           rules: rules.book(),
+          // What it imposed itself stands among them, and was not there before it.
+          standing: decision.response.restrictions?.filter(({ transaction_id }) => transaction_id !== transaction) ?? [],
           nowMs: decision.at_ms,
         });
         const then = decision.response;

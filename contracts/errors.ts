@@ -33,6 +33,7 @@ export const ERRORS = {
   transaction_not_found: { status: 404, title: 'No such transaction', fix: 'Score the transaction first, or send the entity ids with the label.' },
   case_closed: { status: 409, title: 'The case was decided', fix: 'Decide it anew if the verdict was wrong; a closed case cannot be assigned.' },
   case_full: { status: 409, title: 'The case can hold no more', fix: 'Decide it without a note; longer discussions belong elsewhere.' },
+  restrictions_full: { status: 409, title: 'There are too many restrictions', fix: 'Lift those of a rule gone wrong first; block lists hold more.' },
   overloaded: { status: 503, title: 'The gateway is shedding load', fix: 'Retry after the Retry-After header, with jitter.' },
   draining: { status: 503, title: 'The gateway is shutting down', fix: 'Send the request to another instance.' },
   store_unavailable: {

@@ -19,6 +19,7 @@ import { EventsRequest, EventsResponse, Id } from './event.ts';
 import { DeleteItemsRequest, ItemsResponse, PatchItemsRequest, PutItemsRequest } from './item.ts';
 import { ClientFrame, ServerFrame, StreamTokenRequest, StreamTokenResponse } from './push.ts';
 import { RecommendRequest, RecommendResponse } from './recommend.ts';
+import { ImposeRequest, LiftRequest, Restriction, RestrictionsQuery, RestrictionsResponse } from './restriction.ts';
 import { AssignRequest, NoteRequest, PrecisionResponse, ReviewCase, ReviewsQuery, ReviewsResponse, VerdictRequest } from './review.ts';
 import { ScoreRequest, ScoreResponse } from './score.ts';
 
@@ -329,6 +330,38 @@ export const ROUTES = {
     request: VerdictRequest,
     response: ReviewCase,
     errors: ['not_found', 'case_full', 'event_conflict', ...STORE_ERRORS],
+  },
+  restrictions: {
+    plane: 'control',
+    method: 'GET',
+    path: '/v1/restrictions',
+    summary: 'Suspended users and restricted means of payment, the newest first.',
+    key: 'admin',
+    query: RestrictionsQuery,
+    response: RestrictionsResponse,
+    errors: [],
+  },
+  restriction_impose: {
+    plane: 'control',
+    method: 'POST',
+    path: '/v1/restrictions',
+    summary: 'Suspend a user, or restrict a means of payment, for some hours.',
+    key: 'admin',
+    request: ImposeRequest,
+    response: Restriction,
+    status: 201,
+    errors: ['restrictions_full', ...STORE_ERRORS],
+  },
+  restriction_lift: {
+    plane: 'control',
+    method: 'POST',
+    path: '/v1/restrictions/{id}/lift',
+    summary: 'Lift a restriction, at once.',
+    key: 'admin',
+    parameters: { id: Id },
+    request: LiftRequest,
+    response: RestrictionsResponse,
+    errors: ['not_found', ...STORE_ERRORS],
   },
   traffic: {
     plane: 'control',

@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { Amount, Country, Currency, EventItem, Id, PAYMENT_FIELDS, TimestampMs } from './event.ts';
+import { Restriction } from './restriction.ts';
 
 /** In order of precedence, the strongest first. */
 export const DECISIONS = ['suspend', 'decline', 'restrict_payment_method', 'challenge', 'review', 'approve'] as const;
@@ -24,11 +25,11 @@ export type ScoreRequest = Static<typeof ScoreRequest>;
 
 export const Reason = Type.Object(
   {
-    /** The feature, or `rule:<id>`. */
+    /** The feature, `rule:<id>`, or `restriction:<id>`. */
     code: Type.String(),
     /** A sentence with the value, for a person. */
     text: Type.String(),
-    /** What the feature added to the log-odds of fraud: its exact Shapley value, unless `method` says otherwise; absent for a rule. */
+    /** What the feature added to the log-odds of fraud: its exact Shapley value, unless `method` says otherwise; absent for a rule or a restriction. */
     contribution: Type.Optional(Type.Number()),
     /** `occlusion`: how far the log-odds would fall if this feature alone had the model's reference value. Such numbers do not add up to the score. */
     method: Type.Optional(Type.Literal('occlusion')),
@@ -53,6 +54,8 @@ export const ScoreResponse = Type.Object(
     probability: Type.Union([Type.Number(), Type.Null()]),
     reasons: Type.Array(Reason),
     rule_hits: Type.Array(RuleHit),
+    /** What holds for the user or the means of payment: imposed before, or by this decision. */
+    restrictions: Type.Optional(Type.Array(Restriction)),
     bundle: Type.Union([Type.String(), Type.Null()]),
     degraded: Type.Boolean(),
     degraded_by: Type.Optional(Type.Array(Type.String())),

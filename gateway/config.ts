@@ -122,6 +122,21 @@ export const SETTINGS = {
     'Decoded entity states kept in memory. A few kilobytes each, so the default stays within some 200 MB.',
   ),
 
+  suspendMs: integer(
+    'GATEHOUSE_SUSPEND_MS',
+    7 * DAY_MS,
+    MINUTE_MS,
+    365 * DAY_MS,
+    'How long a decision to suspend holds for the user. A week: long enough for an analyst to look, short enough that a mistake does not last.',
+  ),
+  restrictMs: integer(
+    'GATEHOUSE_RESTRICT_MS',
+    DAY_MS,
+    MINUTE_MS,
+    365 * DAY_MS,
+    'How long a decision to restrict a means of payment holds for it. A day: stolen numbers are tried out within hours.',
+  ),
+
   bodyBytesMax: integer(
     'GATEHOUSE_BODY_BYTES_MAX',
     MIB,

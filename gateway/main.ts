@@ -38,6 +38,7 @@ import { Metrics, statusClass } from './metrics.ts';
 import { createAdmission } from './overload/admission.ts';
 import { probeInChild } from './probe.ts';
 import { createPushHub } from './push/hub.ts';
+import { openRestrictions } from './restrictions.ts';
 import { openReviewDesk } from './review/desk.ts';
 import { openRules } from './rules-file.ts';
 import { createServer } from './transport/server.ts';
@@ -125,6 +126,8 @@ export async function startGateway(config: Config, now: () => number = Date.now)
     undo.push(() => keyring.close());
     const streamTokens = await createStreamTokens({ store, now });
     const rules = await openRules(config.rulesFile, engine.names(FRAUD_SET));
+    const restrictions = await openRestrictions({ store, audit, now, onError: (err) => log.error({ err }, 'restrictions and the store differ') });
+    undo.push(() => restrictions.close());
     const placements = await readPlacements(config.placementsFile);
 
     const bundles = new BundleManager({
@@ -182,6 +185,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
       trending,
       bundles,
       rules: rules.book,
+      restrictions,
       placements,
       keyring,
       streamTokens,
@@ -234,6 +238,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
         audit,
         bundles,
         rules,
+        restrictions,
         reviews,
         metrics,
         traffic,
@@ -250,6 +255,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
 
     const retention = setInterval(() => {
       store.retain(now()).catch((err: unknown) => log.error({ err }, 'retention failed'));
+      restrictions.retain().catch((err: unknown) => log.error({ err }, 'restrictions that ran out could not be removed'));
     }, RETAIN_EVERY_MS);
     undo.push(() => clearInterval(retention));
 

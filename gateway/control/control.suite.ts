@@ -8,6 +8,7 @@ import { createKeyring } from '../auth/keyring.ts';
 import { generateKey } from '../auth/keys.ts';
 import { createStreamTokens } from '../auth/stream-tokens.ts';
 import { Metrics } from '../metrics.ts';
+import { openRestrictions } from '../restrictions.ts';
 import { openReviewDesk } from '../review/desk.ts';
 import { createControlApp } from './app.ts';
 import type { ControlDeps } from './deps.ts';
@@ -89,6 +90,7 @@ export async function controlFixture(overrides: Partial<ControlDeps> = {}) {
     },
   };
   const reviews = await openReviewDesk({ store, audit, now, label: async () => undefined, onError: (error) => log.error({ err: error }, 'x') });
+  const restrictions = await openRestrictions({ store, audit, now, onError: (error) => log.error({ err: error }, 'x') });
   const deps: ControlDeps = {
     version: '9.9.9',
     config: { controlHost: '127.0.0.1', controlAllowedHosts: ['risk.example'], streamUrl: undefined },
@@ -99,6 +101,7 @@ export async function controlFixture(overrides: Partial<ControlDeps> = {}) {
     audit,
     bundles,
     rules: { list: () => RULES, reload: async () => undefined },
+    restrictions,
     reviews,
     metrics,
     traffic: new Traffic(metrics, now),

@@ -8,6 +8,7 @@ import type { Keyring } from '../auth/keyring.ts';
 import type { StreamTokens } from '../auth/stream-tokens.ts';
 import type { Config } from '../config.ts';
 import type { Metrics } from '../metrics.ts';
+import type { Restrictions } from '../restrictions.ts';
 import type { ReviewDesk } from '../review/desk.ts';
 import type { Assets } from './assets.ts';
 
@@ -40,6 +41,7 @@ export interface ControlDeps {
   readonly audit: Audit;
   readonly bundles: Bundles;
   readonly rules: Rules;
+  readonly restrictions: Pick<Restrictions, 'list' | 'imposeByHand' | 'lift'>;
   readonly reviews: Omit<ReviewDesk, 'happened' | 'close'>;
   readonly metrics: Pick<Metrics, 'render' | 'contentType' | 'counter'>;
   readonly traffic: { snapshot(): TrafficResponse };

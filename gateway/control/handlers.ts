@@ -29,6 +29,10 @@ const alertsQuery = checker(ROUTES.alerts.query);
 const activateParameters = checker(ROUTES.bundle_activate.parameters.version);
 const revokeParameters = checker(ROUTES.key_revoke.parameters.id);
 const createKeyRequest = checker(ROUTES.key_create.request);
+const restrictionsQuery = checker(ROUTES.restrictions.query);
+const restrictionParameter = checker(ROUTES.restriction_lift.parameters.id);
+const imposeRequest = checker(ROUTES.restriction_impose.request);
+const liftRequest = checker(ROUTES.restriction_lift.request);
 const reviewsQuery = checker(ROUTES.reviews.query);
 const caseParameter = checker(ROUTES.review.parameters.id);
 const assignRequest = checker(ROUTES.review_assign.request);
@@ -137,6 +141,13 @@ export function controlHandlers(deps: ControlDeps): Readonly<Record<ControlRoute
         alerts: alerts.map((record) => ({ offset: record.offset, alert: record.alert })),
       };
       return c.json(answer);
+    },
+    restrictions: (c) => c.json(deps.restrictions.list(restrictionsQuery(queryOf(c.req.queries())))),
+    restriction_impose: async (c) => c.json(await deps.restrictions.imposeByHand(imposeRequest(await jsonBody(c.req.raw)), c.get('actor')), 201),
+    restriction_lift: async (c) => {
+      const { reason } = liftRequest(await jsonBody(c.req.raw));
+      await deps.restrictions.lift(restrictionParameter(c.req.param('id')), reason, c.get('actor'));
+      return c.json(deps.restrictions.list({}));
     },
     reviews: (c) => c.json(deps.reviews.list(reviewsQuery(queryOf(c.req.queries())))),
     reviews_precision: (c) => c.json(deps.reviews.precision()),

@@ -12,6 +12,7 @@ import type { StreamTokens } from '../auth/stream-tokens.ts';
 import type { Config } from '../config.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Admission } from '../overload/admission.ts';
+import type { Restrictions } from '../restrictions.ts';
 
 /** Everything that the data plane's handlers work on; the composition root hands it in. */
 export interface DataDeps {
@@ -23,6 +24,7 @@ export interface DataDeps {
   readonly bundles: Pick<BundleManager, 'lease'>;
   /** Read at each request: a reload swaps it whole. */
   readonly rules: () => RuleBook;
+  readonly restrictions: Pick<Restrictions, 'standing' | 'impose'>;
   readonly placements: ReadonlyMap<string, Placement>;
   readonly keyring: Pick<Keyring, 'check'>;
   readonly streamTokens: Pick<StreamTokens, 'issue'>;

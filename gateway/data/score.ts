@@ -17,8 +17,9 @@ const utf8 = {
  * a twin request and a request that follows a crash half-way all end with the one stored answer.
  */
 export function createScoreHandler(deps: DataDeps) {
-  const { store, engine, catalogue, bundles, config, metrics, log, now } = deps;
+  const { store, engine, catalogue, bundles, config, metrics, log, now, restrictions } = deps;
   const durable = config.durability === 'sync';
+  const terms = { suspend: config.suspendMs, restrict_payment_method: config.restrictMs };
   const stages = {
     state: metrics.latency('stages', 'score_state'),
     assess: metrics.latency('stages', 'score_assess'),
@@ -45,7 +46,17 @@ export function createScoreHandler(deps: DataDeps) {
     stages.state.observe((seen - started) / 1000);
 
     const outcome = await bundles.lease((bundle) =>
-      assess(engine, { request, event, states, model: bundle?.fraud, rules: deps.rules(), nowMs, deadlineMs: config.scoreDeadlineMs }),
+      assess(engine, {
+        request,
+        event,
+        states,
+        model: bundle?.fraud,
+        rules: deps.rules(),
+        standing: restrictions.standing(request, nowMs),
+        terms,
+        nowMs,
+        deadlineMs: config.scoreDeadlineMs,
+      }),
     );
     for (const { reason, cause } of outcome.failures) {
       metrics.counter('degraded', 'score', reason).inc();
@@ -54,6 +65,9 @@ export function createScoreHandler(deps: DataDeps) {
     const assessed = performance.now();
     stages.assess.observe((assessed - seen) / 1000);
 
+    // Before the decision in the store's order: a crash between the two leaves a restriction that the retry imposes again, never a decision without its effect.
+    if (outcome.imposed !== undefined && !restrictions.impose(outcome.imposed))
+      log.error({ ...outcome.imposed }, 'too many restrictions: this one holds for its payment alone');
     const answer = utf8.encode(JSON.stringify(outcome.response));
     const decided = await store.decide(eventKey(request.transaction_id), outcome.decision, answer, outcome.alert, { durable });
     stages.store.observe((performance.now() - assessed) / 1000);

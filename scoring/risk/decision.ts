@@ -32,3 +32,8 @@ const SEVERITY: Readonly<Record<DecisionName, Severity | undefined>> = {
 export function alertSeverity(decision: DecisionName): Severity | undefined {
   return SEVERITY[decision];
 }
+
+/** The strongest of two decisions. */
+export function stronger(a: DecisionName, b: DecisionName): DecisionName {
+  return RANK[a] <= RANK[b] ? a : b;
+}

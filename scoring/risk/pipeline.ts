@@ -3,11 +3,13 @@ import type { RiskThresholds } from '../../contracts/bundle.ts';
 import type { TimedEvent } from '../../contracts/event.ts';
 import type { Fact } from '../../contracts/fact.ts';
 import type { Alert } from '../../contracts/push.ts';
+import type { Restriction } from '../../contracts/restriction.ts';
 import type { DecisionName, Reason, ScoreRequest, ScoreResponse } from '../../contracts/score.ts';
 import type { EntityKind } from '../../store/contract.ts';
 import { inTime, LateError } from '../deadline.ts';
 import type { EntityState, FeatureEngine } from '../features/contract.ts';
-import { alertSeverity, decide, modelDecision } from './decision.ts';
+import { alertSeverity, decide, modelDecision, stronger } from './decision.ts';
+import { imposedBy, type RestrictionTerms, reasonOf } from './restrictions.ts';
 import type { RuleBook } from './rules.ts';
 
 export const FRAUD_SET = 'fraud';
@@ -33,6 +35,10 @@ interface Judged {
   readonly model: FraudModel | undefined;
   readonly rules: RuleBook;
   readonly nowMs: number;
+  /** What earlier decisions and analysts hold against the user or the means of payment. */
+  readonly standing?: readonly Restriction[];
+  /** How long this decision goes on; left out, as in a replay, it imposes nothing. */
+  readonly terms?: RestrictionTerms;
   /** How long the model may take; left out, as in a replay, for as long as it likes. */
   readonly deadlineMs?: number | undefined;
 }
@@ -48,6 +54,8 @@ export interface RiskResult {
   readonly response: ScoreResponse;
   readonly decision: Fact & { kind: 'decision' };
   readonly alert: Alert | undefined;
+  /** What the decision holds against the user or the means of payment from now on; undefined where nothing that does not stand already. */
+  readonly imposed: Restriction | undefined;
   readonly shadowHits: readonly string[];
   /** Why the answer is not what it could be, with the causes for the log. */
   readonly failures: readonly { readonly reason: string; readonly cause: unknown }[];
@@ -66,7 +74,7 @@ export function assess(engine: FeatureEngine, input: RiskInput): Promise<RiskRes
  * degraded: a checkout always gets a verdict.
  */
 export async function judge(engine: FeatureEngine, input: Judged & { readonly vector: Float32Array }): Promise<RiskResult> {
-  const { request, model, rules, nowMs, vector, deadlineMs } = input;
+  const { request, model, rules, nowMs, vector, deadlineMs, terms, standing = [] } = input;
   const failures: { reason: string; cause: unknown }[] = [];
   let score = Number.NaN;
   let probability = Number.NaN;
@@ -85,7 +93,9 @@ export async function judge(engine: FeatureEngine, input: Judged & { readonly ve
   const outcome = rules.evaluate({ request, vector, score, probability });
   for (const rule of outcome.failed) failures.push({ reason: `rule_failed`, cause: new Error(`rule ${rule} threw`) });
   const byModel: DecisionName = model && Number.isFinite(probability) ? modelDecision(probability, model.thresholds) : 'approve';
-  const name = decide(byModel, outcome.live);
+  // What this payment itself deserves: an alert is raised for that alone, not for each try of somebody who is suspended already.
+  const own = decide(byModel, outcome.live);
+  const name = standing.reduce((decision, { action }) => stronger(decision, action), own);
 
   const reasons: Reason[] = outcome.live.map((hit) => ({
     code: `rule:${hit.rule}`,
@@ -100,6 +110,10 @@ export async function judge(engine: FeatureEngine, input: Judged & { readonly ve
     }
   }
 
+  const held = standing.some(({ action }) => action === own);
+  const imposed = held || terms === undefined ? undefined : imposedBy(request, own, reasons, terms, nowMs);
+  const restrictions = imposed === undefined ? standing : [...standing, imposed];
+  reasons.unshift(...standing.map(reasonOf));
   const degraded = failures.length > 0;
   const response: ScoreResponse = {
     transaction_id: request.transaction_id,
@@ -108,6 +122,7 @@ export async function judge(engine: FeatureEngine, input: Judged & { readonly ve
     probability: Number.isFinite(probability) ? probability : null,
     reasons,
     rule_hits: [...outcome.live],
+    ...(restrictions.length > 0 ? { restrictions: [...restrictions] } : {}),
     bundle: model?.bundle ?? null,
     degraded,
     ...(degraded ? { degraded_by: [...new Set(failures.map((failure) => failure.reason))] } : {}),
@@ -115,7 +130,8 @@ export async function judge(engine: FeatureEngine, input: Judged & { readonly ve
   return {
     response,
     decision: { kind: 'decision', at_ms: nowMs, request, response, vector: plain(vector), feature_hash: engine.hash(FRAUD_SET) },
-    alert: alertFor(request, response, nowMs),
+    alert: own === 'approve' ? undefined : alertFor(request, response, nowMs),
+    imposed,
     shadowHits: outcome.shadow.map((hit) => hit.rule),
     failures,
   };
