@@ -114,7 +114,14 @@ export const BundleManifest = Type.Object(
          */
         fraud: Type.Optional(
           Type.Object(
-            { ...RowModelFields, calibration: Calibration, thresholds: RiskThresholds, trees: Type.Optional(FileName) },
+            {
+              ...RowModelFields,
+              calibration: Calibration,
+              thresholds: RiskThresholds,
+              trees: Type.Optional(FileName),
+              /** How features and score were distributed when the model was measured (`DriftReferenceFile`); without it no drift is watched. */
+              reference: Type.Optional(FileName),
+            },
             { additionalProperties: false },
           ),
         ),
@@ -140,6 +147,18 @@ export const BundleManifest = Type.Object(
   { additionalProperties: false },
 );
 export type BundleManifest = Static<typeof BundleManifest>;
+
+/** How a number was distributed: shares of the bins between `edges` (ascending), and of missing values last. */
+const ReferenceColumn = Type.Object(
+  {
+    name: Type.String(),
+    edges: Type.Array(Type.Number(), { maxItems: 100 }),
+    shares: Type.Array(Type.Number({ minimum: 0, maximum: 1 }), { minItems: 2, maxItems: 102 }),
+  },
+  { additionalProperties: false },
+);
+/** `models.fraud.reference` (JSON): of each feature, in the order of the set, and of the model's raw score. */
+export const DriftReferenceFile = Type.Object({ features: Type.Array(ReferenceColumn), score: ReferenceColumn }, { additionalProperties: false });
 
 /**
  * `tables.neighbours` (MessagePack): item-to-item lists, the closest first. Item i of `ids` has neighbours `neighbours[indptr[i]..indptr[i+1])`,

@@ -42,6 +42,7 @@ import { openRestrictions } from './restrictions.ts';
 import { openReviewDesk } from './review/desk.ts';
 import { openRules } from './rules-file.ts';
 import { createServer } from './transport/server.ts';
+import { createWatch, WATCH_EVERY_MS } from './watch.ts';
 
 export const VERSION = '0.1.0';
 
@@ -177,6 +178,14 @@ export async function startGateway(config: Config, now: () => number = Date.now)
     });
     undo.push(store.onAlert((record, epoch) => hub.publish(record, epoch)));
 
+    const watch = createWatch({
+      metrics,
+      raise: (alert) => store.raise(alert),
+      now,
+      onError: (err) => log.error({ err }, 'an alert of the watch could not be raised'),
+    });
+    const watching = setInterval(() => watch.look(), WATCH_EVERY_MS);
+    undo.push(() => clearInterval(watching));
     const data: DataDeps = {
       config,
       store,
@@ -193,7 +202,9 @@ export async function startGateway(config: Config, now: () => number = Date.now)
       metrics,
       log,
       now,
-      onPaymentEvent: (event) => {
+      watch,
+      onPaymentEvent: (event, answer) => {
+        watch.labelled(event, answer, now());
         reviews.happened(event).catch((err: unknown) => log.error({ err }, 'a case could not be told of a later event'));
       },
     };

@@ -39,6 +39,18 @@ export const METRICS = {
   ruleHits: metric('counter', 'gatehouse_rule_hits_total', ['rule'], 'How often each live rule matched.'),
   alerts: metric('counter', 'gatehouse_alerts_total', ['severity'], 'Alerts raised.'),
   degraded: metric('counter', 'gatehouse_degraded_total', ['route', 'reason'], 'Answers that a declared fallback gave, by what was missing or late.'),
+  drift: metric(
+    'gauge',
+    'gatehouse_drift_index',
+    ['feature'],
+    'Population stability index of each fraud feature and of the score over the last day, against the payments that the model was measured on. Over 0.25 it is another population.',
+  ),
+  outcomes: metric(
+    'gauge',
+    'gatehouse_outcomes',
+    ['figure'],
+    'Of payments whose truth became known in the last 30 days: known, frauds, precision and recall of what was not approved, calibration_error.',
+  ),
   bundleInfo: metric('gauge', 'gatehouse_bundle_info', ['version'], '1 for the bundle that serves now; no series while none does.'),
   bundleChanges: metric('counter', 'gatehouse_bundle_changes_total', ['outcome'], 'Bundle changes asked for (activated, rolled_back, refused).'),
   pushConnections: metric('gauge', 'gatehouse_push_connections', [], 'Open streams.'),

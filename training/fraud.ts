@@ -1,5 +1,6 @@
 import type { Calibration, RiskThresholds } from '../contracts/bundle.ts';
 import { calibrator } from '../scoring/models/calibration.ts';
+import { type DriftReference, referenceOf } from '../scoring/risk/drift.ts';
 import { fitPlatt } from './evaluation/calibration.ts';
 import { averagePrecision, calibrationBins, precisionRecallCurve, rocAuc, rocCurve } from './evaluation/metrics.ts';
 import { chooseThresholds, type FraudRows } from './fraud-rows.ts';
@@ -33,6 +34,8 @@ export interface FittedFraud {
   readonly params: GbdtParams;
   readonly calibration: Calibration;
   readonly thresholds: RiskThresholds;
+  /** Of the payments that the model was measured on. */
+  readonly reference: DriftReference;
   readonly metrics: Readonly<Record<string, number>>;
   readonly rows: { readonly learned: number; readonly measured: number; readonly frauds: number };
   readonly cutMs: number;
@@ -62,6 +65,10 @@ export async function fitFraud(rows: FraudRows, names: readonly string[], seed: 
     params: { ...GBDT_DEFAULTS, ...PARAMS },
     calibration,
     thresholds: chooseThresholds(raw, calibration),
+    reference: {
+      features: names.map((name, i) => referenceOf(name, newer.rows, i, newer.f)),
+      score: referenceOf('score', raw),
+    },
     metrics: {
       fraud_auc: rocAuc(raw, newer.labels),
       fraud_average_precision: averagePrecision(raw, newer.labels),

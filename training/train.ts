@@ -273,7 +273,14 @@ function partsOf(
     }),
     ...(ranker && { ranker: { model: ranker.model, set: RANK_SET, hash: engine.hash(RANK_SET) } }),
     ...(fraud && {
-      fraud: { model: fraud.model, set: FRAUD_SET, hash: engine.hash(FRAUD_SET), calibration: fraud.calibration, thresholds: fraud.thresholds },
+      fraud: {
+        model: fraud.model,
+        set: FRAUD_SET,
+        hash: engine.hash(FRAUD_SET),
+        calibration: fraud.calibration,
+        thresholds: fraud.thresholds,
+        reference: fraud.reference,
+      },
     }),
   };
 }

@@ -28,13 +28,20 @@ export function createEventsHandler(deps: DataDeps) {
     const atMs = now();
     const sent: TimedEvent[] = [];
     const events: TimedEvent[] = [];
+    const answers: (Uint8Array | undefined)[] = [];
     for (const [i, event] of request.events.entries()) {
       const problem = eventProblem(event);
       if (problem !== undefined) throw new GatehouseError('invalid_request', problem, { errors: [{ path: `/events/${i}`, message: problem }] });
       if (kind === 'publishable' && SERVER_EVENTS.has(event.name)) throw serverOnly(event, i);
       const timed = settleTime(event, atMs, config.clockSkewMaxMs, `/events/${i}/timestamp_ms`);
       sent.push(timed);
-      events.push(PAYMENT_EVENTS.has(event.name) ? await attach(timed) : timed);
+      if (!PAYMENT_EVENTS.has(event.name)) {
+        events.push(timed);
+        continue;
+      }
+      const { attached, answer } = await attach(timed);
+      answers[events.length] = answer;
+      events.push(attached);
     }
     const results = await store.ingest(
       events.map((event, i) => eventUnit(engine, (id) => catalogue.get(id), event, atMs, sent[i])),
@@ -49,7 +56,7 @@ export function createEventsHandler(deps: DataDeps) {
       else {
         const event = events[i]!;
         trending.add(event);
-        if (PAYMENT_EVENTS.has(event.name)) deps.onPaymentEvent(event);
+        if (PAYMENT_EVENTS.has(event.name)) deps.onPaymentEvent(event, answers[i]);
       }
     }
     const taken = events.length - duplicates - conflicts.length;
@@ -59,22 +66,23 @@ export function createEventsHandler(deps: DataDeps) {
     return { accepted: taken, duplicates };
   };
 
-  /** Adds the payment's entities to a label or refund that does not name them. */
-  async function attach(event: TimedEvent): Promise<TimedEvent> {
-    if (event.transaction_id === undefined) return event;
+  /** Adds the payment's entities to a label or refund that does not name them; `answer` is what the payment was answered, if it was scored. */
+  async function attach(event: TimedEvent): Promise<{ readonly attached: TimedEvent; readonly answer: Uint8Array | undefined }> {
+    if (event.transaction_id === undefined) return { attached: event, answer: undefined };
     const known = await store.lookup(eventKey(event.transaction_id));
     if (!known) {
       if (event.user_id === undefined && event.session_id === undefined) {
         throw new GatehouseError('transaction_not_found', `${event.transaction_id} was never scored, and the ${event.name} names no user`);
       }
-      return event;
+      return { attached: event, answer: undefined };
     }
+    const { answer } = known;
     const [record] = await store.read(known.offset - 1, 1);
-    if (record?.offset !== known.offset || record.fact.kind !== 'event') return event;
+    if (record?.offset !== known.offset || record.fact.kind !== 'event') return { attached: event, answer };
     const attached = { ...event };
     const payment = record.fact.event;
     for (const field of INHERITED) if (attached[field] === undefined && payment[field] !== undefined) attached[field] = payment[field];
-    return attached;
+    return { attached, answer };
   }
 }
 

@@ -13,6 +13,7 @@ import type { Config } from '../config.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Admission } from '../overload/admission.ts';
 import type { Restrictions } from '../restrictions.ts';
+import type { Watch } from '../watch.ts';
 
 /** Everything that the data plane's handlers work on; the composition root hands it in. */
 export interface DataDeps {
@@ -31,8 +32,10 @@ export interface DataDeps {
   readonly admission: Admission;
   readonly metrics: Metrics;
   readonly log: Log;
-  /** Told of each later event on a payment (`PAYMENT_EVENTS`), once, when it is counted. */
-  readonly onPaymentEvent: (event: TimedEvent) => void;
+  /** Told of each later event on a payment (`PAYMENT_EVENTS`), once, when it is counted, with the answer that the payment got, if it is still known. */
+  readonly onPaymentEvent: (event: TimedEvent, answer: Uint8Array | undefined) => void;
+  /** Told of each new decision with the vector that it saw. */
+  readonly watch: Pick<Watch, 'scored'>;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }

@@ -2,7 +2,7 @@ import { GatehouseError } from '../../contracts/errors.ts';
 import type { ScoreRequest, ScoreResponse } from '../../contracts/score.ts';
 import type { EntityState } from '../../scoring/features/contract.ts';
 import { eventKey, eventUnit, paymentEvent } from '../../scoring/ingest.ts';
-import { assess } from '../../scoring/risk/pipeline.ts';
+import { assess, type FraudModel } from '../../scoring/risk/pipeline.ts';
 import type { EntityKind } from '../../store/contract.ts';
 import type { DataDeps } from './plane.ts';
 import { settleTime } from './time.ts';
@@ -17,7 +17,7 @@ const utf8 = {
  * a twin request and a request that follows a crash half-way all end with the one stored answer.
  */
 export function createScoreHandler(deps: DataDeps) {
-  const { store, engine, catalogue, bundles, config, metrics, log, now, restrictions } = deps;
+  const { store, engine, catalogue, bundles, config, metrics, log, now, restrictions, watch } = deps;
   const durable = config.durability === 'sync';
   const terms = { suspend: config.suspendMs, restrict_payment_method: config.restrictMs };
   const stages = {
@@ -45,19 +45,21 @@ export function createScoreHandler(deps: DataDeps) {
     const seen = performance.now();
     stages.state.observe((seen - started) / 1000);
 
-    const outcome = await bundles.lease((bundle) =>
-      assess(engine, {
+    let model: FraudModel | undefined;
+    const outcome = await bundles.lease((bundle) => {
+      model = bundle?.fraud;
+      return assess(engine, {
         request,
         event,
         states,
-        model: bundle?.fraud,
+        model,
         rules: deps.rules(),
         standing: restrictions.standing(request, nowMs),
         terms,
         nowMs,
         deadlineMs: config.scoreDeadlineMs,
-      }),
-    );
+      });
+    });
     for (const { reason, cause } of outcome.failures) {
       metrics.counter('degraded', 'score', reason).inc();
       if (cause !== undefined) log.warn({ err: cause, reason }, 'a score is degraded');
@@ -73,6 +75,7 @@ export function createScoreHandler(deps: DataDeps) {
     stages.store.observe((performance.now() - assessed) / 1000);
     if (!decided.won) return JSON.parse(utf8.decode(decided.answer)) as ScoreResponse;
     metrics.counter('decisions', outcome.response.decision).inc();
+    watch.scored(model, outcome.decision.vector, outcome.response, nowMs);
     for (const hit of outcome.response.rule_hits) metrics.counter('ruleHits', hit.rule).inc();
     if (outcome.alert) metrics.counter('alerts', outcome.alert.severity).inc();
     return outcome.response;

@@ -79,6 +79,27 @@ test('a sound bundle is taken', async () => {
   expect(await fateOf(async () => {})).toBe('taken');
 });
 
+describe('a drift reference', () => {
+  const reference = parts.fraud.reference!;
+  const column = { name: 'score', edges: [1, 2], shares: [0.5, 0.25, 0.25, 0] };
+
+  test('goes with the model', async () => {
+    const bundle = await loadBundle(good, deps);
+    expect(bundle.fraud?.reference).toEqual(reference);
+    await bundle.release();
+  });
+
+  test.each<[string, unknown]>([
+    ['that is no JSON object', []],
+    ['of other features', { ...reference, features: reference.features.slice(1) }],
+    ['with edges out of order', { ...reference, score: { ...column, edges: [2, 1] } }],
+    ['with a share too few', { ...reference, score: { ...column, shares: [0.5, 0.5, 0] } }],
+    ['with a share that is none', { ...reference, score: { ...column, shares: [2, 0, 0, 0] } }],
+  ])('%s is refused', async (_, wrong) => {
+    expect(await withFile('fraud.reference.json', JSON.stringify(wrong), light)).toMatch(/^load: GatehouseError: bundle_corrupt/);
+  });
+});
+
 test('a released bundle answers no more', async () => {
   const bundle = await loadBundle(good, deps);
   await bundle.release();

@@ -1,13 +1,22 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decode } from '@msgpack/msgpack';
-import type { BundleManifest, ModelAdapter, NeighboursFile, PopularityFile, TensorShape } from '../../contracts/bundle.ts';
+import { Compile } from 'typebox/compile';
+import {
+  type BundleManifest,
+  DriftReferenceFile,
+  type ModelAdapter,
+  type NeighboursFile,
+  type PopularityFile,
+  type TensorShape,
+} from '../../contracts/bundle.ts';
 import { GatehouseError } from '../../contracts/errors.ts';
 import type { TreeEnsemble } from '../../contracts/trees.ts';
 import type { SnapshotManifest, VectorIndex } from '../../index/contract.ts';
 import type { FeatureEngine } from '../features/contract.ts';
 import type { RecommendModels } from '../recommend/pipeline.ts';
 import { NeighbourTable, PopularityTable } from '../recommend/retrieval.ts';
+import type { DriftReference } from '../risk/drift.ts';
 import type { FraudModel } from '../risk/pipeline.ts';
 import { type AdaptedModel, adaptModel, checkTensors, loadRefusal, probabilityOf, requireMeaning } from './adapter.ts';
 import { MicroBatcher } from './batcher.ts';
@@ -105,7 +114,7 @@ export async function loadBundle(dir: string, deps: BundleDeps): Promise<LoadedB
       };
       probes.push([file, () => probeRows(file, width, run, (values) => requireMeaning(file, adapter, values))]);
     } else if (models.fraud) {
-      const { file, set, hash, inputs, outputs, calibration, thresholds, trees } = models.fraud;
+      const { file, set, hash, inputs, outputs, calibration, thresholds, trees, reference } = models.fraud;
       const width = requireSet(deps.engine, file, set, hash, inputs);
       const session = await open(file, inputs, outputs);
       const run = async (rows: Float32Array, n: number) => {
@@ -121,6 +130,7 @@ export async function loadBundle(dir: string, deps: BundleDeps): Promise<LoadedB
         predict: (vector) => batcher.predict(vector),
         calibrate: calibrator(calibration),
         ...(ensemble && { contributions: createShap(ensemble) }),
+        ...(reference !== undefined && { reference: await readReference(dir, reference, deps.engine.names(set)) }),
       };
       probes.push([file, () => probeRows(file, width, probability)]);
       if (trees !== undefined && ensemble) probes.push([trees, () => compareTrees(trees, ensemble, run)]);
@@ -221,6 +231,29 @@ async function readTable(dir: string, file: string): Promise<unknown> {
   } catch (cause) {
     throw new GatehouseError('bundle_corrupt', `${file} is not readable`, { cause });
   }
+}
+
+const checkReference = Compile(DriftReferenceFile);
+
+/** Throws `bundle_corrupt` when it is no reference, or not one of these features. */
+async function readReference(dir: string, file: string, names: readonly string[]): Promise<DriftReference> {
+  let reference: unknown;
+  try {
+    reference = JSON.parse(await readFile(join(dir, file), 'utf8'));
+  } catch (cause) {
+    throw new GatehouseError('bundle_corrupt', `${file} is not readable`, { cause });
+  }
+  const problem = (): string | undefined => {
+    if (!checkReference.Check(reference)) return 'is no drift reference';
+    if (reference.features.map(({ name }) => name).join() !== names.join()) return 'is of other features';
+    const bent = [...reference.features, reference.score].find(
+      ({ edges, shares }) => shares.length !== edges.length + 2 || edges.some((edge, i) => i > 0 && edge <= edges[i - 1]!),
+    );
+    return bent && `has bins of ${bent.name} that are none`;
+  };
+  const wrong = problem();
+  if (wrong !== undefined) throw new GatehouseError('bundle_corrupt', `${file} ${wrong}`);
+  return reference as DriftReference;
 }
 
 async function readTrees(dir: string, file: string, width: number): Promise<TreeEnsemble> {

@@ -119,6 +119,7 @@ describe('each file', () => {
     expect(names).toEqual([
       'fraud.onnx',
       'fraud.trees.json',
+      'fraud.reference.json',
       'ranker.onnx',
       'user_tower.onnx',
       'items.ids',

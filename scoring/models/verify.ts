@@ -95,7 +95,16 @@ async function verifyFile(dir: string, { name, bytes, sha256 }: BundleFile): Pro
 
 function namedFiles(manifest: BundleManifest): string[] {
   const { models, indexes, tables, report } = manifest;
-  const names = [models.fraud?.file, models.fraud?.trees, models.ranker?.file, models.user_tower?.file, tables.neighbours, tables.popularity, report];
+  const names = [
+    models.fraud?.file,
+    models.fraud?.trees,
+    models.fraud?.reference,
+    models.ranker?.file,
+    models.user_tower?.file,
+    tables.neighbours,
+    tables.popularity,
+    report,
+  ];
   for (const snapshot of [indexes.items, indexes.users]) names.push(...(snapshot?.files ?? []).map((file) => file.name));
   return names.filter((name) => name !== undefined);
 }

@@ -9,6 +9,7 @@ import type { EntityKind } from '../../store/contract.ts';
 import { inTime, LateError } from '../deadline.ts';
 import type { EntityState, FeatureEngine } from '../features/contract.ts';
 import { alertSeverity, decide, modelDecision, stronger } from './decision.ts';
+import type { DriftReference } from './drift.ts';
 import { imposedBy, type RestrictionTerms, reasonOf } from './restrictions.ts';
 import type { RuleBook } from './rules.ts';
 
@@ -28,6 +29,8 @@ export interface FraudModel {
   /** What each feature did to the log-odds, one number a feature: exact Shapley values, unless `method` says otherwise. Absent: nothing can tell. */
   contributions?(vector: Float32Array): ArrayLike<number> | Promise<ArrayLike<number>>;
   readonly method?: NonNullable<Reason['method']>;
+  /** What drift is measured against; absent: it is not. */
+  readonly reference?: DriftReference;
 }
 
 interface Judged {

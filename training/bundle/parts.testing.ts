@@ -1,5 +1,6 @@
 import { createHnswIndex } from '../../index/hnsw.ts';
 import type { FeatureEngine } from '../../scoring/features/contract.ts';
+import { type DriftReference, referenceOf } from '../../scoring/risk/drift.ts';
 import { type AlsModel, fitAls } from '../learners/als.ts';
 import { fitGbdt } from '../learners/gbdt/fit.ts';
 import { syntheticRows } from '../learners/gbdt/synthetic.ts';
@@ -32,6 +33,7 @@ export async function testParts(engine: FeatureEngine, version: string, seed = 1
     metrics: { 'fraud.ap': 0.5, 'ranker.ndcg_at_10': 0.25 },
     fraud: {
       ...(await learn('fraud', 'binary')),
+      reference: referenceFor(engine.names('fraud'), seed),
       calibration: { kind: 'platt', a: 1.1, b: -0.2 },
       thresholds: { review: 0.2, challenge: 0.5, decline: 0.9 },
     },
@@ -42,6 +44,17 @@ export async function testParts(engine: FeatureEngine, version: string, seed = 1
     neighbours: { ids: itemIds, ...(await fitItemKnn({ ...met, rows: USERS, items: ITEMS }, { k: 5 }, { seed })) },
     popularity: { ids: itemIds, scores: Float32Array.from(itemIds, (_, i) => 1 / (i + 1)) },
     report: (manifest) => `<!doctype html><title>${manifest.version}</title>`,
+  };
+}
+
+function referenceFor(names: readonly string[], seed: number): DriftReference {
+  const { rows } = syntheticRows(ROWS, names.length, seed, 'binary');
+  return {
+    features: names.map((name, i) => referenceOf(name, rows, i, names.length)),
+    score: referenceOf(
+      'score',
+      Float32Array.from({ length: ROWS }, (_, i) => i / ROWS),
+    ),
   };
 }
 

@@ -4,6 +4,7 @@ import type { Tree, TreeEnsemble } from '../../contracts/trees.ts';
 import type { VectorIndex } from '../../index/contract.ts';
 import { writeSnapshot } from '../../index/snapshot.ts';
 import { NeighbourTable, PopularityTable } from '../../scoring/recommend/retrieval.ts';
+import type { DriftReference } from '../../scoring/risk/drift.ts';
 import { requireParam } from '../learners/contract.ts';
 import { foldInModel } from '../onnx/foldIn.ts';
 import { treeEnsembleToOnnx } from '../onnx/treeEnsemble.ts';
@@ -17,7 +18,12 @@ export interface BundleParts {
   /** Finite numbers: JSON has no others. */
   readonly metrics: BundleManifest['metrics'];
   /** A `binary` ensemble: its margin is the log-odds. */
-  readonly fraud?: RowModel & { readonly calibration: Calibration; readonly thresholds: RiskThresholds };
+  readonly fraud?: RowModel & {
+    readonly calibration: Calibration;
+    readonly thresholds: RiskThresholds;
+    /** In the order of the set. */
+    readonly reference?: DriftReference;
+  };
   readonly ranker?: RowModel;
   /** Needs `itemIndex` with the same factors. `history` names what the user's confidences are counted from. */
   readonly userTower?: {
@@ -101,12 +107,13 @@ async function writeFiles(dir: string, parts: BundleParts, signal: AbortSignal |
 type Put = (name: string, bytes: Uint8Array | string) => Promise<string>;
 
 async function putFraud(part: NonNullable<BundleParts['fraud']>, put: Put): Promise<NonNullable<BundleManifest['models']['fraud']>> {
-  const { model, set, hash, calibration, thresholds } = part;
+  const { model, set, hash, calibration, thresholds, reference } = part;
   requireParam(model.objective === 'binary', `the fraud model gives probabilities: its objective must be binary, not ${model.objective}`);
   const file = await put('fraud.onnx', treeEnsembleToOnnx(model));
   const trees = await put('fraud.trees.json', JSON.stringify(plainTrees(model)));
+  const drift = reference && { reference: await put('fraud.reference.json', JSON.stringify(reference)) };
   const outputs = ['score', 'probability'].map((name) => ({ name, shape: [-1, 1] }));
-  return { file, inputs: rowInputs(model), outputs, set, hash, calibration, thresholds, trees };
+  return { file, inputs: rowInputs(model), outputs, set, hash, calibration, thresholds, trees, ...drift };
 }
 
 async function putRanker({ model, set, hash }: RowModel, put: Put): Promise<NonNullable<BundleManifest['models']['ranker']>> {
