@@ -1,6 +1,8 @@
+import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
+import { GatehouseError } from '../contracts/errors.ts';
 import { bundlesDir } from '../gateway/main.ts';
-import { journalSource, resumableOffset, type TrainParams, type TrainResult, train } from '../training/index.ts';
+import { journalSource, RISK_COSTS, type RiskCosts, resumableOffset, type TrainParams, type TrainResult, train } from '../training/index.ts';
 import { openBundleFolder } from './bundle-folder.ts';
 import { timeOf } from './import.ts';
 import { configOf, type OpenShop, openShop, terminalProgress, wholeNumber } from './shared.ts';
@@ -14,6 +16,8 @@ interface Options {
   readonly fraudFrom?: string;
   readonly fraudTo?: string;
   readonly labelsUntil?: string;
+  readonly riskCosts?: string;
+  readonly reviewsPerDay?: number;
 }
 
 /** `gatehouse train`: the journal becomes a bundle. */
@@ -27,12 +31,18 @@ export function trainCommand(): Command {
     .option('--fraud-from <date>', 'train the fraud model on payments from this time on')
     .option('--fraud-to <date>', 'and before this time')
     .option('--labels-until <date>', 'with the labels that had arrived by this time')
+    .option('--risk-costs <file>', `JSON by which the thresholds of review, challenge and decline are chosen; default ${JSON.stringify(RISK_COSTS)}`)
+    .option('--reviews-per-day <n>', 'payments that the analysts can look at (default: a fiftieth of all)', wholeNumber)
     .action(async (options: Options) => {
       const config = configOf(options.dataDir);
       const params = {
         ...(options.fraudFrom === undefined ? {} : { fraudFromMs: timeOf('--fraud-from', options.fraudFrom) }),
         ...(options.fraudTo === undefined ? {} : { fraudToMs: timeOf('--fraud-to', options.fraudTo) }),
         ...(options.labelsUntil === undefined ? {} : { labelsUntilMs: timeOf('--labels-until', options.labelsUntil) }),
+        risk: {
+          ...(options.riskCosts === undefined ? {} : { costs: await riskCostsOf(options.riskCosts) }),
+          ...(options.reviewsPerDay === undefined ? {} : { reviewsPerDay: options.reviewsPerDay }),
+        },
       };
       const shop = await openShop(config);
       try {
@@ -43,6 +53,25 @@ export function trainCommand(): Command {
         await shop.close();
       }
     });
+}
+
+/** Throws `input_unreadable` or `config_invalid`. */
+async function riskCostsOf(path: string): Promise<Partial<RiskCosts>> {
+  let costs: unknown;
+  try {
+    costs = JSON.parse(await readFile(path, 'utf8'));
+  } catch (cause) {
+    throw new GatehouseError('input_unreadable', `${path} cannot be read as JSON`, { cause });
+  }
+  if (typeof costs !== 'object' || costs === null || Array.isArray(costs))
+    throw new GatehouseError('config_invalid', `${path} must hold an object of costs`);
+  for (const [name, cost] of Object.entries(costs)) {
+    if (!Object.hasOwn(RISK_COSTS, name))
+      throw new GatehouseError('config_invalid', `${path}: there is no cost ${name}; there are ${Object.keys(RISK_COSTS).join(', ')}`);
+    if (!(typeof cost === 'number' && cost >= 0 && Number.isFinite(cost)))
+      throw new GatehouseError('config_invalid', `${path}: ${name} must be a number from 0`);
+  }
+  return costs as Partial<RiskCosts>;
 }
 
 /** Trains on everything in the journal. Ctrl-C stops it and leaves no half-written bundle. */

@@ -1,7 +1,6 @@
-import type { Calibration, RiskThresholds } from '../contracts/bundle.ts';
+import type { RiskThresholds } from '../contracts/bundle.ts';
 import type { TimedEvent } from '../contracts/event.ts';
 import { hash53 } from '../scoring/features/hash.ts';
-import { calibrator } from '../scoring/models/calibration.ts';
 import { FRAUD_SET } from '../scoring/risk/pipeline.ts';
 import type { ShopLog } from './collect.ts';
 import { Column } from './columns.ts';
@@ -125,17 +124,5 @@ export class FraudRows {
   }
 }
 
-/** Of all payments, a person can look at so many. */
-const REVIEW_SHARE_MAX = 0.02;
 /** Calibrated probabilities at which an action pays where nobody is swamped: one in eight for a look, a half for a step-up, four in five to turn money away. */
 export const THRESHOLDS_WANTED: RiskThresholds = { review: 0.125, challenge: 0.5, decline: 0.8 };
-
-/** Thresholds for calibrated probabilities. `review` rises until what is reviewed or stronger stays within what a team can look at. */
-export function chooseThresholds(raw: ArrayLike<number>, calibration: Calibration): RiskThresholds {
-  const calibrate = calibrator(calibration);
-  const probabilities = Float64Array.from({ length: raw.length }, (_, i) => calibrate(raw[i]!)).sort();
-  const place = Math.floor((1 - REVIEW_SHARE_MAX) * probabilities.length);
-  const atCapacity = place < probabilities.length ? probabilities[place]! : 0;
-  const review = Math.max(THRESHOLDS_WANTED.review, Math.min(THRESHOLDS_WANTED.challenge, atCapacity));
-  return { ...THRESHOLDS_WANTED, review };
-}

@@ -1,9 +1,10 @@
 import type { Calibration, RiskThresholds } from '../contracts/bundle.ts';
 import { calibrator } from '../scoring/models/calibration.ts';
 import { type DriftReference, referenceOf } from '../scoring/risk/drift.ts';
+import { RISK_COSTS, type RiskCosts, thresholdsOfActions } from './evaluation/action-thresholds.ts';
 import { fitPlatt } from './evaluation/calibration.ts';
 import { averagePrecision, calibrationBins, precisionRecallCurve, rocAuc, rocCurve } from './evaluation/metrics.ts';
-import { chooseThresholds, type FraudRows } from './fraud-rows.ts';
+import type { FraudRows } from './fraud-rows.ts';
 import type { Progress } from './learners/contract.ts';
 import { fitGbdt, type GbdtModel } from './learners/gbdt/fit.ts';
 import type { GbdtRows } from './learners/gbdt/objective.ts';
@@ -29,6 +30,17 @@ const MEASURED_SHARE_MAX = 0.5;
 /** Fewer frauds on either side of the cut and neither a model nor its measure means anything. */
 const FRAUDS_MIN = 10;
 
+/** By what the thresholds of review, challenge and decline are chosen. */
+export interface RiskPolicy {
+  readonly costs?: Partial<RiskCosts>;
+  /** What the analysts can look at; a fiftieth of the payments where not given. */
+  readonly reviewsPerDay?: number;
+}
+
+const DAY_MS = 86_400_000;
+/** Of all payments, a person can look at so many. */
+const REVIEW_SHARE_MAX = 0.02;
+
 export interface FittedFraud {
   readonly model: GbdtModel;
   readonly params: GbdtParams;
@@ -46,7 +58,13 @@ export interface FittedFraud {
  * Measures and calibrates on the newest payments a model that learned from the older ones, then learns from all of them. A string says why
  * there is none.
  */
-export async function fitFraud(rows: FraudRows, names: readonly string[], seed: number, progress: Progress): Promise<FittedFraud | string> {
+export async function fitFraud(
+  rows: FraudRows,
+  names: readonly string[],
+  policy: RiskPolicy,
+  seed: number,
+  progress: Progress,
+): Promise<FittedFraud | string> {
   const cut = cutOf(rows);
   const [early, late] = [rows.frauds(0, cut), rows.frauds(cut)];
   if (early < FRAUDS_MIN || late < FRAUDS_MIN)
@@ -59,12 +77,16 @@ export async function fitFraud(rows: FraudRows, names: readonly string[], seed: 
   const calibrate = calibrator(calibration);
   const probabilities = Float64Array.from(raw, calibrate);
   const model = await fitGbdt(rows.slice(0, rows.count), PARAMS, { seed, progress: (done, total) => progress(total + done, 2 * total) });
-  const base = { amount: column(newer, names.indexOf('amount')), 'merchant fraud rate': column(newer, names.indexOf('merchant_fraud_rate_30d')) };
+  const amounts = column(newer, names.indexOf('amount'));
+  const days = (rows.atMs(rows.count - 1) - rows.atMs(cut)) / DAY_MS;
+  const reviewsMax = policy.reviewsPerDay === undefined ? REVIEW_SHARE_MAX * newer.n : policy.reviewsPerDay * days;
+  const chosen = thresholdsOfActions({ probabilities, labels: newer.labels, amounts }, { ...RISK_COSTS, ...policy.costs }, reviewsMax);
+  const base = { amount: amounts, 'merchant fraud rate': column(newer, names.indexOf('merchant_fraud_rate_30d')) };
   return {
     model,
     params: { ...GBDT_DEFAULTS, ...PARAMS },
     calibration,
-    thresholds: chooseThresholds(raw, calibration),
+    thresholds: chosen.thresholds,
     reference: {
       features: names.map((name, i) => referenceOf(name, newer.rows, i, newer.f)),
       score: referenceOf('score', raw),
@@ -73,6 +95,7 @@ export async function fitFraud(rows: FraudRows, names: readonly string[], seed: 
       fraud_auc: rocAuc(raw, newer.labels),
       fraud_average_precision: averagePrecision(raw, newer.labels),
       fraud_share: late / newer.n,
+      fraud_cost_share: chosen.cost / chosen.costOfNone,
       fraud_auc_amount: rocAuc(base.amount, newer.labels),
       fraud_average_precision_amount: averagePrecision(base.amount, newer.labels),
       fraud_auc_merchant_fraud_rate: rocAuc(base['merchant fraud rate'], newer.labels),

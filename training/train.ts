@@ -7,7 +7,7 @@ import { type BundleParts, writeBundle } from './bundle/write.ts';
 import { Checkpoint, identityOf } from './checkpoint.ts';
 import { collect, PROGRESS_RECORDS, type ShopLog } from './collect.ts';
 import type { FactSource } from './facts.ts';
-import { type FittedFraud, fitFraud } from './fraud.ts';
+import { type FittedFraud, fitFraud, type RiskPolicy } from './fraud.ts';
 import { FraudRows, type FraudWindowParams, fraudWindowOf } from './fraud-rows.ts';
 import type { Progress } from './learners/contract.ts';
 import type { ProgressReporter } from './progress.ts';
@@ -25,6 +25,7 @@ const PERIOD_MS_MAX = 30 * DAY_MS;
 
 export interface TrainParams extends FraudWindowParams {
   readonly retrieval?: Partial<RetrievalParams>;
+  readonly risk?: RiskPolicy;
   /** Questions a period; each brings up to 250 candidates. */
   readonly queriesMax?: number;
 }
@@ -159,7 +160,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         : 'too little history';
     if (typeof ranker === 'string') skipped['ranker'] = ranker;
     const fraud: FittedFraud | string = await task('fraud model', 'trees', (update) =>
-      checkpoint.stage('fraud', () => fitFraud(fraudRows, engine.names(FRAUD_SET), seed, update)),
+      checkpoint.stage('fraud', () => fitFraud(fraudRows, engine.names(FRAUD_SET), params.risk ?? {}, seed, update)),
     );
     if (typeof fraud === 'string') skipped['fraud'] = fraud;
     if (!c && typeof fraud === 'string') {

@@ -32,6 +32,7 @@ interface Options {
   readonly margin: string;
   readonly review: string;
   readonly reviewFinds: string;
+  readonly challengeLoses: string;
   readonly fee: string;
 }
 
@@ -137,6 +138,7 @@ async function main(options: Options): Promise<void> {
     margin: Number(options.margin),
     review: Number(options.review),
     reviewFinds: Number(options.reviewFinds),
+    challengeLoses: Number(options.challengeLoses),
     chargebackFee: Number(options.fee),
   };
   const shop = createShop({
@@ -161,10 +163,11 @@ async function main(options: Options): Promise<void> {
   try {
     const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
     const progress = progressBars(process.stderr, () => performance.now());
+    // A challenge stops every thief of this shop; nobody counts what a refused customer thinks.
+    const params = { retrieval: RETRIEVAL, queriesMax: 0, risk: { costs: { ...prices, challengeStops: 1, goodwill: 0 } } };
     const trainNow = async (): Promise<string> => {
       const facts = await journalSource(gateway.store);
-      return (await train({ facts, engine, outDir: bundlesDir(config), seed, params: { retrieval: RETRIEVAL, queriesMax: 0 }, progress, now }))
-        .version;
+      return (await train({ facts, engine, outDir: bundlesDir(config), seed, params, progress, now })).version;
     };
     const client = createClient({ baseUrl: `http://127.0.0.1:${gateway.dataPort}`, key: secretKey, timeoutMs: 60_000 });
     door = new Door(client, gateway, startMs, startMs + Number(options.alone) * WEEK_MS, trainNow);
@@ -181,7 +184,7 @@ async function main(options: Options): Promise<void> {
 function report(without: readonly Week[], withIt: readonly Week[], alone: number, prices: Prices): string {
   const lines = withIt.map((week, n) => line(`${n + 1}${n < alone ? ' (nobody judges)' : ''}`, without[n]!, week));
   return [
-    `A fraud costs its goods and ${prices.chargebackFee}; a refused honest payment ${100 * prices.margin} % of it; a review ${prices.review}, and finds ${100 * prices.reviewFinds} % of the frauds it looks at. Trained anew at the end of each week.`,
+    `A fraud costs its goods and ${prices.chargebackFee}; a refused honest payment ${100 * prices.margin} % of it; a review ${prices.review}, and finds ${100 * prices.reviewFinds} % of the frauds it looks at; a challenge stops thieves and loses ${100 * prices.challengeLoses} % of honest payers. Trained anew at the end of each week.`,
     '',
     '| week | payments | frauds | lost without | lost with | of that: fraud | refused | reviews | honest refused | reviewed |',
     '|---|---|---|---|---|---|---|---|---|---|',
@@ -214,6 +217,7 @@ const program = new Command('fraud-weeks')
   .option('--margin <share>', 'of an honest payment, lost when it is refused', '0.25')
   .option('--review <money>', 'cost of one review', '3')
   .option('--review-finds <share>', 'of the frauds under review', '0.8')
+  .option('--challenge-loses <share>', 'of the honest payers who are challenged', '0.15')
   .option('--fee <money>', 'the bank’s fee for a fraud', '15');
 
 await main(program.parse().opts<Options>());

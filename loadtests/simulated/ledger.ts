@@ -8,6 +8,8 @@ export interface Prices {
   readonly review: number;
   /** Share of the frauds under review that the analyst sees in time. */
   readonly reviewFinds: number;
+  /** Share of honest payers who do not come back from a challenge. */
+  readonly challengeLoses: number;
   /** What the bank takes for a fraud, beside the goods. */
   readonly chargebackFee: number;
 }
@@ -30,7 +32,7 @@ export class Week {
   frauds = 0;
   /** Frauds that were paid: goods and fees. */
   fraudLoss = 0;
-  /** Earnings on honest payments that were refused. */
+  /** Earnings on honest payments that were refused, or whose payers did not come back from a challenge. */
   refusedLoss = 0;
   honestRefused = 0;
   reviews = 0;
@@ -51,6 +53,7 @@ export class Week {
     if (!authorised) return;
     // An expected value: the figures of a week are not to hang on a single draw.
     if (fraud && allowed) this.fraudLoss += (value + prices.chargebackFee) * (reviewed ? 1 - prices.reviewFinds : 1);
+    if (!fraud && decision === 'challenge') this.refusedLoss += prices.challengeLoses * prices.margin * value;
     if (!fraud && !allowed) {
       this.honestRefused++;
       this.refusedLoss += value * prices.margin;
