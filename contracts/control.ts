@@ -20,8 +20,19 @@ export const BundleSummary = Type.Object(
 );
 export type BundleSummary = Static<typeof BundleSummary>;
 
+/** A bundle whose fraud model is tried beside the one that serves. It decides the payments of `percent` of the users, always the same ones, and is a shadow for the others. */
+export const Challenger = Type.Object({ version: BundleManifest.properties.version, percent: Type.Number({ minimum: 0, maximum: 100 }) }, strict);
+export type Challenger = Static<typeof Challenger>;
+
 /** The newest first. */
-export const BundlesResponse = Type.Object({ current: Type.Union([Type.String(), Type.Null()]), bundles: Type.Array(BundleSummary) }, strict);
+export const BundlesResponse = Type.Object(
+  {
+    current: Type.Union([Type.String(), Type.Null()]),
+    challenger: Type.Union([Challenger, Type.Null()]),
+    bundles: Type.Array(BundleSummary),
+  },
+  strict,
+);
 export type BundlesResponse = Static<typeof BundlesResponse>;
 export const BundleChangeResponse = Type.Object({ current: Type.String() }, strict);
 export type BundleChangeResponse = Static<typeof BundleChangeResponse>;

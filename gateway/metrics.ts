@@ -39,6 +39,12 @@ export const METRICS = {
   ruleHits: metric('counter', 'gatehouse_rule_hits_total', ['rule'], 'How often each live rule matched.'),
   alerts: metric('counter', 'gatehouse_alerts_total', ['severity'], 'Alerts raised.'),
   degraded: metric('counter', 'gatehouse_degraded_total', ['route', 'reason'], 'Answers that a declared fallback gave, by what was missing or late.'),
+  otherModel: metric(
+    'counter',
+    'gatehouse_other_model_total',
+    ['decision', 'other'],
+    'While a challenger is tried: decisions by what was decided and what the model that did not decide would have made of its probability.',
+  ),
   drift: metric(
     'gauge',
     'gatehouse_drift_index',

@@ -148,6 +148,9 @@ describe('bundles and rules', () => {
       list: async () => Promise.reject(new Error('secret path')),
       activate: async () => Promise.reject(),
       rollback: async () => Promise.reject(),
+      challenge: undefined,
+      challengeBy: async () => Promise.reject(),
+      endChallenge: async () => Promise.reject(),
     };
     const { app, adminToken, logged } = await fixture({ bundles: broken });
     const response = await app.request('/v1/bundles', bearer(adminToken));

@@ -1,6 +1,7 @@
 import type { BundleManifest } from '../../contracts/bundle.ts';
 import { GatehouseError } from '../../contracts/errors.ts';
 import type { Alert } from '../../contracts/push.ts';
+import type { Challenge } from '../../scoring/models/manager.ts';
 import type { Rule } from '../../scoring/risk/rules.ts';
 import { createAudit, type Log } from '../audit.ts';
 import { DocsStore } from '../auth/docs.suite.ts';
@@ -69,6 +70,7 @@ export async function controlFixture(overrides: Partial<ControlDeps> = {}) {
   const streamTokens = await createStreamTokens({ store, now });
   store.facts.length = 0;
   let current: string | undefined = 'v2';
+  let challenge: Challenge | undefined;
   const bundles = {
     get current(): BundleManifest | undefined {
       return current === undefined ? undefined : manifestOf(current);
@@ -87,6 +89,16 @@ export async function controlFixture(overrides: Partial<ControlDeps> = {}) {
     rollback: async () => {
       current = 'v1';
       return manifestOf('v1');
+    },
+    get challenge(): Challenge | undefined {
+      return challenge;
+    },
+    challengeBy: async (wanted: Challenge) => {
+      challenge = wanted;
+      return wanted;
+    },
+    endChallenge: async () => {
+      challenge = undefined;
     },
   };
   const reviews = await openReviewDesk({ store, audit, now, label: async () => undefined, onError: (error) => log.error({ err: error }, 'x') });

@@ -1,6 +1,6 @@
 import type { BundleManifest } from '../../contracts/bundle.ts';
 import type { TrafficResponse } from '../../contracts/control.ts';
-import type { BundleEntry } from '../../scoring/models/manager.ts';
+import type { BundleEntry, Challenge } from '../../scoring/models/manager.ts';
 import type { Rule } from '../../scoring/risk/rules.ts';
 import type { Store } from '../../store/contract.ts';
 import type { Audit, Log } from '../audit.ts';
@@ -19,6 +19,9 @@ export interface Bundles {
   list(): Promise<readonly BundleEntry[]>;
   activate(version: string): Promise<BundleManifest>;
   rollback(): Promise<BundleManifest>;
+  readonly challenge: Challenge | undefined;
+  challengeBy(challenge: Challenge): Promise<Challenge>;
+  endChallenge(): Promise<void>;
 }
 
 /** The rules in force, and the way to read their file again. */

@@ -1,9 +1,10 @@
 import type { Context } from 'hono';
-import type { AlertsResponse, BundlesResponse, RulesResponse } from '../../contracts/control.ts';
+import type { AlertsResponse, BundlesResponse, Challenger, RulesResponse } from '../../contracts/control.ts';
 import { GatehouseError } from '../../contracts/errors.ts';
 import { openApi } from '../../contracts/openapi.ts';
 import { CHANNELS } from '../../contracts/push.ts';
 import { ROUTES, type RouteName } from '../../contracts/routes.ts';
+import type { Challenge } from '../../scoring/models/manager.ts';
 import type { ControlDeps } from './deps.ts';
 import { docsPage } from './docs-page.ts';
 import { streamUrlFor } from './guards.ts';
@@ -28,6 +29,7 @@ const DASHBOARD_TOKEN_TTL_S = 900;
 const alertsQuery = checker(ROUTES.alerts.query);
 const activateParameters = checker(ROUTES.bundle_activate.parameters.version);
 const revokeParameters = checker(ROUTES.key_revoke.parameters.id);
+const challengerRequest = checker(ROUTES.challenger_set.request);
 const createKeyRequest = checker(ROUTES.key_create.request);
 const restrictionsQuery = checker(ROUTES.restrictions.query);
 const restrictionParameter = checker(ROUTES.restriction_lift.parameters.id);
@@ -38,6 +40,10 @@ const caseParameter = checker(ROUTES.review.parameters.id);
 const assignRequest = checker(ROUTES.review_assign.request);
 const noteRequest = checker(ROUTES.review_note.request);
 const verdictRequest = checker(ROUTES.review_decide.request);
+
+function challengerOf({ version, share }: Challenge): Challenger {
+  return { version, percent: share * 100 };
+}
 
 /** A handler for each control route of the table; a route without one does not compile. */
 export function controlHandlers(deps: ControlDeps): Readonly<Record<ControlRoute, Handler>> {
@@ -87,6 +93,23 @@ export function controlHandlers(deps: ControlDeps): Readonly<Record<ControlRoute
     }
   }
 
+  const listBundles = async (): Promise<BundlesResponse> => {
+    const entries = await bundles.list();
+    return {
+      current: bundles.current?.version ?? null,
+      challenger: bundles.challenge ? challengerOf(bundles.challenge) : null,
+      bundles: entries.map(({ version, previous, manifest, problem }) => ({
+        version,
+        // What serves is what counts: an active bundle that could not be loaded serves nobody.
+        state: version === bundles.current?.version ? 'current' : previous ? 'previous' : 'available',
+        ...(manifest
+          ? { created_ms: manifest.created_ms, bytes: manifest.files.reduce((total, file) => total + file.bytes, 0), metrics: manifest.metrics }
+          : {}),
+        ...(problem === undefined ? {} : { problem }),
+      })),
+    };
+  };
+
   const listRules = (): RulesResponse => ({
     rules: rules.list().map(({ id, version, description: text, when, action, state }) => ({ id, version, description: text, when, action, state })),
   });
@@ -105,25 +128,20 @@ export function controlHandlers(deps: ControlDeps): Readonly<Record<ControlRoute
       if (page === undefined) throw new GatehouseError('not_found', 'the dashboard is not part of this installation');
       return c.html(page.body);
     },
-    bundles: async (c) => {
-      const entries = await bundles.list();
-      const answer: BundlesResponse = {
-        current: bundles.current?.version ?? null,
-        bundles: entries.map(({ version, previous, manifest, problem }) => ({
-          version,
-          // What serves is what counts: an active bundle that could not be loaded serves nobody.
-          state: version === bundles.current?.version ? 'current' : previous ? 'previous' : 'available',
-          ...(manifest
-            ? { created_ms: manifest.created_ms, bytes: manifest.files.reduce((total, file) => total + file.bytes, 0), metrics: manifest.metrics }
-            : {}),
-          ...(problem === undefined ? {} : { problem }),
-        })),
-      };
-      return c.json(answer);
-    },
+    bundles: async (c) => c.json(await listBundles()),
     bundle_activate: (c) => {
       const version = activateParameters(c.req.param('version'));
       return changeBundle(c, 'bundle.activate', 'activated', () => bundles.activate(version), version);
+    },
+    challenger_set: async (c) => {
+      const { version, percent } = challengerRequest(await jsonBody(c.req.raw));
+      const detail = { version, percent };
+      const challenge = await audited(c.get('actor'), 'challenger.set', detail, () => bundles.challengeBy({ version, share: percent / 100 }));
+      return c.json(challengerOf(challenge));
+    },
+    challenger_end: async (c) => {
+      await audited(c.get('actor'), 'challenger.end', { version: bundles.challenge?.version ?? null }, () => bundles.endChallenge());
+      return c.json(await listBundles());
     },
     bundle_rollback: (c) => changeBundle(c, 'bundle.rollback', 'rolled_back', () => bundles.rollback()),
     rules: (c) => c.json(listRules()),

@@ -3,6 +3,7 @@ import type { ScoreRequest, ScoreResponse } from '../../contracts/score.ts';
 import type { EntityState } from '../../scoring/features/contract.ts';
 import { eventKey, eventUnit, paymentEvent } from '../../scoring/ingest.ts';
 import { assess, type FraudModel } from '../../scoring/risk/pipeline.ts';
+import { takesPart } from '../../scoring/risk/rollout.ts';
 import type { EntityKind } from '../../store/contract.ts';
 import type { DataDeps } from './plane.ts';
 import { settleTime } from './time.ts';
@@ -46,13 +47,17 @@ export function createScoreHandler(deps: DataDeps) {
     stages.state.observe((seen - started) / 1000);
 
     let model: FraudModel | undefined;
-    const outcome = await bundles.lease((bundle) => {
-      model = bundle?.fraud;
+    const outcome = await bundles.lease((bundle, challenger) => {
+      const tried = challenger?.bundle.fraud;
+      const decides = challenger !== undefined && takesPart(request.user_id, challenger.version, challenger.share);
+      model = decides ? tried : bundle?.fraud;
+      const other = decides ? bundle?.fraud : tried;
       return assess(engine, {
         request,
         event,
         states,
         model,
+        other,
         rules: deps.rules(),
         standing: restrictions.standing(request, nowMs),
         terms,
@@ -75,6 +80,8 @@ export function createScoreHandler(deps: DataDeps) {
     stages.store.observe((performance.now() - assessed) / 1000);
     if (!decided.won) return JSON.parse(utf8.decode(decided.answer)) as ScoreResponse;
     metrics.counter('decisions', outcome.response.decision).inc();
+    const said = outcome.decision.other_model;
+    if (said !== undefined) metrics.counter('otherModel', outcome.response.decision, said.decision).inc();
     watch.scored(model, outcome.decision.vector, outcome.response, nowMs);
     for (const hit of outcome.response.rule_hits) metrics.counter('ruleHits', hit.rule).inc();
     if (outcome.alert) metrics.counter('alerts', outcome.alert.severity).inc();

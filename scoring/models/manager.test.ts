@@ -390,3 +390,91 @@ test('however leases, swaps and rollbacks interleave, no lease sees a released b
     { seed: 13, numRuns: 150 },
   );
 });
+
+describe('a challenger', () => {
+  const withFraud = async (folder: string, ...versions: string[]): Promise<void> => {
+    await put(folder, ...versions);
+    for (const version of versions) {
+      const path = join(folder, version, 'manifest.json');
+      const manifest = JSON.parse(await readFile(path, 'utf8')) as BundleManifest;
+      const fraud = {
+        file: 'f.onnx',
+        inputs: [{ name: 'features', shape: [-1, 1] }],
+        outputs: [{ name: 'score', shape: [-1, 1] }],
+        set: 'fraud',
+        hash: 'h',
+      };
+      const decided = { ...fraud, calibration: { kind: 'platt', a: 1, b: 0 }, thresholds: { review: 1, challenge: 1, decline: 1 } };
+      const file = { name: 'f.onnx', bytes: 0, sha256: 'a'.repeat(64) };
+      await writeFile(path, JSON.stringify({ ...manifest, models: { fraud: decided }, files: [file] }));
+    }
+  };
+  const seen = (manager: BundleManager) =>
+    manager.lease(async (bundle, challenger) => [bundle?.manifest.version, challenger?.version, challenger?.share]);
+
+  test('is leased beside the current bundle, and is there after a restart', async () => {
+    await withFraud(dir, 'v1', 'v2', 'v3');
+    const { manager, loaded, pointer } = managed(dir);
+    await manager.start();
+    await manager.activate('v1');
+    expect(await seen(manager)).toEqual(['v1', undefined, undefined]);
+    await manager.challengeBy({ version: 'v2', share: 0 });
+    await manager.challengeBy({ version: 'v3', share: 0.1 });
+    expect(await seen(manager)).toEqual(['v1', 'v3', 0.1]);
+    expect(loaded.map(({ released }) => released)).toEqual([0, 1, 0]);
+    expect(await pointer()).toEqual({ active: 'v1', previous: null, challenger: { version: 'v3', share: 0.1 } });
+
+    const after = managed(dir);
+    expect(await after.manager.start()).toBeUndefined();
+    expect(await seen(after.manager)).toEqual(['v1', 'v3', 0.1]);
+    expect(after.manager.challenge).toEqual({ version: 'v3', share: 0.1 });
+  });
+
+  test('that is activated challenges no more; another bundle does not end the trial', async () => {
+    await withFraud(dir, 'v1', 'v2', 'v3');
+    const { manager } = managed(dir);
+    await manager.start();
+    await manager.activate('v1');
+    await manager.challengeBy({ version: 'v2', share: 0.5 });
+    await manager.activate('v3');
+    expect(await seen(manager)).toEqual(['v3', 'v2', 0.5]);
+    await manager.activate('v2');
+    expect(await seen(manager)).toEqual(['v2', undefined, undefined]);
+    expect(manager.challenge).toBeUndefined();
+  });
+
+  test('whose trial ends is kept for the requests that hold it, and not longer', async () => {
+    await withFraud(dir, 'v1', 'v2');
+    const { manager, loaded } = managed(dir);
+    await manager.start();
+    await manager.activate('v1');
+    await manager.challengeBy({ version: 'v2', share: 0 });
+    const held = latch();
+    const request = manager.lease(() => held.opened);
+    await manager.endChallenge();
+    expect(loaded[1]!.released).toBe(0);
+    held.open();
+    await request;
+    expect(loaded[1]!.released).toBe(1);
+    await expect(manager.endChallenge()).rejects.toMatchObject({ code: 'bundle_not_found' });
+  });
+
+  test('is refused when it serves already, has no fraud model, or does not exist', async () => {
+    await withFraud(dir, 'v1');
+    await put(dir, 'bare');
+    const { manager, loaded } = managed(dir);
+    await manager.start();
+    await manager.activate('v1');
+    await expect(manager.challengeBy({ version: 'v1', share: 0 })).rejects.toMatchObject({ code: 'bundle_incompatible' });
+    await expect(manager.challengeBy({ version: 'bare', share: 0 })).rejects.toMatchObject({ code: 'bundle_incompatible' });
+    await expect(manager.challengeBy({ version: 'v9', share: 0 })).rejects.toMatchObject({ code: 'bundle_not_found' });
+    expect(loaded.map(({ released }) => released)).toEqual([0, 1]);
+    expect(manager.challenge).toBeUndefined();
+  });
+
+  test('with a share that is none in the note makes a start without bundle, with an error', async () => {
+    await withFraud(dir, 'v1');
+    await writeFile(join(dir, 'active.json'), JSON.stringify({ active: 'v1', previous: null, challenger: { version: 'v1', share: 7 } }));
+    expect(await managed(dir).manager.start()).toMatchObject({ code: 'bundle_corrupt' });
+  });
+});

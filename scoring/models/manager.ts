@@ -7,10 +7,23 @@ import { readManifest } from './verify.ts';
 
 const VERSION = new RegExp(VERSION_PATTERN);
 
-/** `active.json` in the bundles folder: which bundle serves, and which one a rollback goes back to. */
+/** A bundle whose fraud model is tried beside the one that serves. */
+export interface Challenge {
+  readonly version: string;
+  /** Share of the users whose payments it decides, from 0 (it decides none: a shadow) to 1. */
+  readonly share: number;
+}
+
+/** `active.json` in the bundles folder: which bundle serves, which one a rollback goes back to, and which one challenges it. */
 interface Pointer {
   readonly active: string | null;
   readonly previous: string | null;
+  readonly challenger: Challenge | null;
+}
+
+/** The challenger as requests see it. */
+export interface Challenger extends Challenge {
+  readonly bundle: LoadedBundle;
 }
 
 export interface BundleManagerDeps {
@@ -47,7 +60,8 @@ interface Held {
 export class BundleManager {
   readonly #deps: BundleManagerDeps;
   #held: Held | undefined;
-  #pointer: Pointer = { active: null, previous: null };
+  #challenging: Held | undefined;
+  #pointer: Pointer = { active: null, previous: null, challenger: null };
   #queue: Promise<unknown> = Promise.resolve();
   #closed = false;
 
@@ -68,8 +82,9 @@ export class BundleManager {
     }
     try {
       this.#pointer = await this.#readPointer();
-      const { active } = this.#pointer;
+      const { active, challenger } = this.#pointer;
       if (active !== null) this.#swap(await this.#deps.load(join(this.#deps.dir, active)));
+      if (challenger !== null) this.#challenging = held(await this.#deps.load(join(this.#deps.dir, challenger.version)));
       return undefined;
     } catch (cause) {
       return cause instanceof GatehouseError ? cause : new GatehouseError('bundle_corrupt', 'the active bundle cannot be loaded', { cause });
@@ -80,16 +95,23 @@ export class BundleManager {
     return this.#held?.bundle.manifest;
   }
 
-  /** Runs `use` with the current bundle, which stays loaded until it ends. */
-  async lease<T>(use: (bundle: LoadedBundle | undefined) => Promise<T>): Promise<T> {
-    const held = this.#held;
-    if (!held) return use(undefined);
-    held.leases++;
+  get challenge(): Challenge | undefined {
+    return (this.#challenging && this.#pointer.challenger) ?? undefined;
+  }
+
+  /** Runs `use` with the current bundle and its challenger, which stay loaded until it ends. */
+  async lease<T>(use: (bundle: LoadedBundle | undefined, challenger: Challenger | undefined) => Promise<T>): Promise<T> {
+    const [current, challenging, challenge] = [this.#held, this.#challenging, this.#pointer.challenger];
+    if (current) current.leases++;
+    if (challenging) challenging.leases++;
     try {
-      return await use(held.bundle);
+      return await use(current?.bundle, challenging && challenge ? { ...challenge, bundle: challenging.bundle } : undefined);
     } finally {
-      held.leases--;
-      if (held.retired && held.leases === 0) this.#release(held.bundle);
+      for (const leased of [current, challenging]) {
+        if (leased === undefined) continue;
+        leased.leases--;
+        if (leased.retired && leased.leases === 0) this.#release(leased.bundle);
+      }
     }
   }
 
@@ -122,32 +144,79 @@ export class BundleManager {
     });
   }
 
+  /**
+   * Tries the fraud model of a bundle beside the one that serves: verified, probed and loaded like one that is activated. Replaces a challenger that is
+   * there. Rejects with what `activate` does, and with `bundle_incompatible` for a bundle that has no fraud model or serves already.
+   */
+  challengeBy(challenge: Challenge): Promise<Challenge> {
+    return this.#exclusive(async () => {
+      const { version } = challenge;
+      if (version === this.#held?.bundle.manifest.version) throw new GatehouseError('bundle_incompatible', `${version} serves already`);
+      const bundle = await this.#loadProbed(version);
+      try {
+        if (bundle.manifest.models.fraud === undefined) throw new GatehouseError('bundle_incompatible', `${version} has no fraud model to try`);
+        this.#requireOpen();
+        await this.#record({ ...this.#pointer, challenger: challenge });
+      } catch (cause) {
+        this.#release(bundle);
+        throw cause;
+      }
+      if (this.#closed) this.#release(bundle);
+      else this.#setChallenger(bundle);
+      return challenge;
+    });
+  }
+
+  /** Ends the trial. Rejects with `bundle_not_found` where there is none. */
+  endChallenge(): Promise<void> {
+    return this.#exclusive(async () => {
+      if (this.#pointer.challenger === null) throw new GatehouseError('bundle_not_found', 'no bundle is being tried');
+      await this.#record({ ...this.#pointer, challenger: null });
+      this.#setChallenger(undefined);
+    });
+  }
+
   /** Retires the current bundle; leases that are held end as they would. A swap in work is not waited for, as a probe may take long: it is refused. */
   close(): void {
     this.#closed = true;
-    const held = this.#held;
+    const current = this.#held;
     this.#held = undefined;
-    if (held) this.#retire(held);
+    if (current) this.#retire(current);
+    this.#setChallenger(undefined);
   }
 
   async #activate(version: string): Promise<BundleManifest> {
+    const bundle = await this.#loadProbed(version);
+    // A challenger that wins has nothing left to challenge.
+    const { challenger } = this.#pointer;
+    const stays = challenger?.version !== version;
+    try {
+      this.#requireOpen();
+      await this.#record({ active: version, previous: this.#previousOf(version), challenger: stays ? challenger : null });
+    } catch (cause) {
+      this.#release(bundle);
+      throw cause;
+    }
+    if (!stays) this.#setChallenger(undefined);
+    if (this.#closed) this.#release(bundle);
+    else this.#swap(bundle);
+    return bundle.manifest;
+  }
+
+  async #loadProbed(version: string): Promise<LoadedBundle> {
     this.#requireOpen();
     if (!VERSION.test(version)) throw new GatehouseError('bundle_not_found', `${version} is no bundle`);
     const dir = join(this.#deps.dir, version);
     await readManifest(dir);
     await this.#deps.probe(dir);
     this.#requireOpen();
-    const bundle = await this.#deps.load(dir);
-    try {
-      this.#requireOpen();
-      await this.#record({ active: version, previous: this.#previousOf(version) });
-    } catch (cause) {
-      this.#release(bundle);
-      throw cause;
-    }
-    if (this.#closed) this.#release(bundle);
-    else this.#swap(bundle);
-    return bundle.manifest;
+    return this.#deps.load(dir);
+  }
+
+  #setChallenger(bundle: LoadedBundle | undefined): void {
+    const old = this.#challenging;
+    this.#challenging = bundle && held(bundle);
+    if (old) this.#retire(old);
   }
 
   #requireOpen(): void {
@@ -163,14 +232,14 @@ export class BundleManager {
 
   #swap(bundle: LoadedBundle): void {
     const old = this.#held;
-    this.#held = { bundle, leases: 0, retired: false };
+    this.#held = held(bundle);
     if (old) this.#retire(old);
     this.#deps.onSwap?.(bundle.manifest);
   }
 
-  #retire(held: Held): void {
-    held.retired = true;
-    if (held.leases === 0) this.#release(held.bundle);
+  #retire(old: Held): void {
+    old.retired = true;
+    if (old.leases === 0) this.#release(old.bundle);
   }
 
   /** Nobody waits for it: a request has its answer already, and a swap has happened. */
@@ -194,14 +263,15 @@ export class BundleManager {
     try {
       text = await readFile(this.#pointerPath, 'utf8');
     } catch (cause) {
-      if (errno(cause) === 'ENOENT') return { active: null, previous: null };
+      if (errno(cause) === 'ENOENT') return { active: null, previous: null, challenger: null };
       throw new GatehouseError('bundle_corrupt', 'active.json in the bundles folder cannot be read', { cause });
     }
     try {
-      const { active = null, previous = null } = JSON.parse(text) as Partial<Pointer>;
-      for (const version of [active, previous])
+      const { active = null, previous = null, challenger = null } = JSON.parse(text) as Partial<Pointer>;
+      for (const version of [active, previous, challenger?.version ?? null])
         if (version !== null && !VERSION.test(version)) throw new Error(`${JSON.stringify(version)} is no version`);
-      return { active, previous };
+      if (challenger !== null && !(challenger.share >= 0 && challenger.share <= 1)) throw new Error(`${challenger.share} is no share`);
+      return { active, previous, challenger };
     } catch (cause) {
       throw new GatehouseError(
         'bundle_corrupt',
@@ -225,7 +295,8 @@ export class BundleManager {
     const temporary = `${this.#pointerPath}.tmp`;
     const file = await open(temporary, 'w');
     try {
-      await file.writeFile(`${JSON.stringify(pointer)}\n`);
+      const { active, previous, challenger } = pointer;
+      await file.writeFile(`${JSON.stringify({ active, previous, ...(challenger && { challenger }) })}\n`);
       await file.sync();
     } finally {
       await file.close();
@@ -239,6 +310,10 @@ export class BundleManager {
     }
     this.#pointer = pointer;
   }
+}
+
+function held(bundle: LoadedBundle): Held {
+  return { bundle, leases: 0, retired: false };
 }
 
 function errno(error: unknown): string | undefined {

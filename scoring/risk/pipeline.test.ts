@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { Restriction } from '../../contracts/restriction.ts';
 import { DECISIONS, type ScoreRequest } from '../../contracts/score.ts';
 import { DEFAULT_DECLARATIONS } from '../features/defaults.ts';
 import { createFeatureEngine } from '../features/engine.ts';
@@ -116,4 +117,63 @@ test('a decision can be judged again from its vector, bit for bit; a twin makes 
   expect(again.response).toEqual(first.response);
   expect(again.decision.vector).toEqual(first.decision.vector);
   expect(again.alert?.alert_id).toBe(first.alert?.alert_id);
+});
+
+describe('another model that is tried', () => {
+  const asked = (other: FraudModel) =>
+    judge(engine, { request, model: modelOf(0.1), other, rules: book(), nowMs: NOW, vector: new Float32Array(NAMES.length), deadlineMs: 50 });
+
+  test('is recorded and decides nothing', async () => {
+    const { response, decision } = await asked(modelOf(0.95, { bundle: 'b2', calibrate: (raw) => raw - 0.01 }));
+    expect(response).toMatchObject({ decision: 'approve', bundle: 'b1', degraded: false });
+    expect(decision.other_model).toEqual({ bundle: 'b2', score: 0.95, probability: 0.95 - 0.01, decision: 'decline' });
+  });
+
+  test.each<[string, number | Error | 'never']>([
+    ['fails', new Error('x')],
+    ['gives no number', Number.NaN],
+    ['never answers', 'never'],
+  ])('that %s changes nothing', async (_, raw) => {
+    const { response, decision, failures } = await asked(modelOf(raw));
+    expect(response).toMatchObject({ decision: 'approve', degraded: false });
+    expect(decision.other_model).toBeUndefined();
+    expect(failures).toEqual([]);
+  });
+});
+
+describe('restrictions', () => {
+  const terms = { suspend: 7_000, restrict_payment_method: 1_000 };
+  const held: Restriction = {
+    restriction_id: 'r1',
+    action: 'restrict_payment_method',
+    entity: { kind: 'user', id: 'u1' },
+    reason: 'Earlier',
+    from_ms: 0,
+    until_ms: NOW + 1,
+  };
+  const judgedUnder = (raw: number, standing: readonly Restriction[], rules = book()) =>
+    judge(engine, {
+      request: { ...request, card_id: 'c1' },
+      model: modelOf(raw),
+      standing,
+      terms,
+      rules,
+      nowMs: NOW,
+      vector: new Float32Array(NAMES.length),
+    });
+
+  test('that stand are never weakened, and raise no alert of their own', async () => {
+    const { response, alert, imposed } = await judgedUnder(0.1, [held]);
+    expect(response).toMatchObject({ decision: 'restrict_payment_method', restrictions: [held], reasons: [{ code: 'restriction:r1' }] });
+    expect(alert).toBeUndefined();
+    expect(imposed).toBeUndefined();
+  });
+
+  test('give way to what is stronger', async () => {
+    const { response, alert, imposed } = await judgedUnder(0.1, [held], book([{ action: 'suspend' }]));
+    expect(response.decision).toBe('suspend');
+    expect(alert?.severity).toBe('critical');
+    expect(imposed).toMatchObject({ action: 'suspend', entity: { kind: 'user', id: 'u1' }, until_ms: NOW + 7_000 });
+    expect(response.restrictions).toEqual([held, imposed]);
+  });
 });

@@ -36,6 +36,8 @@ export interface FraudModel {
 interface Judged {
   readonly request: ScoreRequest & { readonly timestamp_ms: number };
   readonly model: FraudModel | undefined;
+  /** Asked as well and recorded; it decides nothing, and what befalls it changes nothing. */
+  readonly other?: FraudModel | undefined;
   readonly rules: RuleBook;
   readonly nowMs: number;
   /** What earlier decisions and analysts hold against the user or the means of payment. */
@@ -77,10 +79,11 @@ export function assess(engine: FeatureEngine, input: RiskInput): Promise<RiskRes
  * degraded: a checkout always gets a verdict.
  */
 export async function judge(engine: FeatureEngine, input: Judged & { readonly vector: Float32Array }): Promise<RiskResult> {
-  const { request, model, rules, nowMs, vector, deadlineMs, terms, standing = [] } = input;
+  const { request, model, rules, nowMs, vector, deadlineMs, terms, other, standing = [] } = input;
   const failures: { reason: string; cause: unknown }[] = [];
   let score = Number.NaN;
   let probability = Number.NaN;
+  const asked = other && opinionOf(other, vector, deadlineMs);
   if (!model) failures.push({ reason: 'model_missing', cause: undefined });
   else {
     try {
@@ -104,7 +107,7 @@ export async function judge(engine: FeatureEngine, input: Judged & { readonly ve
     code: `rule:${hit.rule}`,
     text: rules.rules.find((rule) => rule.id === hit.rule)?.description ?? hit.rule,
   }));
-  if (name !== 'approve' && model && Number.isFinite(probability)) {
+  if (own !== 'approve' && model && Number.isFinite(probability)) {
     try {
       reasons.push(...(await inTime(explain(engine, model, vector), deadlineMs, 'the explanation')));
     } catch (cause) {
@@ -117,6 +120,7 @@ export async function judge(engine: FeatureEngine, input: Judged & { readonly ve
   const imposed = held || terms === undefined ? undefined : imposedBy(request, own, reasons, terms, nowMs);
   const restrictions = imposed === undefined ? standing : [...standing, imposed];
   reasons.unshift(...standing.map(reasonOf));
+  const opinion = await asked;
   const degraded = failures.length > 0;
   const response: ScoreResponse = {
     transaction_id: request.transaction_id,
@@ -132,12 +136,34 @@ export async function judge(engine: FeatureEngine, input: Judged & { readonly ve
   };
   return {
     response,
-    decision: { kind: 'decision', at_ms: nowMs, request, response, vector: plain(vector), feature_hash: engine.hash(FRAUD_SET) },
+    decision: {
+      kind: 'decision',
+      at_ms: nowMs,
+      request,
+      response,
+      vector: plain(vector),
+      feature_hash: engine.hash(FRAUD_SET),
+      ...(opinion && { other_model: opinion }),
+    },
     alert: own === 'approve' ? undefined : alertFor(request, response, nowMs),
     imposed,
     shadowHits: outcome.shadow.map((hit) => hit.rule),
     failures,
   };
+}
+
+type Opinion = NonNullable<(Fact & { kind: 'decision' })['other_model']>;
+
+/** Undefined where the model fails or is late. */
+async function opinionOf(model: FraudModel, vector: Float32Array, deadlineMs: number | undefined): Promise<Opinion | undefined> {
+  try {
+    const score = await inTime(model.predict(vector), deadlineMs, 'the other model');
+    const probability = model.calibrate(score);
+    if (!Number.isFinite(probability)) return undefined;
+    return { bundle: model.bundle, score, probability, decision: modelDecision(probability, model.thresholds) };
+  } catch {
+    return undefined;
+  }
 }
 
 /** A loop: Array.from goes through the iterator, ten times as slow. */
