@@ -78,6 +78,15 @@ describe('a decision tree', () => {
   });
 });
 
+test('a node whose drawn features are constant draws again', async () => {
+  // One column tells the classes apart, the nine others say nothing below the first split.
+  const rows = Float32Array.from({ length: 200 * 10 }, (_, at) => (at % 10 === 4 ? Math.floor(at / 10) : at < 10 ? 1 : 0));
+  const labels = Float32Array.from({ length: 200 }, (_, row) => (row >= 120 ? 1 : 0));
+  const data = { rows, n: 200, f: 10, labels };
+  const forest = await fitForest(data, { nEstimators: 20, maxFeatures: 0.1, bootstrap: false }, SEED);
+  expect(predict(forest, rows)).toEqual(labels);
+});
+
 describe('a forest', () => {
   const params = { nEstimators: 40, minSamplesLeaf: 3 };
 

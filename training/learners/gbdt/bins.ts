@@ -1,4 +1,4 @@
-import { seededRandom } from '../random.ts';
+import { type Random, seededRandom } from '../random.ts';
 import type { Arena, SharedMemory } from '../threads/arena.ts';
 import { BORDER_SLOTS } from './borders.ts';
 import type { Team } from './team.ts';
@@ -45,7 +45,8 @@ export const groupsOf = (f: number): number => Math.ceil(f / GROUP);
 
 export function reserveTable(arena: Arena, n: number, f: number): TableRegions {
   const blockRows = Math.max(1, Math.min(n, Math.floor(BLOCK_VALUES / f)));
-  const sampleRows = Math.min(n, BORDER_SAMPLE_ROWS);
+  // The rows of a rare class are repeated: in a balanced sample each class has a place for every row of the larger one.
+  const sampleRows = Math.min(2 * n, BORDER_SAMPLE_ROWS);
   return {
     n,
     f,
@@ -62,11 +63,21 @@ export function reserveTable(arena: Arena, n: number, f: number): TableRegions {
   };
 }
 
-/** Bins row-major float32 rows, NaN = missing. */
+/** Labels 0 and 1 of the rows, and their weights where they have some. */
+export interface Classes {
+  readonly labels: Float32Array;
+  readonly weights?: Float32Array;
+}
+
+/**
+ * Bins row-major float32 rows, NaN = missing. With `classes` the borders come from a sample with as many rows of each: bins that hold about the same
+ * number of rows are wide where rows are few, and frauds of large amounts, say, would share one with the largest honest payments.
+ */
 export function binTable(
   rows: Float32Array,
   at: TableRegions,
   categorical: readonly number[],
+  classes: Classes | undefined,
   seed: number,
   shared: SharedMemory,
   team: Team,
@@ -74,13 +85,14 @@ export function binTable(
   const { n, f } = at;
   const flagged = shared.u8(at.categorical, f);
   for (const feature of categorical) flagged[feature] = 1;
-  const sample = sampleRows(n, at.sampleRows, seed);
+  const random = seededRandom(seed);
+  const sample = (classes && balancedSample(classes, at.sampleRows, random)) ?? sampleRows(n, Math.min(n, BORDER_SAMPLE_ROWS), random);
   const sizes = shared.u32(at.sizes, SAMPLED_FEATURES);
   for (let first = 0; first < f; first += SAMPLED_FEATURES) {
     const count = Math.min(SAMPLED_FEATURES, f - first);
-    takeSamples(rows, f, first, sample, shared.f32(at.sample, at.sampleRows * count), sizes.subarray(0, count));
-    const args = [at.sample, at.sampleRows, at.sizes, first, at.borders, at.limits, at.categorical];
-    team.run('chooseBorders', count, 10 * count * at.sampleRows, args);
+    takeSamples(rows, f, first, sample, shared.f32(at.sample, sample.length * count), sizes.subarray(0, count));
+    const args = [at.sample, sample.length, at.sizes, first, at.borders, at.limits, at.categorical];
+    team.run('chooseBorders', count, 10 * count * sample.length, args);
   }
   for (let first = 0; first < n; first += at.blockRows) {
     const count = Math.min(at.blockRows, n - first);
@@ -112,15 +124,27 @@ function takeSamples(rows: Float32Array, f: number, first: number, sample: Uint3
   }
 }
 
-function sampleRows(n: number, count: number, seed: number): Uint32Array {
+/** One random row of each equal stretch: spread over the whole table, no large permutation. Where there are more places than rows, rows repeat. */
+function sampleRows(n: number, count: number, random: Random): Uint32Array {
   const sample = new Uint32Array(count);
-  if (count === n) {
-    for (let i = 0; i < n; i++) sample[i] = i;
-    return sample;
-  }
-  // One random row of each equal stretch: spread over the whole table, no large permutation.
-  const random = seededRandom(seed);
   const stretch = n / count;
-  for (let i = 0; i < count; i++) sample[i] = Math.min(n - 1, Math.floor((i + random.next()) * stretch));
+  for (let i = 0; i < count; i++) sample[i] = stretch === 1 ? i : Math.min(n - 1, Math.floor((i + random.next()) * stretch));
+  return sample;
+}
+
+/** As many rows of each class, of those that weigh anything; undefined where there is one class alone. */
+function balancedSample({ labels, weights }: Classes, most: number, random: Random): Uint32Array | undefined {
+  const rows = Uint32Array.from(labels, (_, row) => row).filter((row) => !weights || weights[row]! > 0);
+  const classes = [0, 1].map((wanted) => rows.filter((row) => labels[row] === wanted));
+  const larger = Math.max(...classes.map((members) => members.length));
+  if (larger === rows.length) return undefined;
+  const each = Math.min(Math.floor(most / 2), larger);
+  const sample = new Uint32Array(2 * each);
+  classes.forEach((members, i) => {
+    sample.set(
+      sampleRows(members.length, each, random).map((place) => members[place]!),
+      i * each,
+    );
+  });
   return sample;
 }

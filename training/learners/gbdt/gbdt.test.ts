@@ -29,11 +29,11 @@ function lossOfAnswers(answers: Float64Array, labels: Float32Array): number {
 }
 
 /** Borders and bins of a table of one column, or of more, column by column. */
-async function binsOf(rows: Float32Array, f = 1, categoricalFeature: number[] = []) {
+async function binsOf(rows: Float32Array, f = 1, categoricalFeature: number[] = [], labels = new Float32Array(rows.length / f)) {
   const n = rows.length / f;
   const params = completeParams({ categoricalFeature });
   const options = { weighted: false, ownGradients: false, scored: true, seed: 1, threads: 1 };
-  return await withTrainer({ rows, n, f, labels: new Float32Array(n) }, params, undefined, options, async ({ table, shared, at }) => {
+  return await withTrainer({ rows, n, f, labels }, params, undefined, options, async ({ table, shared, at }) => {
     const bins = shared.u8(at.table.bins, 8 * n * Math.ceil(f / 8));
     const column = (feature: number) => Uint8Array.from({ length: n }, (_, row) => bins[8 * (n * (feature >> 3) + row) + (feature & 7)]!);
     return { ...table, columns: Array.from({ length: f }, (_, feature) => column(feature)) };
@@ -81,6 +81,28 @@ describe('bins', () => {
     const random = seededRandom(4);
     const rows = Float32Array.from({ length: 10_000 }, (_, i) => (i % 2 ? 0 : random.normal()));
     expect((await binsOf(rows)).borders[0]!.length).toBeGreaterThan(200);
+  });
+
+  test('a rare class has as many bins as the common one, and values of it that lie apart do not share one', async () => {
+    const random = seededRandom(5);
+    const rows = Float32Array.from({ length: 20_000 }, (_, row) => (row < 40 ? 3.5 + 0.01 * row : Math.min(3, random.normal())));
+    const labels = Float32Array.from(rows, (_, row) => (row < 40 ? 1 : 0));
+    const ofTail = (bins: Uint8Array) => new Set(bins.subarray(0, 40)).size;
+    const [balanced, plain] = [await binsOf(rows, 1, [], labels), await binsOf(rows)];
+    expect(ofTail(balanced.columns[0]!)).toBe(40);
+    expect(ofTail(plain.columns[0]!)).toBeLessThan(3);
+    // No bin has both classes: the first border above the common class's largest value lies below the rare one's smallest.
+    const tail = new Set(balanced.columns[0]!.subarray(0, 40));
+    expect(balanced.columns[0]!.subarray(40).every((bin) => !tail.has(bin))).toBe(true);
+    const weights = Float32Array.from(labels, (label) => 1 - label);
+    const weightless = await withTrainer(
+      { rows, n: rows.length, f: 1, labels, weights },
+      completeParams({}),
+      weights,
+      { weighted: true, ownGradients: false, scored: true, seed: 1, threads: 1 },
+      async ({ table }) => table,
+    );
+    expect(weightless.borders).toEqual(plain.borders);
   });
 
   test('the 254 most frequent categories have bins of their own, all others share one', async () => {

@@ -140,13 +140,25 @@ export function createGrower(table: BinnedTable, at: Regions, params: GbdtParams
   function searchFew(few: OpenLeaf[], leaves: readonly OpenLeaf[], features: Int32Array, random: Random): void {
     const others = leaves.filter((leaf) => !few.includes(leaf));
     for (const leaf of few) leaf.histogram = slots.take(others);
-    const count = Math.max(1, Math.round(features.length * params.featureFractionByNode));
-    const ofNode = () => (sampled ? sampleSorted(random, features.length, count).map((i) => features[i]!) : features);
-    const found = search.run(few.map((leaf) => searched(leaf, ofNode(), undefined)));
-    found.forEach((split, i) => {
-      few[i]!.split = split;
-    });
+    const ofNode = Math.max(1, Math.round(features.length * params.featureFractionByNode));
+    let pending = few.map((leaf) => ({ leaf, untried: features }));
+    while (pending.length > 0) {
+      const draws = pending.map(({ untried }) => draw(untried, ofNode, random));
+      const found = search.run(pending.map(({ leaf }, i) => searched(leaf, draws[i]!.drawn, undefined)));
+      pending = pending.flatMap(({ leaf }, i) => {
+        leaf.split = found[i];
+        const { untried } = draws[i]!;
+        return leaf.split || untried.length === 0 ? [] : [{ leaf, untried }];
+      });
+    }
     keepIfSplit(few);
+  }
+
+  /** What a node looks at, and what it may look at next when none of that splits it. */
+  function draw(features: Int32Array, ofNode: number, random: Random): { drawn: Int32Array; untried: Int32Array } {
+    if (!sampled) return { drawn: features, untried: new Int32Array(0) };
+    const places = sampleSorted(random, features.length, ofNode);
+    return { drawn: places.map((i) => features[i]!), untried: features.filter((_, i) => !places.includes(i)) };
   }
 
   function searched(leaf: OpenLeaf, features: Int32Array, minus: number | undefined): SearchedLeaf {

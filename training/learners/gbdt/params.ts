@@ -23,7 +23,10 @@ export interface GbdtParams {
   minGainToSplit: number;
   /** Share of the features that each tree may use. */
   featureFraction: number;
-  /** Share of the tree's features that each node may use. Below 1 no histogram is made by subtraction. */
+  /**
+   * Share of the tree's features that each node may use. A node that none of these splits draws again from the others, as scikit-learn's forests do:
+   * deep nodes are constant in many features. Below 1 no histogram is made by subtraction.
+   */
   featureFractionByNode: number;
   /** Share of the rows (queries for `lambdarank`) that each tree sees. */
   baggingFraction: number;

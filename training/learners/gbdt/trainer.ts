@@ -42,7 +42,8 @@ export async function withTrainer<T>(
   try {
     shared.f32(at.labels, n).set(data.labels);
     if (options.weighted && weights) shared.f32(at.weights, n).set(weights);
-    const table = binTable(data.rows, at.table, params.categoricalFeature, options.seed, shared, team);
+    const classes = params.objective === 'binary' ? data : undefined;
+    const table = binTable(data.rows, at.table, params.categoricalFeature, classes, options.seed, shared, team);
     const grower = createGrower(table, at, params, shared, team, { weights, scored: options.scored });
     const importance = { gain: new Float64Array(f), splits: new Float64Array(f) };
     return await work({ at, shared, team, table, grower, importance });
