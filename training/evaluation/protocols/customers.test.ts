@@ -3,8 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { seededRandom } from '../../learners/random.ts';
-import { hashFold } from '../splits.ts';
-import { evaluate, LEARNERS, readCustomers } from './customers.ts';
+import { evaluate, foldOf, LEARNERS, readCustomers } from './customers.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -42,7 +41,7 @@ test('features of a customer, by hand: nothing of them comes from behind the cut
   );
   expect(customers.n).toBe(2);
   expect([...customers.labels]).toEqual([1, 0]);
-  expect([...customers.folds]).toEqual([hashFold(17, 5), hashFold(18, 5)]);
+  expect([...customers.folds]).toEqual([foldOf(17), foldOf(18)]);
   const [first, second] = [customers.rows.slice(0, customers.f), customers.rows.slice(customers.f)];
   // recency, age, invoices, days, revenue, lines, items, quantity, price, revenue an invoice, gaps: mean, sd, last, recency in gaps.
   const head = [4.5, 34.5, 3, 3, 18.5, 4, 2, 14, 2, 18.5 / 3, 15, Math.sqrt(50), 20, 0.3];
@@ -72,6 +71,11 @@ test('every learner sees who comes often, and nothing where labels are chance', 
     expect(scores.ap, name).toBeGreaterThan(0.5);
     expect(Math.abs((await evaluate(blind, learner, 1)).auc - 0.5), name).toBeLessThan(0.12);
   }
+});
+
+test('a customer is in the fold of the reference, which hashed the text of a float', () => {
+  // The first 32 bits of the MD5 of 0.0 to 4.0, modulo 5, by Python's hashlib.
+  expect([0, 1, 2, 3, 4].map(foldOf)).toEqual([1, 1, 2, 4, 3]);
 });
 
 test('says so when the data are absent', async () => {

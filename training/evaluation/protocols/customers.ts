@@ -6,7 +6,7 @@
  *
  * Customers with a clean line before the cut; features from the lines before it, the label from the 30 days behind it. Five folds by the hash of the
  * customer's number, means over the folds. The settings are the reference's own as far as they were
- * published; nothing is chosen by these figures.
+ * published, the others were chosen on two earlier cuts; nothing is chosen by these figures.
  */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -68,12 +68,15 @@ export async function readCustomers(path: string, cut = CUT): Promise<Customers>
       n: rows.length,
       f: FEATURES.length,
       labels: Float32Array.from(rows, ([, label]) => Number(label)),
-      folds: Uint8Array.from(rows, ([id]) => hashFold(Number(id), FOLDS)),
+      folds: Uint8Array.from(rows, ([id]) => foldOf(Number(id))),
     };
   } finally {
     await tables.close();
   }
 }
+
+/** The file's column of customers holds float64: the reference hashed the text `17850.0`, and its folds have 791, 808, 788, 857 and 819 customers. */
+export const foldOf = (customer: number): number => hashFold(customer.toFixed(1), FOLDS);
 
 function sqlOf(source: string, cut: string): string {
   const at = `TIMESTAMP '${cut}'`;
@@ -139,8 +142,11 @@ export async function evaluate(customers: Customers, learner: MemberLearner, see
 }
 
 const LINES = logisticMember({ l2: 10, logarithmic: FEATURES.flatMap((name, column) => (name === 'is_uk' ? [] : [column])) });
-/** The published spread over seeds says that rows or columns were sampled, not how: as in the published settings of purchase intention. */
-const SAMPLED = { minDataInLeaf: 40, featureFraction: 0.5, baggingFraction: 0.8, lambdaL2: 5 } as const;
+/**
+ * Trees, rate and leaves are the reference's; how rows and columns are sampled it does not say. Of 35 settings these have the largest AUC + AP on the earlier cuts
+ * 2011-09-10 and 2011-10-10 (means over folds and three seeds: .7408 and .5926; with half of the columns and 20 rows a leaf .7370 and .5881).
+ */
+const SAMPLED = { minDataInLeaf: 20, featureFraction: 0.15, baggingFraction: 0.9, lambdaL2: 1 } as const;
 const TREES = gbdtMember({ objective: 'binary', numIterations: 150, learningRate: 0.03, numLeaves: 7, ...SAMPLED });
 
 /** What is measured; one without chance gives the same with every seed. */
