@@ -24,10 +24,10 @@ export interface Tree {
 }
 
 /**
- * What the margin of an ensemble means: `binary` is a log-odds, `regression` the target itself, `lambdarank` a score to sort by,
+ * What the margin of an ensemble means: `binary` is a log-odds, `regression` and `quantile` the target itself, `poisson` the logarithm of its mean, `lambdarank` a score to sort by,
  * `probability` the probability itself (a forest: the mean of its trees, whose leaves are divided by their number).
  */
-export type TreeObjective = 'binary' | 'regression' | 'lambdarank' | 'probability';
+export type TreeObjective = 'binary' | 'regression' | 'quantile' | 'poisson' | 'lambdarank' | 'probability';
 
 export interface TreeEnsemble {
   readonly objective: TreeObjective;

@@ -4,7 +4,7 @@ import { GraphBuilder, ML_DOMAIN } from './graph.ts';
 
 /**
  * Trees as ONNX: input `features` float [N, F] (NaN is missing), output `score` float [N, 1], the margin; for `binary` and `probability`
- * also `probability` float [N, 1]. Thresholds, leaf values and base are float32 already, so the file holds them exactly.
+ * also `probability` float [N, 1], for `poisson` also `mean`. Thresholds, leaf values and base are float32 already, so the file holds them exactly.
  */
 export function treeEnsembleToOnnx(ensemble: TreeEnsemble, metadata: Readonly<Record<string, string>> = {}): Uint8Array {
   const graph = new GraphBuilder('trees', { metadata });
@@ -17,6 +17,10 @@ export function treeEnsembleToOnnx(ensemble: TreeEnsemble, metadata: Readonly<Re
     graph.node('Clip', ['score', graph.scalar(0), graph.scalar(1)], {}, 'probability');
   }
   if (ensemble.objective === 'binary' || ensemble.objective === 'probability') graph.output('probability', 'float32', ['N', 1]);
+  if (ensemble.objective === 'poisson') {
+    graph.node('Exp', ['score'], {}, 'mean');
+    graph.output('mean', 'float32', ['N', 1]);
+  }
   return graph.toBytes();
 }
 

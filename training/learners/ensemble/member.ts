@@ -13,7 +13,7 @@ export interface Member {
   predict(rows: Float32Array): Float32Array;
   /** Input `features` float [N, F]; `output` float [N, 1] equals `predict`. */
   toOnnx(): Uint8Array;
-  readonly output: 'probability' | 'score';
+  readonly output: 'probability' | 'score' | 'mean';
 }
 
 /** A learner with its parameters: what an ensemble fits again and again on other rows. */
@@ -33,11 +33,11 @@ export function svmMember(params: Partial<SvmParams>): MemberLearner {
   };
 }
 
-/** Boosted trees: `binary` gives probabilities, the other objectives their score. */
+/** Boosted trees: `binary` gives probabilities, `poisson` means, the other objectives their score. */
 export function gbdtMember(params: Partial<GbdtParams>): MemberLearner {
   return async (rows, options) => {
     const model = await fitGbdt(rows, params, options);
-    const output = model.objective === 'binary' ? 'probability' : 'score';
+    const output = model.objective === 'binary' ? 'probability' : model.objective === 'poisson' ? 'mean' : 'score';
     return { predict: (given) => predict(model, given), toOnnx: () => treeEnsembleToOnnx(model), output };
   };
 }

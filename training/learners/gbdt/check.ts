@@ -33,8 +33,8 @@ function checkLabels(labels: Float32Array, { objective }: GbdtParams): void {
     const valid =
       objective === 'binary'
         ? label === 0 || label === 1
-        : objective === 'regression'
-          ? Number.isFinite(label)
+        : objective !== 'lambdarank'
+          ? Number.isFinite(label) && (objective !== 'poisson' || label >= 0)
           : Number.isInteger(label) && label >= 0 && label <= GRADE_MAX;
     if (!valid) requireData(false, `the label of row ${i} is ${label}: ${WANTED[objective]}`);
   }
@@ -43,6 +43,8 @@ function checkLabels(labels: Float32Array, { objective }: GbdtParams): void {
 const WANTED = {
   binary: 'it must be 0 or 1',
   regression: 'it must be finite',
+  quantile: 'it must be finite',
+  poisson: 'it must be finite, 0 or more',
   lambdarank: `it must be a whole number of 0 to ${GRADE_MAX}`,
 } as const;
 

@@ -7,6 +7,7 @@ import { createLoss, createObjective, effectiveWeights } from './objective.ts';
 import type { GbdtObjective, GbdtParams } from './params.ts';
 import { completeParams } from './params.ts';
 import { addTree } from './predict.ts';
+import { hasRowGradients } from './rowObjective.ts';
 import { createSampler } from './sampler.ts';
 import { featuresOfTree, type Trainer, withTrainer } from './trainer.ts';
 
@@ -34,7 +35,7 @@ export async function fitGbdt(data: GbdtRows, given: Partial<GbdtParams>, option
   checkRows(data, params);
   if (options.validation) checkRows(options.validation, params, data.f);
   const weights = effectiveWeights(data, params);
-  const needs = { weighted: weights !== undefined, ownGradients: params.objective === 'lambdarank', scored: true };
+  const needs = { weighted: weights !== undefined, ownGradients: hasRowGradients(params.objective), scored: true };
   const settings = { ...needs, seed: options.seed, threads: options.threads };
   return await withTrainer(data, params, weights, settings, (trainer) => boost(data, params, weights, options, trainer));
 }
@@ -61,7 +62,7 @@ async function boost(
     const units = objective.gradients();
     const inBag = sampler.draw();
     const features = featuresOfTree(table, params.featureFraction, random);
-    trees.push(grower.grow(inBag, inBag === n, features, units, random, importance));
+    trees.push(grower.grow(inBag, inBag === n, features, units, random, importance, objective.leafValue));
     watch?.add(trees[round]!, f);
     if (watch?.best === trees.length) atBest = snapshot(trainer);
     options.progress?.(trees.length, params.numIterations, watch && `validation loss ${watch.losses[round]!.toFixed(6)}`);

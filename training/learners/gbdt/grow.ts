@@ -5,6 +5,7 @@ import type { BinnedTable } from './bins.ts';
 import { createHistogramSlots } from './histograms.ts';
 import { chunksOf } from './kernel.ts';
 import { type Regions, SIDES_BYTES } from './layout.ts';
+import type { LeafValue } from './objective.ts';
 import type { GbdtParams } from './params.ts';
 import { createLeafSearch, type LeafSums, type SearchedLeaf, type Split, type Units, writeSides } from './search.ts';
 import type { Team } from './team.ts';
@@ -37,7 +38,7 @@ export interface Grower {
    * Grows a tree on the rows of the shared row list up to `inBag` (`all`: every row; the list need not be filled), by the shared gradient pairs, and
    * may add its values to the shared scores of all rows. Leaf values are float32, so that the ONNX file holds exactly what was trained.
    */
-  grow(inBag: number, all: boolean, features: Int32Array, units: Units, random: Random, importance: Importance): Tree;
+  grow(inBag: number, all: boolean, features: Int32Array, units: Units, random: Random, importance: Importance, leafValue?: LeafValue): Tree;
 }
 
 /** Steps of sorting one row into its side, in rows added to a histogram. */
@@ -56,7 +57,15 @@ export function createGrower(table: BinnedTable, at: Regions, params: GbdtParams
   const slots = createHistogramSlots(at.histogramCount);
   const sampled = params.featureFractionByNode < 1;
 
-  function grow(inBag: number, all: boolean, features: Int32Array, units: Units, random: Random, importance: Importance): Tree {
+  function grow(
+    inBag: number,
+    all: boolean,
+    features: Int32Array,
+    units: Units,
+    random: Random,
+    importance: Importance,
+    leafValue?: LeafValue,
+  ): Tree {
     search.begin(units);
     slots.reset();
     const tree = createTreeBuilder(table, at, params, shared, team);
@@ -79,7 +88,7 @@ export function createGrower(table: BinnedTable, at: Regions, params: GbdtParams
       if (last) break;
       searchChildren(parent, left, right, leaves, features, random);
     }
-    return tree.finish(leaves, rows, inBag, units, results);
+    return tree.finish(leaves, rows, inBag, units, results, leafValue);
   }
 
   function sumRoot(inBag: number, all: boolean): LeafSums {

@@ -1,9 +1,9 @@
 import { requireData } from '../contract.ts';
 import type { SharedMemory } from '../threads/arena.ts';
 import { chunksOf } from './kernel.ts';
-import { createLambdarank } from './lambdarank.ts';
 import type { Regions } from './layout.ts';
 import type { GbdtParams } from './params.ts';
+import { createRowLoss, createRowObjective } from './rowObjective.ts';
 import type { Units } from './search.ts';
 import type { Team } from './team.ts';
 
@@ -12,7 +12,7 @@ export interface GbdtRows {
   readonly rows: Float32Array;
   readonly n: number;
   readonly f: number;
-  /** binary: 0 or 1. regression: any finite. lambdarank: relevance grades 0..31. */
+  /** binary: 0 or 1. regression and quantile: any finite. poisson: 0 or more. lambdarank: relevance grades 0..31. */
   readonly labels: Float32Array;
   /** One a row, 0 or more. */
   readonly weights?: Float32Array;
@@ -30,7 +30,11 @@ export interface Objective {
   readonly base: number;
   /** Fills the shared gradient pairs with the derivatives of the loss at the shared scores, weights included; answers their units. */
   gradients(): Units;
+  /** The value of a leaf before the learning rate, from the rows that grew it; absent: one step of Newton's method, from the sums. */
+  leafValue?: LeafValue;
 }
+
+export type LeafValue = (rows: Uint32Array) => number;
 
 /** What early stopping watches on validation rows; smaller is better. */
 export type Loss = (scores: Float64Array) => number;
@@ -58,16 +62,17 @@ export function createObjective(
 ): Objective {
   const { n, labels } = rows;
   const weightMax = weights ? maxAbs(weights) : 1;
-  if (params.objective === 'lambdarank') {
-    const { gradients } = createLambdarank(rows, params.ndcgTruncation, weights);
+  const byRow = createRowObjective(rows, params, weights);
+  if (byRow) {
     const own = createOwnGradients(n, at, shared, team);
     const scores = shared.f64(at.scores, n);
     return {
-      base: 0,
+      base: byRow.base,
       gradients() {
-        gradients(scores, own.by);
+        byRow.gradients(scores, own.by);
         return own.quantise();
       },
+      ...(byRow.leafValue && { leafValue: (leafRows) => byRow.leafValue!(scores, leafRows) }),
     };
   }
   const args = [at.scores, at.labels, at.weights, at.pairs, n, at.scales];
@@ -123,27 +128,7 @@ function maxAbs(values: Float32Array | Float64Array): number {
 }
 
 export function createLoss(rows: GbdtRows, params: GbdtParams): Loss {
-  const weights = effectiveWeights(rows, params);
-  if (params.objective === 'lambdarank') return createLambdarank(rows, params.ndcgTruncation, weights).loss;
-  const { labels, n } = rows;
-  const loss =
-    params.objective === 'binary'
-      ? // log(1 + e^-z) without overflow, z being the margin towards the true class.
-        (score: number, label: number) => {
-          const z = label > 0 ? score : -score;
-          return Math.max(0, -z) + Math.log1p(Math.exp(-Math.abs(z)));
-        }
-      : (score: number, label: number) => (score - label) * (score - label);
-  return (scores) => {
-    let sum = 0;
-    let total = 0;
-    for (let i = 0; i < n; i++) {
-      const weight = weights ? weights[i]! : 1;
-      sum += weight * loss(scores[i]!, labels[i]!);
-      total += weight;
-    }
-    return sum / total;
-  };
+  return createRowLoss(rows, params, effectiveWeights(rows, params));
 }
 
 function weightedMean(labels: Float32Array, weights: Float32Array | undefined): number {

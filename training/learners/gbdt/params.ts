@@ -1,11 +1,13 @@
 import { requireParam } from '../contract.ts';
 import { CATEGORIES_MAX } from './borders.ts';
 
-export type GbdtObjective = 'binary' | 'regression' | 'lambdarank';
+export type GbdtObjective = 'binary' | 'regression' | 'quantile' | 'poisson' | 'lambdarank';
 
 /** Named as in LightGBM, in camel case; the defaults are LightGBM's too. */
 export interface GbdtParams {
   objective: GbdtObjective;
+  /** Quantile only: the share of the rows that lie at or below the answer; 0.5 is the median, which minimises the absolute error (LightGBM's l1). */
+  alpha: number;
   /** Trees at most; early stopping may keep fewer. */
   numIterations: number;
   learningRate: number;
@@ -59,6 +61,7 @@ export interface GbdtParams {
 
 export const GBDT_DEFAULTS: GbdtParams = {
   objective: 'binary',
+  alpha: 0.9,
   numIterations: 100,
   learningRate: 0.1,
   numLeaves: 31,
@@ -114,6 +117,7 @@ export function completeParams(given: Partial<GbdtParams>): GbdtParams {
   integer('maxCatThreshold', 1, CATEGORIES_MAX);
   integer('minDataPerGroup', 0, 1e9);
   integer('histogramPoolBytes', 0, 2 ** 32);
+  requireParam(params.alpha > 0 && params.alpha < 1, `alpha must be over 0 and below 1, not ${params.alpha}`);
   share('featureFraction');
   share('featureFractionByNode');
   share('baggingFraction');

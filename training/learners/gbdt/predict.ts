@@ -10,12 +10,13 @@ export function predictMargin(ensemble: TreeEnsemble, rows: Float32Array): Float
   return margins;
 }
 
-/** `binary` and `probability`: probabilities; otherwise the margins. Float32, as the served model answers. */
+/** `binary` and `probability`: probabilities; `poisson`: means; otherwise the margins. Float32, as the served model answers. */
 export function predict(ensemble: TreeEnsemble, rows: Float32Array): Float32Array {
   const margins = predictMargin(ensemble, rows);
   if (ensemble.objective === 'binary') return Float32Array.from(margins.map((z) => 1 / (1 + Math.exp(-z))));
   // Rounding may leave a mean of ones a little above 1.
   if (ensemble.objective === 'probability') return Float32Array.from(margins.map((p) => Math.min(1, Math.max(0, p))));
+  if (ensemble.objective === 'poisson') return Float32Array.from(margins, Math.exp);
   return Float32Array.from(margins);
 }
 

@@ -5,6 +5,7 @@ import { FLOAT32_MAX } from './borders.ts';
 import type { OpenLeaf } from './grow.ts';
 import { chunksOf } from './kernel.ts';
 import { type Regions, SIDES_BYTES } from './layout.ts';
+import type { LeafValue } from './objective.ts';
 import type { GbdtParams } from './params.ts';
 import { isMember, type LeafSums, type Split, type Units } from './search.ts';
 import type { Team } from './team.ts';
@@ -85,10 +86,21 @@ export function createTreeBuilder(table: BinnedTable, at: Regions, params: GbdtP
   }
 
   /** Gives the leaves their values and counts the cover. */
-  function finish(leaves: readonly OpenLeaf[], rows: Uint32Array, inBag: number, units: Units, { weights, scored }: TreeResults): Tree {
+  function finish(
+    leaves: readonly OpenLeaf[],
+    rows: Uint32Array,
+    inBag: number,
+    units: Units,
+    { weights, scored }: TreeResults,
+    leafValue?: LeafValue,
+  ): Tree {
     leaves.forEach((leaf, i) => {
-      value[leaf.node] = Math.fround(output(leaf, leaf.l2, leaf.low, leaf.high, units) * params.learningRate);
-      shared.u32(at.leafValues + 16 * i, 2).set([leaf.start, leaf.count]);
+      const { start, count, low, high } = leaf;
+      const step = leafValue
+        ? Math.min(high, Math.max(low, leafValue(rows.subarray(start, start + count))))
+        : output(leaf, leaf.l2, low, high, units);
+      value[leaf.node] = Math.fround(step * params.learningRate);
+      shared.u32(at.leafValues + 16 * i, 2).set([start, count]);
       shared.f64(at.leafValues + 16 * i + 8, 1)[0] = value[leaf.node]!;
       cover[leaf.node] = weights ? weightOf(leaf, rows, weights) : leaf.count;
     });
