@@ -1,7 +1,8 @@
 // Purchase intention, UCI Online Shoppers (12,330 sessions): AUC, average precision and F1 of boosting and of a forest beside published figures.
 //   node dist/training/evaluation/protocols/purchase-intention.js <sessions.parquet> [seeds]
 // Protocol: five folds by the hash of the row number. Of each test fold's four others the settings are chosen by cross-validation (AUC), and the F1
-// threshold on fold k + 1 with a model of the other three; then the model of all four is scored on the test fold. Means over folds.
+// threshold on fold k + 1 with a model of the other three; then the model of all four is scored on the test fold. Means over folds. The reference had
+// one setting for all folds: a row of its own has that.
 import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { GatehouseError } from '../../../contracts/errors.ts';
@@ -167,12 +168,14 @@ async function main(path: string, seeds: number): Promise<void> {
   const data = await readSessions(path);
   console.log(`${data.n} sessions, ${data.labels.reduce((sum, label) => sum + label, 0)} with a purchase; ${seeds} seeds`);
   const result = await evaluate(data, seeds, CANDIDATES, console.log);
+  const fixed = await evaluate(data, seeds, CANDIDATES.slice(0, 1), () => {});
   const rows = [
-    ['gatehouse boosting', result.boosting],
+    ['gatehouse, as LightGBM', fixed.boosting],
+    ['gatehouse, chosen', result.boosting],
     ['gatehouse forest', result.forest],
   ] as const;
-  for (const [name, scores] of rows) console.log(`${name.padEnd(22)}${line(scores)}`);
-  for (const [name, auc, ap, ofF1] of REFERENCES) console.log(`${name.padEnd(22)}${line({ auc, ap, f1: ofF1 })}  (reference)`);
+  for (const [name, scores] of rows) console.log(`${name.padEnd(24)}${line(scores)}`);
+  for (const [name, auc, ap, ofF1] of REFERENCES) console.log(`${name.padEnd(24)}${line({ auc, ap, f1: ofF1 })}  (reference)`);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
