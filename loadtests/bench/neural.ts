@@ -88,24 +88,16 @@ async function twoTower(random: Random, threads: number): Promise<Stepper> {
   floats['pair_weights']!.fill(1 / batch);
   const targets = new Int32Array(batch);
   const met = new Int32Array(batch * history);
-  const rows = new Float32Array(met.length * width);
   return async () => {
     fillRandom(targets, items, random);
     fillRandom(met, items, random);
-    embedding.read(met, met.length, rows);
-    const means = floats['histories']!.fill(0);
-    for (let pair = 0, at = 0; pair < batch; pair++) {
-      for (let i = 0; i < history; i++) for (let d = 0; d < width; d++) means[pair * width + d]! += rows[at++]! / history;
-    }
+    for (let pair = 0; pair < batch; pair++) embedding.readMean(met, pair * history, history, floats['histories']!, pair * width);
     embedding.read(targets, batch, floats['items']!);
     floats['own_items']!.set(targets);
     floats['other_items']!.set(targets);
     const loss = await run();
     embedding.add(targets, batch, rowGradients['items']!);
-    for (let pair = 0, at = 0; pair < batch; pair++) {
-      for (let i = 0; i < history; i++) for (let d = 0; d < width; d++) rows[at++] = rowGradients['histories']![pair * width + d]! / history;
-    }
-    embedding.add(met, met.length, rows);
+    for (let pair = 0; pair < batch; pair++) embedding.addShares(met, pair * history, history, rowGradients['histories']!, pair * width);
     optimiser.step();
     return loss;
   };

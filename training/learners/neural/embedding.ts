@@ -16,8 +16,12 @@ export interface Embedding {
   readonly values: Float32Array;
   /** Copies the rows of the first `count` indices into `into`, side by side. */
   read(indices: Int32Array, count: number, into: Float32Array): void;
+  /** The mean of the rows of `count` indices from `from` on, to `into` from `at` on; zeros for none. One pass: rows are not copied out first. */
+  readMean(indices: Int32Array, from: number, count: number, into: Float32Array, at: number): void;
   /** Adds the gradients of the first `count` indices to what is pending. */
   add(indices: Int32Array, count: number, gradients: Float32Array): void;
+  /** The way back of `readMean`: each of the `count` rows gets its share of the mean's gradient, which lies in `gradients` from `at` on. */
+  addShares(indices: Int32Array, from: number, count: number, gradients: Float32Array, at: number): void;
   /** Squared length of all pending gradients. */
   pendingSquaredNorm(): number;
   /** Moves the rows with pending gradients, which are then forgotten. */
@@ -33,6 +37,7 @@ export function createEmbedding(rows: number, width: number, random: Random, sta
   const places = new Int32Array(rows);
   let pending = new Int32Array(1024);
   let sums = new Float32Array(pending.length * width);
+  const share = new Float32Array(width);
   let count = 0;
 
   function placeOf(row: number): number {
@@ -61,11 +66,28 @@ export function createEmbedding(rows: number, width: number, random: Random, sta
         for (let at = i * width; at < to; at++) into[at] = values[from++]!;
       }
     },
+    readMean(indices, from, length, into, at) {
+      into.fill(0, at, at + width);
+      for (let i = from; i < from + length; i++) {
+        const row = indices[i]! * width;
+        for (let d = 0; d < width; d++) into[at + d]! += values[row + d]!;
+      }
+      const scale = 1 / length;
+      for (let d = at; length > 1 && d < at + width; d++) into[d]! *= scale;
+    },
     add(indices, length, gradients) {
       for (let i = 0; i < length; i++) {
         let to = placeOf(indices[i]!) * width;
         const end = (i + 1) * width;
         for (let at = i * width; at < end; at++) sums[to++]! += gradients[at]!;
+      }
+    },
+    addShares(indices, from, length, gradients, at) {
+      const scale = 1 / length;
+      for (let d = 0; d < width; d++) share[d] = gradients[at + d]! * scale;
+      for (let i = from; i < from + length; i++) {
+        const to = placeOf(indices[i]!) * width;
+        for (let d = 0; d < width; d++) sums[to + d]! += share[d]!;
       }
     },
     pendingSquaredNorm: () => squaredNorm(sums, count * width),

@@ -72,6 +72,28 @@ describe('createOptimiser', () => {
     });
   });
 
+  test('means of rows, and their gradients shared out, are those of single rows', () => {
+    const [table, plain] = [1, 2].map(() => createEmbedding(5, 3, seededRandom(8), (source) => source.normal()));
+    const indices = Int32Array.of(9, 4, 0, 4);
+    const read = new Float32Array(9);
+    plain!.read(indices.subarray(1), 3, read);
+    const means = new Float32Array(9).fill(7);
+    table!.readMean(indices, 1, 3, means, 3);
+    for (let d = 0; d < 3; d++) expect(means[3 + d]).toBeCloseTo((read[d]! + read[3 + d]! + read[6 + d]!) / 3, 6);
+    expect([...means.subarray(0, 3), ...means.subarray(6)]).toEqual([7, 7, 7, 7, 7, 7]);
+    table!.readMean(indices, 0, 0, means, 3);
+    expect([...means.subarray(3, 6)]).toEqual([0, 0, 0]);
+    const gradients = Float32Array.of(0, 0, 0, 3, -6, 1.5);
+    table!.addShares(indices, 1, 3, gradients, 3);
+    table!.addShares(indices, 0, 0, gradients, 3);
+    plain!.add(indices.subarray(1), 3, Float32Array.of(1, -2, 0.5, 1, -2, 0.5, 1, -2, 0.5));
+    expect(table!.pendingSquaredNorm()).toBeCloseTo(plain!.pendingSquaredNorm(), 4);
+    for (const one of [table!, plain!]) createOptimiser(createWeights([], random), [one], steady).step();
+    table!.values.forEach((value, i) => {
+      expect(value).toBeCloseTo(plain!.values[i]!, 6);
+    });
+  });
+
   test('limits the length of all gradients together', () => {
     const limited = { ...steady, clipNorm: 1 };
     const weights = createWeights([{ name: 'w', shape: [1], start: () => 0 }], random);

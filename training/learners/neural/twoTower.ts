@@ -183,7 +183,6 @@ function createFeeder(embedding: Embedding, itemRows: Float32Array, logShare: Fl
   const itemInputs = itemRows.length / embedding.rows;
   const targets = new Int32Array(batchSize);
   const historyItems = new Int32Array(historyMax);
-  const rows = new Float32Array(historyMax * width);
 
   /** The last items of a pair's history into `historyItems`; returns how many. */
   function readHistory({ historyPtr, history }: TwoTowerRows, pair: number): number {
@@ -196,7 +195,7 @@ function createFeeder(embedding: Embedding, itemRows: Float32Array, logShare: Fl
   return {
     fill({ floats }: TrainingStep, data: TwoTowerRows, queryRows: Float32Array, batch: Int32Array, learning: boolean): void {
       const queryInputs = queryRows.length / data.targets.length;
-      const histories = floats['histories']!.fill(0);
+      const histories = floats['histories']!.fill(0, batch.length * width);
       const correction = floats['correction']!.fill(NO_LOGIT);
       floats['own_items']!.fill(NO_ITEM);
       // Others are drawn for a pair: all of the batch but itself.
@@ -208,8 +207,7 @@ function createFeeder(embedding: Embedding, itemRows: Float32Array, logShare: Fl
         floats['own_items']![i] = target;
         correction[i] = -(logDraws + logShare[target]!);
         const count = readHistory(data, pair);
-        embedding.read(historyItems, count, rows);
-        for (let at = 0; at < count * width; at++) histories[i * width + (at % width)]! += rows[at]! / count;
+        embedding.readMean(historyItems, 0, count, histories, i * width);
         if (queryInputs > 0) floats['query_rows']!.set(queryRows.subarray(pair * queryInputs, (pair + 1) * queryInputs), i * queryInputs);
         if (itemInputs > 0) floats['item_rows']!.set(itemRows.subarray(target * itemInputs, (target + 1) * itemInputs), i * itemInputs);
       });
@@ -227,8 +225,7 @@ function createFeeder(embedding: Embedding, itemRows: Float32Array, logShare: Fl
       embedding.add(targets, batch.length, rowGradients['items']!);
       batch.forEach((pair, i) => {
         const count = readHistory(data, pair);
-        for (let at = 0; at < count * width; at++) rows[at] = rowGradients['histories']![i * width + (at % width)]! / count;
-        embedding.add(historyItems, count, rows);
+        embedding.addShares(historyItems, 0, count, rowGradients['histories']!, i * width);
       });
     },
   };
