@@ -1,16 +1,16 @@
 import { dropout, scale } from '../../onnx/autodiff/arithmetic.ts';
 import { reshape } from '../../onnx/autodiff/layout.ts';
-import { squaredError, weightedSum } from '../../onnx/autodiff/loss.ts';
+import { squaredError } from '../../onnx/autodiff/loss.ts';
 import { Tape, type Value } from '../../onnx/autodiff/tape.ts';
 import { requireData, requireParam } from '../contract.ts';
 import { seededRandom } from '../random.ts';
 import { tower, towerSpecs } from './dense.ts';
-import { fillDropout, type History, type NeuralFitOptions, runEpochs, shuffle } from './loop.ts';
-import { createOptimiser } from './optimiser.ts';
-import { checkNeural, NEURAL_DEFAULTS, type NeuralParams, optimiserParams, share, width } from './params.ts';
+import type { History, NeuralFitOptions } from './loop.ts';
+import { checkNeural, NEURAL_DEFAULTS, type NeuralParams, share, width } from './params.ts';
+import { type RowLearner, trainRows } from './rows.ts';
 import { fitStandardiser, prepare, preparedWidth, prepareRows, type Standardiser } from './standardise.ts';
-import { compileStep, type StepInputs, servedWeights, type TrainingStep, type WeightOf } from './step.ts';
-import { createWeights, type StoredWeights, storeWeights, weightsKeeper } from './weights.ts';
+import { servedWeights, type WeightOf } from './step.ts';
+import { createWeights, type StoredWeights, storeWeights } from './weights.ts';
 
 /** Rows without labels: what is usual is learned, so they should hold little of what is not. */
 export interface AutoencoderRows {
@@ -62,47 +62,31 @@ export async function fitAutoencoder(
   const { hidden, code } = params;
   const weights = createWeights([...towerSpecs('encode', inputs, [hidden], code), ...towerSpecs('decode', code, [hidden], inputs)], random);
 
-  const build = (masked: boolean) => (step: StepInputs) => {
-    const rows = step.floats('rows', [batchSize, inputs]);
-    const seen = masked ? dropout(rows, step.floats('mask', [batchSize, inputs])) : rows;
-    const errors = squaredError(rebuild(seen, step.weight), rows);
-    return weightedSum(scale(errors, 1 / inputs), step.floats('row_weights', [batchSize]));
+  const learner: RowLearner<PreparedRows> = {
+    name: 'autoencoder',
+    params,
+    dropout: params.dropout,
+    masks: { mask: inputs },
+    weights,
+    embeddings: [],
+    losses(step, [mask]) {
+      const rows = step.floats('rows', [batchSize, inputs]);
+      return scale(squaredError(rebuild(mask ? dropout(rows, mask) : rows, step.weight), rows), 1 / inputs);
+    },
+    fill({ floats }, { prepared }, batch) {
+      batch.forEach((row, i) => {
+        floats['rows']!.set(prepared.subarray(row * inputs, (row + 1) * inputs), i * inputs);
+      });
+    },
   };
-  const masked = params.dropout > 0;
-  const training = await compileStep('autoencoder', weights, build(masked), { threads: options.threads });
-  const checking = options.validation
-    ? await compileStep('autoencoder_loss', weights, build(false), { threads: options.threads, lossOnly: true })
-    : undefined;
-  try {
-    const prepared = await prepareRows(data.rows, data.n, standardiser);
-    const watched = options.validation && (await prepareRows(options.validation.rows, options.validation.n, standardiser));
-    const steps = Math.ceil(data.n / batchSize);
-    const optimiser = createOptimiser(weights, [], optimiserParams(params, steps * params.epochs));
-    const order = Int32Array.from({ length: data.n }, (_, i) => i);
-    const history = await runEpochs(
-      {
-        ...weightsKeeper(weights.values),
-        epochs: params.epochs,
-        patience: params.patience,
-        steps,
-        startEpoch: () => shuffle(order, random),
-        async train(at) {
-          const batch = order.subarray(at * batchSize, (at + 1) * batchSize);
-          fillBatch(training, prepared, inputs, batch, 1 / batch.length);
-          if (masked) fillDropout(training.floats['mask']!, params.dropout, random);
-          const loss = await training.run();
-          optimiser.step();
-          return loss;
-        },
-        ...(checking && watched ? { validate: () => meanLoss(checking, watched, inputs, batchSize) } : {}),
-      },
-      options,
-    );
-    return { featureCount: data.f, standardiser, weights: storeWeights(weights), history };
-  } finally {
-    await training.release();
-    await checking?.release();
-  }
+  const prepared = async ({ rows, n }: AutoencoderRows): Promise<PreparedRows> => ({ n, prepared: await prepareRows(rows, n, standardiser) });
+  const history = await trainRows(learner, await prepared(data), options.validation && (await prepared(options.validation)), random, options);
+  return { featureCount: data.f, standardiser, weights: storeWeights(weights), history };
+}
+
+interface PreparedRows {
+  readonly n: number;
+  readonly prepared: Float32Array;
 }
 
 /**
@@ -121,24 +105,6 @@ export function autoencoderToOnnx(model: AutoencoderModel, metadata: Readonly<Re
 /** Through the code, which is linear so that its few units use both signs, and back. */
 function rebuild(rows: Value, weight: WeightOf): Value {
   return tower('decode', tower('encode', rows, 1, weight), 1, weight);
-}
-
-/** Fills the feeds with the rows of `batch`, `weight` each; places that are left get weight 0. */
-function fillBatch(step: TrainingStep, prepared: Float32Array, inputs: number, batch: Int32Array, weight: number): void {
-  const rows = step.floats['rows']!;
-  for (let i = 0; i < batch.length; i++) rows.set(prepared.subarray(batch[i]! * inputs, (batch[i]! + 1) * inputs), i * inputs);
-  step.floats['row_weights']!.fill(weight, 0, batch.length).fill(0, batch.length);
-}
-
-async function meanLoss(step: TrainingStep, prepared: Float32Array, inputs: number, batchSize: number): Promise<number> {
-  const n = prepared.length / inputs;
-  const all = Int32Array.from({ length: n }, (_, i) => i);
-  let sum = 0;
-  for (let from = 0; from < n; from += batchSize) {
-    fillBatch(step, prepared, inputs, all.subarray(from, from + batchSize), 1 / n);
-    sum += await step.run();
-  }
-  return sum;
 }
 
 function checkRows({ rows, n, f }: AutoencoderRows, featureCount: number): void {

@@ -1,18 +1,18 @@
 import { sigmoid } from '../../onnx/autodiff/activation.ts';
 import { add, mul } from '../../onnx/autodiff/arithmetic.ts';
 import { reshape } from '../../onnx/autodiff/layout.ts';
-import { binaryCrossEntropy, softmaxCrossEntropy, squaredError, weightedSum } from '../../onnx/autodiff/loss.ts';
+import { binaryCrossEntropy, softmaxCrossEntropy, squaredError } from '../../onnx/autodiff/loss.ts';
 import { softmax } from '../../onnx/autodiff/softmax.ts';
 import { Tape, type Value } from '../../onnx/autodiff/tape.ts';
 import { requireData, requireParam } from '../contract.ts';
 import { seededRandom } from '../random.ts';
 import { tower, towerSpecs } from './dense.ts';
-import { fillDropout, type History, type NeuralFitOptions, runEpochs, shuffle } from './loop.ts';
-import { createOptimiser } from './optimiser.ts';
-import { checkNeural, NEURAL_DEFAULTS, type NeuralParams, optimiserParams, share, width } from './params.ts';
+import type { History, NeuralFitOptions } from './loop.ts';
+import { checkNeural, NEURAL_DEFAULTS, type NeuralParams, share, width } from './params.ts';
+import { type RowLearner, trainRows } from './rows.ts';
 import { fitStandardiser, prepare, preparedWidth, prepareRows, type Standardiser } from './standardise.ts';
-import { compileStep, type StepInputs, servedWeights, type TrainingStep } from './step.ts';
-import { createWeights, type StoredWeights, storeWeights, weightsKeeper } from './weights.ts';
+import { type StepInputs, servedWeights, type TrainingStep } from './step.ts';
+import { createWeights, type StoredWeights, storeWeights } from './weights.ts';
 
 export interface MlpRows {
   /** Row-major n x f; NaN is missing. */
@@ -74,58 +74,31 @@ export async function fitMlp(data: MlpRows, given: Partial<MlpParams>, options: 
   const inputs = preparedWidth(standardiser);
   const weights = createWeights(towerSpecs('layer', inputs, hidden, outputs), random);
 
-  const build = (masked: boolean) => (step: StepInputs) => {
-    const masks = masked ? hidden.map((units, layer) => step.floats(`mask${layer}`, [batchSize, units])) : [];
-    const logits = tower('layer', step.floats('rows', [batchSize, inputs]), hidden.length, step.weight, masks);
-    return weightedSum(lossOf(objective, logits, step, batchSize), step.floats('row_weights', [batchSize]));
+  const learner: RowLearner<PreparedRows> = {
+    name: 'mlp',
+    params,
+    dropout: params.dropout,
+    masks: Object.fromEntries(hidden.map((units, layer) => [`mask${layer}`, units])),
+    weights,
+    embeddings: [],
+    losses(step, masks) {
+      const logits = tower('layer', step.floats('rows', [batchSize, inputs]), hidden.length, step.weight, masks);
+      return lossOf(objective, logits, step, batchSize);
+    },
+    fill: (step, rows, batch) => fillBatch(step, rows, batch, target),
   };
-  const masked = params.dropout > 0;
-  const training = await compileStep('mlp', weights, build(masked), { threads: options.threads });
-  const checking = options.validation
-    ? await compileStep('mlp_loss', weights, build(false), { threads: options.threads, lossOnly: true })
-    : undefined;
-  try {
-    const rows = { ...data, prepared: await prepareRows(data.rows, data.n, standardiser) };
-    const watched = options.validation && {
-      ...options.validation,
-      prepared: await prepareRows(options.validation.rows, options.validation.n, standardiser),
-    };
-    const steps = Math.ceil(data.n / batchSize);
-    const optimiser = createOptimiser(weights, [], optimiserParams(params, steps * params.epochs));
-    const order = Int32Array.from({ length: data.n }, (_, i) => i);
-    const history = await runEpochs(
-      {
-        ...weightsKeeper(weights.values),
-        epochs: params.epochs,
-        patience: params.patience,
-        steps,
-        startEpoch: () => shuffle(order, random),
-        async train(step) {
-          const batch = order.subarray(step * batchSize, (step + 1) * batchSize);
-          fillBatch(training, rows, batch, target, true);
-          for (let layer = 0; masked && layer < hidden.length; layer++) fillDropout(training.floats[`mask${layer}`]!, params.dropout, random);
-          const loss = await training.run();
-          optimiser.step();
-          return loss;
-        },
-        ...(checking && watched ? { validate: () => meanLoss(checking, watched, target, batchSize) } : {}),
-      },
-      options,
-    );
-    return {
-      objective,
-      featureCount: data.f,
-      hiddenLayers: hidden.length,
-      outputs,
-      standardiser,
-      target,
-      weights: storeWeights(weights),
-      history,
-    };
-  } finally {
-    await training.release();
-    await checking?.release();
-  }
+  const prepared = async (rows: MlpRows): Promise<PreparedRows> => ({ ...rows, prepared: await prepareRows(rows.rows, rows.n, standardiser) });
+  const history = await trainRows(learner, await prepared(data), options.validation && (await prepared(options.validation)), random, options);
+  return {
+    objective,
+    featureCount: data.f,
+    hiddenLayers: hidden.length,
+    outputs,
+    standardiser,
+    target,
+    weights: storeWeights(weights),
+    history,
+  };
 }
 
 /**
@@ -155,34 +128,16 @@ interface PreparedRows extends MlpRows {
   readonly prepared: Float32Array;
 }
 
-/** Fills the feeds with the rows of `batch`; places that are left get weight 0. Returns the sum of the rows' weights. */
-function fillBatch(step: TrainingStep, data: PreparedRows, batch: Int32Array, target: MlpModel['target'], normalise: boolean): number {
+function fillBatch({ floats, indices }: TrainingStep, data: PreparedRows, batch: Int32Array, target: MlpModel['target']): void {
   const inputs = data.prepared.length / data.n;
-  const { rows, row_weights: rowWeights, targets } = step.floats as { rows: Float32Array; row_weights: Float32Array; targets?: Float32Array };
-  const { labels } = step.indices;
-  let total = 0;
+  const { rows, targets } = floats as { rows: Float32Array; targets?: Float32Array };
+  const { labels } = indices;
   for (let i = 0; i < batch.length; i++) {
     const row = batch[i]!;
     rows.set(data.prepared.subarray(row * inputs, (row + 1) * inputs), i * inputs);
     if (targets) targets[i] = (data.labels[row]! - target.mean) / target.deviation;
     if (labels) labels[i] = BigInt(data.labels[row]!);
-    rowWeights[i] = data.weights ? data.weights[row]! : 1;
-    total += rowWeights[i]!;
   }
-  rowWeights.fill(0, batch.length);
-  // A batch of nothing but weightless rows has no gradient, and must not have NaN.
-  if (normalise && total > 0) for (let i = 0; i < batch.length; i++) rowWeights[i]! /= total;
-  return total;
-}
-
-async function meanLoss(step: TrainingStep, data: PreparedRows, target: MlpModel['target'], batchSize: number): Promise<number> {
-  const all = Int32Array.from({ length: data.n }, (_, i) => i);
-  let [sum, total] = [0, 0];
-  for (let from = 0; from < data.n; from += batchSize) {
-    total += fillBatch(step, data, all.subarray(from, from + batchSize), target, false);
-    sum += await step.run();
-  }
-  return sum / total;
 }
 
 function momentsOf({ labels, n }: MlpRows): MlpModel['target'] {
