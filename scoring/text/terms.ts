@@ -53,7 +53,7 @@ export function termCount(terms: Terms): number {
 
 /** Makes the counter of one model; the vocabulary is indexed once. Throws a RangeError for buckets out of bounds or a term that comes twice. */
 export function createTermCounter(terms: Terms): (text: string) => TermCounts {
-  const idOf = terms.kind === 'vocabulary' ? lookup(terms.terms) : hasher(terms.buckets);
+  const idOf = termIds(terms);
   return (text) => {
     const counts = new Map<number, number>();
     for (const term of termsOf(text, terms.ngrams)) {
@@ -63,6 +63,11 @@ export function createTermCounter(terms: Terms): (text: string) => TermCounts {
     const ids = Uint32Array.from(counts.keys()).sort();
     return { ids, counts: Float32Array.from(ids, (id) => counts.get(id)!) };
   };
+}
+
+/** The id of a term, undefined where the model does not know it. Throws as `createTermCounter` does. */
+export function termIds(terms: Terms): (term: string) => number | undefined {
+  return terms.kind === 'vocabulary' ? lookup(terms.terms) : hasher(terms.buckets);
 }
 
 function lookup(terms: readonly string[]): (term: string) => number | undefined {
