@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { seededRandom } from '../../learners/random.ts';
 import { hashFold } from '../splits.ts';
-import { chooseRidges, evaluate, readReviews } from './sentiment.ts';
+import { chooseRidges, evaluate, linearLearners, neuralLearners, readReviews } from './sentiment.ts';
 
 const WORDS = [
   ['bad', 'returned', 'cheap'],
@@ -36,16 +36,25 @@ test('reads the reviews with a text, and scores models that see no test row', as
     expect(reviews.texts.every((text) => text.length > 0 && text === text.trim())).toBe(true);
     const params = { classWeights: 'balanced', ngrams: 1 } as const;
     const lines: string[] = [];
-    const ridges = chooseRidges(reviews, params, (line) => lines.push(line));
+    const ridges = await chooseRidges(reviews, params, (line) => lines.push(line));
     for (const ridge of Object.values(ridges)) expect([1, 1 / 3, 0.1]).toContain(ridge);
     expect(lines).toHaveLength(3);
-    const scores = evaluate(reviews, params, ridges);
+    const scores = await evaluate(reviews, linearLearners(params, ridges));
     expect(scores.macroF1).toBeGreaterThan(0.9);
     expect(scores.recommendedAuc).toBeGreaterThan(0.95);
     // Labels by chance: nothing is learned that holds on other rows.
     const random = seededRandom(2);
-    const blind = evaluate({ ...reviews, isRecommended: reviews.isRecommended.map(() => random.int(2)) }, params, ridges);
+    const shuffled = { ...reviews, isRecommended: reviews.isRecommended.map(() => random.int(2)) };
+    const blind = await evaluate(shuffled, linearLearners(params, ridges));
     expect(Math.abs(blind.recommendedAuc - 0.5)).toBeLessThan(0.1);
+    const encoder = { classWeights: 'balanced', minDf: 1, width: 8, batchSize: 16, epochs: 10, learningRate: 2e-2 } as const;
+    const neural = await evaluate(reviews, await neuralLearners(reviews, encoder, (line) => lines.push(line)));
+    expect(lines.slice(3)).toEqual([
+      expect.stringMatching(/^\d+ epochs, .* of the classes/),
+      expect.stringMatching(/^\d+ epochs, .* of "recommended"/),
+    ]);
+    expect(neural.macroF1).toBeGreaterThan(0.85);
+    expect(neural.recommendedAuc).toBeGreaterThan(0.95);
   } finally {
     rmSync(folder, { recursive: true });
   }
