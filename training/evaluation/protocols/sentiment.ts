@@ -189,7 +189,7 @@ const balanced =
     const given = { ...params, classWeights: 'balanced' } as const;
     return linearLearners(given, await chooseRidges(reviews, given, report));
   };
-/** The learner's defaults; as for the linear models no term is left out for being frequent. At most twice the epochs that are needed. */
+/** The learner's defaults, but no word is left out for being frequent; epochs are chosen among the first twelve. */
 const ENCODER: Partial<TextEncoderParams> = { classWeights: 'balanced', maxDf: 1, epochs: 12 };
 /** A step of this size gains nothing from a second thread. */
 const ENCODER_OPTIONS = { seed: 1, threads: 1 } as const;
