@@ -161,6 +161,21 @@ describe('fitTwoTower', () => {
     }
   });
 
+  test('a number that is no item counts as none, beside a missing feature', async () => {
+    const model = await fitTwoTower(train, { ...small, epochs: 1 }, { seed: 1, threads: 1 });
+    const session = await loadOnnx(queryTowerToOnnx(model));
+    const { query } = await session.run({
+      items: { data: BigInt64Array.of(7n, -1n, -1n, BigInt(ITEMS), 7n, 10_000_000n), dims: [2, 3] },
+      features: { data: Float32Array.of(101, Number.NaN, 101, Number.NaN), dims: [2, QUERY_WIDTH] },
+    });
+    await session.release();
+    const { mean, inverseDeviation } = model.queryStandard;
+    const features = [Math.fround(101 - mean[0]!) * inverseDeviation[0]!, 0, 1];
+    plainTower(model, 'query', [...model.itemEmbeddings.subarray(7 * 16, 8 * 16), ...features]).forEach((x, i) => {
+      for (const row of [0, 1]) expect(Math.abs((query!.data[row * 16 + i] as number) - x)).toBeLessThan(1e-5);
+    });
+  });
+
   test('works without any features, and without a history', async () => {
     const bare = { ...train, queryFeatures: new Float32Array(0), queryWidth: 0, itemFeatures: new Float32Array(0), itemWidth: 0 };
     const historyPtr = bare.historyPtr.slice().fill(0, 0, 2);
