@@ -2,7 +2,7 @@ import { createSolver } from './als/solver.ts';
 import { cholesky, solveLower, solveLowerTransposed } from './cholesky.ts';
 import { type FitOptions, requireData, requireParam } from './contract.ts';
 import { seededRandom } from './random.ts';
-import { checkSparse, type SparseRows } from './sparse.ts';
+import { checkSparse, requireTable, type SparseRows } from './sparse.ts';
 import { defaultThreads } from './threads/team.ts';
 
 /** What users did with items, a row for each user. A value is the strength of the meeting: the confidence is 1 + alpha * value. */
@@ -49,13 +49,15 @@ export interface AlsOptions extends FitOptions {
 /**
  * Implicit-feedback matrix factorisation (Hu, Koren, Volinsky 2008): alternates between items and users, each solved by conjugate gradient
  * (Takács, Pilászy, Tikk 2011) in float32, as in `implicit`. Throws `training_data_insufficient` without a meeting or with a bad value,
- * `training_data_too_large` beyond 4 GiB (16 bytes a meeting).
+ * `training_data_too_large` beyond 4 GiB (16 bytes a meeting) or where one table of factors would hold over `TABLE_VALUES_MAX` values.
  */
 export async function fitAls(rows: AlsRows, given: Partial<AlsParams>, options: AlsOptions): Promise<AlsModel> {
   const params = completeParams(given);
   checkSparse(rows.users, rows.items, rows);
   requireData(rows.indices.length > 0, 'no user met an item');
   const { factors, iterations, alpha } = params;
+  requireTable(rows.users, factors, 'users');
+  requireTable(rows.items, factors, 'items');
   const strongest = rows.values.reduce((most, value) => Math.max(most, value), 0);
   requireData(alpha * strongest <= CONFIDENCE_MAX, `alpha times the value ${strongest} is over ${CONFIDENCE_MAX}`);
   const threads = options.threads ?? (rows.indices.length * factors < THREADED_PRODUCTS_MIN ? 1 : defaultThreads());

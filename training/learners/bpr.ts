@@ -1,6 +1,6 @@
 import { type FitOptions, requireData, requireParam } from './contract.ts';
 import { type Random, seededRandom } from './random.ts';
-import { checkSparse, type SparseRows } from './sparse.ts';
+import { checkSparse, requireTable, type SparseRows } from './sparse.ts';
 
 /** What users met; values only say whether: 0 is not met. Items of a row ascend. */
 export interface BprRows extends SparseRows {
@@ -36,7 +36,8 @@ const DRAWS_MAX = 20;
 /**
  * Bayesian personalised ranking (Rendle et al. 2009): stochastic gradient steps on pairs of an item that a user met and one that the user did not,
  * drawn by chance. One thread, one order: the same seed gives the same factors. Throws `training_data_insufficient` without a meeting, with a
- * bad value, or when steps so large were taken that a factor is no number any more.
+ * bad value, or when steps so large were taken that a factor is no number any more;
+ * `training_data_too_large` where a table of factors would hold over `TABLE_VALUES_MAX` values.
  */
 export function fitBpr(rows: BprRows, given: Partial<BprParams>, options: FitOptions): BprModel {
   const params = completeParams(given);
@@ -47,6 +48,8 @@ export function fitBpr(rows: BprRows, given: Partial<BprParams>, options: FitOpt
       requireParam(indices[at - 1]! < indices[at]!, `the items of user ${user} do not ascend`);
   }
   const { factors, iterations } = params;
+  requireTable(users, factors, 'users');
+  requireTable(items, factors, 'items');
   const random = seededRandom(options.seed);
   const userOf = new Uint32Array(indices.length);
   for (let user = 0; user < users; user++) userOf.fill(user, indptr[user]!, indptr[user + 1]!);

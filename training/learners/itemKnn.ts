@@ -57,8 +57,9 @@ export function fitItemKnn(data: ItemKnnRows, given: Partial<ItemKnnParams>, opt
   const met = new Uint32Array(data.items);
   const top = createTop(params.k);
   const ends = new Uint32Array(data.items + 1);
-  const neighbours: Uint32Array[] = [];
-  const similarities: Float32Array[] = [];
+  // By item, those without a neighbour left out: of ten million numbers most may never have been met.
+  const neighbours = new Map<number, Uint32Array>();
+  const similarities = new Map<number, Float32Array>();
   for (let item = 0; item < data.items; item++) {
     let count = 0;
     for (let place = byItem.indptr[item]!; place < byItem.indptr[item + 1]!; place++) {
@@ -79,15 +80,17 @@ export function fitItemKnn(data: ItemKnnRows, given: Partial<ItemKnnParams>, opt
       sums[other] = 0;
     }
     const found = top.take();
-    neighbours.push(found.items);
-    similarities.push(found.scores);
+    if (found.items.length > 0) {
+      neighbours.set(item, found.items);
+      similarities.set(item, found.scores);
+    }
     ends[item + 1] = ends[item]! + found.items.length;
     if ((item + 1) % PROGRESS_ITEMS === 0 || item + 1 === data.items) options.progress?.(item + 1, data.items);
   }
   const all = { indptr: ends, neighbours: new Uint32Array(ends[data.items]!), similarities: new Float32Array(ends[data.items]!) };
   neighbours.forEach((list, item) => {
     all.neighbours.set(list, ends[item]!);
-    all.similarities.set(similarities[item]!, ends[item]!);
+    all.similarities.set(similarities.get(item)!, ends[item]!);
   });
   return all;
 }

@@ -9,7 +9,7 @@ export interface SparseRows {
   readonly values: Float32Array;
 }
 
-/** Throws a RangeError where the arrays do not fit together, `training_data_insufficient` for a value that cannot be learned from. */
+/** Throws a RangeError where the arrays do not fit together, `training_data_insufficient` for a value that cannot be learned from or a column twice in a row. */
 export function checkSparse(rows: number, columns: number, { indptr, indices, values }: SparseRows): void {
   requireParam(indptr.length === rows + 1 && indptr[0] === 0, `indptr must hold ${rows + 1} offsets from 0`);
   for (let row = 0; row < rows; row++) if (indptr[row]! > indptr[row + 1]!) throw new RangeError(`indptr falls at row ${row}`);
@@ -19,6 +19,23 @@ export function checkSparse(rows: number, columns: number, { indptr, indices, va
     if (indices[at]! >= columns) throw new RangeError(`index ${indices[at]} is not below ${columns}`);
     if (!(values[at]! >= 0 && values[at]! < Infinity)) requireData(false, `value ${at} is ${values[at]}`);
   }
+  for (let row = 0; row < rows; row++) checkOnce(row, indices.subarray(indptr[row]!, indptr[row + 1]!));
+}
+
+/** A pair that comes twice would count twice in one learner and once in another: whoever makes the rows has to add them up. Ascending rows cost no set. */
+function checkOnce(row: number, columns: Uint32Array): void {
+  let ascending = true;
+  for (let i = 1; i < columns.length && ascending; i++) ascending = columns[i - 1]! < columns[i]!;
+  if (!ascending && new Set(columns).size < columns.length) requireData(false, `row ${row} holds a column twice`);
+}
+
+/** Numbers of one table of factors or embeddings: 2 GiB of float32, about what a process may hold beside its rows. */
+export const TABLE_VALUES_MAX = 2 ** 29;
+
+/** Throws `training_data_too_large` where a table of factors would be over the limit: an id space of millions needs fewer factors or denser numbers. */
+export function requireTable(rows: number, width: number, what: string): void {
+  const detail = `${rows} ${what} of ${width} factors are over the limit of ${TABLE_VALUES_MAX} values: take fewer factors, or number only what was met`;
+  requireData(rows * width <= TABLE_VALUES_MAX, detail, 'training_data_too_large');
 }
 
 /** The same values by column, rows ascending. */

@@ -51,7 +51,7 @@ export const MLP_DEFAULTS: MlpParams = { ...NEURAL_DEFAULTS, objective: 'binary'
 const CLASSES_MAX = 10_000;
 
 /**
- * Multi-layer perceptron: standardised features, ReLU layers, Adam. Throws `training_data_insufficient` for an empty table or bad labels.
+ * Multi-layer perceptron: standardised features, ReLU layers, Adam. Throws `training_data_insufficient` for an empty table, bad labels or one class.
  */
 export async function fitMlp(data: MlpRows, given: Partial<MlpParams>, options: NeuralFitOptions<MlpRows>): Promise<MlpModel> {
   const params = { ...MLP_DEFAULTS, ...given };
@@ -62,6 +62,7 @@ export async function fitMlp(data: MlpRows, given: Partial<MlpParams>, options: 
   });
   share('dropout', params.dropout);
   checkRows(data, objective);
+  requireClasses(data, objective);
   if (options.validation) checkRows(options.validation, objective, data.f);
   const random = seededRandom(options.seed);
   const standardiser = fitStandardiser(data.rows, data.n, data.f);
@@ -166,4 +167,9 @@ function checkRows({ rows, n, f, labels, weights }: MlpRows, objective: MlpParam
     total += weight;
   });
   requireData(!weights || total > 0, 'all weights are zero');
+}
+
+/** Of rows that are learned from: with one class there is nothing to tell apart. Validation rows may be of one class. */
+function requireClasses({ labels }: MlpRows, objective: MlpParams['objective']): void {
+  requireData(objective === 'regression' || labels.some((label) => label !== labels[0]), 'all labels are of one class');
 }

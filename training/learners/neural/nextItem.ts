@@ -7,6 +7,7 @@ import { l2Normalise } from '../../onnx/autodiff/softmax.ts';
 import type { Value } from '../../onnx/autodiff/tape.ts';
 import { requireData, requireParam } from '../contract.ts';
 import { type Random, seededRandom } from '../random.ts';
+import { requireTable } from '../sparse.ts';
 import { createEmbedding, type Embedding } from './embedding.ts';
 import { ENCODERS, type EncoderParams } from './encoders.ts';
 import { fillDropout, type History, type NeuralFitOptions, runEpochs } from './loop.ts';
@@ -63,6 +64,7 @@ export async function fitNextItem(
   const params = { ...NEXT_ITEM_DEFAULTS, ...given };
   checkParams(params);
   checkSequences(rows, true);
+  requireTable(rows.items, params.width, 'items');
   if (options.validation) {
     checkSequences(options.validation, false);
     requireParam(options.validation.items === rows.items, 'validation sequences must be of the same catalogue');

@@ -6,6 +6,7 @@ import { sum } from '../../onnx/autodiff/reduction.ts';
 import type { Value } from '../../onnx/autodiff/tape.ts';
 import { requireData, requireParam } from '../contract.ts';
 import { type Random, seededRandom } from '../random.ts';
+import { requireTable } from '../sparse.ts';
 import { towerSpecs } from './dense.ts';
 import { createEmbedding, type Embedding } from './embedding.ts';
 import { fillDropout, type NeuralFitOptions, runEpochs, shuffle } from './loop.ts';
@@ -77,6 +78,7 @@ export async function fitTwoTower(
   const params = { ...TWO_TOWER_DEFAULTS, ...given };
   checkParams(params);
   checkRows(data);
+  requireTable(data.items, params.width, 'items');
   if (options.validation) {
     checkRows(options.validation);
     const { items, queryWidth } = options.validation;
@@ -256,7 +258,8 @@ function checkParams(params: TwoTowerParams): void {
 
 function checkRows({ items, targets, historyPtr, history, queryFeatures, queryWidth, itemFeatures, itemWidth }: TwoTowerRows): void {
   const pairs = targets.length;
-  requireData(items >= 1 && items <= ITEMS_MAX, `a catalogue of ${items} items is empty or over ${ITEMS_MAX}`);
+  requireData(items >= 1, 'the catalogue is empty');
+  requireData(items <= ITEMS_MAX, `${items} items are over the limit of ${ITEMS_MAX}`, 'training_data_too_large');
   requireData(pairs > 0, 'there is no pair');
   requireParam(queryFeatures.length === pairs * queryWidth, `queryFeatures must hold ${pairs} x ${queryWidth} values`);
   requireParam(itemFeatures.length === items * itemWidth, `itemFeatures must hold ${items} x ${itemWidth} values`);

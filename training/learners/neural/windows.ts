@@ -15,7 +15,8 @@ const ITEMS_MAX = 2 ** 24;
 
 /** Throws where the arrays do not fit together; in what is learned from, where a number is not of the catalogue as well. */
 export function checkSequences({ items, indptr, clicks }: SequenceRows, allKnown: boolean): void {
-  requireData(items >= 1 && items <= ITEMS_MAX, `a catalogue of ${items} items is empty or over ${ITEMS_MAX}`);
+  requireData(items >= 1, 'the catalogue is empty');
+  requireData(items <= ITEMS_MAX, `${items} items are over the limit of ${ITEMS_MAX}`, 'training_data_too_large');
   requireParam(indptr.length >= 1 && indptr[0] === 0 && indptr.at(-1) === clicks.length, 'indptr must go from 0 to the number of clicks');
   for (let s = 1; s < indptr.length; s++) requireParam(indptr[s]! >= indptr[s - 1]!, `indptr falls at sequence ${s - 1}`);
   if (allKnown) for (const item of clicks) requireData(item < items, `item ${item} is not below ${items}`);
