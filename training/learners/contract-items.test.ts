@@ -52,14 +52,14 @@ function wide(): Meetings {
 
 function matrixLearner(
   name: string,
-  fit: LearnerUnderTest<Meetings>['fit'],
+  learn: LearnerUnderTest<Meetings>['learn'],
   vocabulary: { readonly outcome: Outcome; readonly says?: string },
   threaded = false,
 ): LearnerUnderTest<Meetings> {
   return {
     name,
     good: meetings,
-    fit,
+    learn,
     threaded,
     bad: {
       empty: { data: () => matrix([[], []], ITEMS), outcome: INSUFFICIENT },
@@ -131,7 +131,7 @@ const asSessions = ({ indptr, indices, items }: Meetings): SessionRows => ({ ind
 learnerSuite<SessionRows>({
   name: 'vmis',
   good: () => asSessions(meetings()),
-  fit: (data, options) => {
+  learn: (data, options) => {
     const index = fitVmis(data, {}, options);
     return { bytes: bytesOf(index.table), answers: index.table.items };
   },
@@ -157,13 +157,13 @@ learnerSuite<SessionRows>({
 });
 
 function catalogue(): Item[] {
-  return Array.from({ length: ITEMS }, (_, i) => ({ item_id: `i${i}`, item_name: `shirt number ${i % 5}`, item_brand: `b${i % 3}` }));
+  return Array.from({ length: ITEMS }, (_, i) => ({ item_id: `i${i}`, title: `shirt number ${i % 5}`, brand: `b${i % 3}` }));
 }
 
 learnerSuite<Item[]>({
   name: 'content',
   good: catalogue,
-  fit: (data, options) => {
+  learn: (data, options) => {
     const model = fitContent(data, { buckets: 256, dimensions: 16 }, options);
     return { bytes: bytesOf(model), answers: model.idf };
   },
@@ -195,7 +195,7 @@ for (const encoder of ['gru', 'lstm', 'sasrec', 'cnn'] satisfies EncoderName[]) 
   learnerSuite<SequenceRows>({
     name: `next item, ${encoder}`,
     good: () => asSequences(meetings()),
-    fit: async (data, options) => {
+    learn: async (data, options) => {
       const params = data.items === ITEMS ? { ...SHORT, lengthMax: 6, negatives: 8 } : {};
       return asked(nextItemToOnnx(await fitNextItem(data, { ...params, encoder }, options)), 6);
     },
@@ -247,7 +247,7 @@ function pairs(rows: Meetings, feature: (pair: number) => number = (pair) => pai
 learnerSuite<TwoTowerRows>({
   name: 'two-tower',
   good: () => pairs(meetings()),
-  fit: async (data, options) => {
+  learn: async (data, options) => {
     const model = await fitTwoTower(data, data.items === ITEMS ? { ...SHORT, hidden: [8], historyMax: 6 } : {}, options);
     const bytes = queryTowerToOnnx(model);
     const onnx = await loadOnnx(bytes);

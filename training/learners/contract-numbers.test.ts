@@ -45,12 +45,12 @@ function twice(): Points {
   return { values: Float32Array.of(...values, ...values), columns };
 }
 
-function pointLearner(name: string, fit: LearnerUnderTest<Points>['fit'], constant: Outcome = 'learned'): LearnerUnderTest<Points> {
+function pointLearner(name: string, learn: LearnerUnderTest<Points>['learn'], constant: Outcome = 'learned'): LearnerUnderTest<Points> {
   const refused = (data: () => Points, says: string) => ({ data, outcome: 'training_data_insufficient', says }) as const;
   return {
     name,
     good: points,
-    fit,
+    learn,
     bad: {
       empty: refused(() => ({ values: new Float32Array(0), columns: COLUMNS }), 'rows'),
       'constant column': { data: changed(() => 3), outcome: constant },
@@ -112,7 +112,7 @@ function seriesLearner(model: SeriesModelName): LearnerUnderTest<Float64Array> {
   return {
     name: `series: ${model}`,
     good: series,
-    fit: (values, { seed }) => {
+    learn: (values, { seed }) => {
       const forecast = fitSeries(values, { period: PERIOD, horizon: 4, seed, model });
       return { bytes: bytesOf(forecast), answers: [...forecast.mean, ...forecast.lower, ...forecast.upper] };
     },
@@ -139,7 +139,7 @@ function textLearner(classifier: 'logistic' | 'svm'): LearnerUnderTest<TextRows>
   return {
     name: `text, ${classifier}`,
     good: reviews,
-    fit: async ({ texts, labels }, options) => {
+    learn: async ({ texts, labels }, options) => {
       const model = fitText({ texts, labels }, { classifier, minDf: 1, maxDf: 1 }, options);
       const bytes = textToOnnx(model);
       // No term at all, and terms that were never met.

@@ -34,7 +34,7 @@ export interface Case<Data> {
 export interface LearnerUnderTest<Data> {
   readonly name: string;
   readonly good: () => Data;
-  readonly fit: (data: Data, options: { readonly seed: number; readonly threads: number }) => Fitted | Promise<Fitted>;
+  readonly learn: (data: Data, options: { readonly seed: number; readonly threads: number }) => Fitted | Promise<Fitted>;
   readonly bad: Partial<Record<BadData, Case<Data>>>;
   /** It spreads its work over threads. */
   readonly threaded?: boolean;
@@ -49,18 +49,18 @@ export function bytesOf(model: unknown): Uint8Array {
 }
 
 /** What every learner keeps: the same bytes for the same seed, served answers as its own, and a stated end for bad data. */
-export function learnerSuite<Data>({ name, good, fit, bad, threaded }: LearnerUnderTest<Data>): void {
+export function learnerSuite<Data>({ name, good, learn, bad, threaded }: LearnerUnderTest<Data>): void {
   describe(name, () => {
     test('the same seed and data give the same bytes, and sound answers', async () => {
-      const first = await fit(good(), { seed: 7, threads: 1 });
+      const first = await learn(good(), { seed: 7, threads: 1 });
       expect(first.bytes.length).toBeGreaterThan(0);
       checkAnswers(first);
-      expect(Buffer.compare(first.bytes, (await fit(good(), { seed: 7, threads: 1 })).bytes)).toBe(0);
+      expect(Buffer.compare(first.bytes, (await learn(good(), { seed: 7, threads: 1 })).bytes)).toBe(0);
     });
 
     if (threaded) {
       test('one worker and two give the same bytes', async () => {
-        const [one, two] = [await fit(good(), { seed: 7, threads: 1 }), await fit(good(), { seed: 7, threads: 2 })];
+        const [one, two] = [await learn(good(), { seed: 7, threads: 1 }), await learn(good(), { seed: 7, threads: 2 })];
         expect(Buffer.compare(one.bytes, two.bytes)).toBe(0);
       });
     }
@@ -68,7 +68,7 @@ export function learnerSuite<Data>({ name, good, fit, bad, threaded }: LearnerUn
     for (const [kind, { data, outcome, says }] of Object.entries(bad) as [BadData, Case<Data>][]) {
       test(`${kind}: ${outcome}`, async () => {
         const given = data();
-        const fitting = (async () => fit(given, { seed: 7, threads: 1 }))();
+        const fitting = (async () => learn(given, { seed: 7, threads: 1 }))();
         if (outcome === 'learned') checkAnswers(await fitting);
         else await expect(fitting).rejects.toMatchObject({ code: outcome, message: expect.stringContaining(says ?? '') });
       });

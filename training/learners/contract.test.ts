@@ -56,10 +56,10 @@ function tableCases(oneClass: Outcome): Partial<Record<BadData, Case<TableRows>>
   };
 }
 
-type TableFit = LearnerUnderTest<TableRows>['fit'];
+type TableFit = LearnerUnderTest<TableRows>['learn'];
 
-function tableLearner(name: string, oneClass: Outcome, fit: TableFit, threaded = false): LearnerUnderTest<TableRows> {
-  return { name, good: table, fit, bad: tableCases(oneClass), threaded };
+function tableLearner(name: string, oneClass: Outcome, learn: TableFit, threaded = false): LearnerUnderTest<TableRows> {
+  return { name, good: table, learn, bad: tableCases(oneClass), threaded };
 }
 
 /** Own answers and those of the file, to the rows that were learned and to strange ones. */

@@ -174,3 +174,17 @@ describe('fitMlp', () => {
     }
   });
 });
+
+test('balanced classes are the same training as rows that weigh so', async () => {
+  const n = 400;
+  const rows = Float32Array.from({ length: n }, (_, i) => Math.sin(3.7 * i) + (i % 10 === 0 ? 1 : 0));
+  const labels = Float32Array.from({ length: n }, (_, i) => Number(i % 10 === 0));
+  const params = { hidden: [4], dropout: 0, epochs: 20, batchSize: 64, learningRate: 0.02 };
+  const table = { rows, n, f: 1, labels };
+  const balanced = await fitMlp(table, { ...params, classWeights: 'balanced' }, { seed: 1 });
+  const weighted = await fitMlp({ ...table, weights: labels.map((label) => (label ? 5 : 5 / 9)) }, params, { seed: 1 });
+  expect(Buffer.compare(mlpToOnnx(balanced), mlpToOnnx(weighted))).toBe(0);
+  const plain = await fitMlp(table, params, { seed: 1 });
+  expect(Buffer.compare(mlpToOnnx(balanced), mlpToOnnx(plain))).not.toBe(0);
+  await expect(fitMlp(table, { ...params, objective: 'regression', classWeights: 'balanced' }, { seed: 1 })).rejects.toThrow(RangeError);
+});

@@ -5,6 +5,7 @@ import { binaryCrossEntropy, softmaxCrossEntropy, squaredError } from '../../onn
 import { softmax } from '../../onnx/autodiff/softmax.ts';
 import { Tape, type Value } from '../../onnx/autodiff/tape.ts';
 import { requireData, requireParam } from '../contract.ts';
+import { type ClassWeights, rowWeights } from '../linear/classes.ts';
 import { seededRandom } from '../random.ts';
 import { tower, towerSpecs } from './dense.ts';
 import type { History, NeuralFitOptions } from './loop.ts';
@@ -31,6 +32,8 @@ export interface MlpParams extends NeuralParams {
   hidden: readonly number[];
   /** Share of the hidden units that a step leaves out. */
   dropout: number;
+  /** Of `binary` and `multiclass`: how much each class counts, beside the weights of the rows. */
+  classWeights: ClassWeights;
 }
 
 export interface MlpModel {
@@ -46,7 +49,7 @@ export interface MlpModel {
   readonly history: History;
 }
 
-export const MLP_DEFAULTS: MlpParams = { ...NEURAL_DEFAULTS, objective: 'binary', hidden: [128, 64], dropout: 0.1 };
+export const MLP_DEFAULTS: MlpParams = { ...NEURAL_DEFAULTS, objective: 'binary', hidden: [128, 64], dropout: 0.1, classWeights: undefined };
 
 const CLASSES_MAX = 10_000;
 
@@ -89,7 +92,13 @@ export async function fitMlp(data: MlpRows, given: Partial<MlpParams>, options: 
     fill: (step, rows, batch) => fillBatch(step, rows, batch, target),
   };
   const prepared = async (rows: MlpRows): Promise<PreparedRows> => ({ ...rows, prepared: await prepareRows(rows.rows, rows.n, standardiser) });
-  const history = await trainRows(learner, await prepared(data), options.validation && (await prepared(options.validation)), random, options);
+  const history = await trainRows(
+    learner,
+    await prepared({ ...data, ...classWeighted(data, params, outputs) }),
+    options.validation && (await prepared(options.validation)),
+    random,
+    options,
+  );
   return {
     objective,
     featureCount: data.f,
@@ -127,6 +136,13 @@ function lossOf(objective: MlpParams['objective'], logits: Value, step: StepInpu
 
 interface PreparedRows extends MlpRows {
   readonly prepared: Float32Array;
+}
+
+/** The weights that training really uses, where classes count unevenly; validation is measured with those of its rows alone. */
+function classWeighted({ labels, weights }: MlpRows, { objective, classWeights }: MlpParams, outputs: number): Pick<MlpRows, 'weights'> {
+  if (classWeights === undefined) return {};
+  requireParam(objective !== 'regression', 'classWeights need classes, which a regression has not');
+  return { weights: Float32Array.from(rowWeights(labels, Math.max(2, outputs), weights, classWeights)) };
 }
 
 function fillBatch({ floats, indices }: TrainingStep, data: PreparedRows, batch: Int32Array, target: MlpModel['target']): void {
