@@ -17,6 +17,7 @@ import { type TableRows, takeRows } from '../../learners/linear/table.ts';
 import { openTables, readFunction } from '../../sources/duckdb.ts';
 import { averagePrecision, mean, rocAuc } from '../metrics.ts';
 import { hashFold, splitsOf } from '../splits.ts';
+import { countSteps } from './steps.ts';
 
 /** Where development machines have the data, beside the project: nothing of it is part of the project. */
 const DATA = fileURLToPath(new URL('../../../../../shared/data/uci_online_retail/online_retail.parquet', import.meta.url));
@@ -177,12 +178,20 @@ async function main(path: string, seeds: number): Promise<void> {
   const buyers = customers.labels.reduce((sum, label) => sum + label, 0);
   console.log(`${customers.n} customers, ${buyers} bought within 30 days (protocol: 4063, 1387)`);
   console.log('model | AUC | AP | sd of AUC over folds');
+  const { step, end } = countSteps(
+    'models',
+    LEARNERS.reduce((sum, { seesChance }) => sum + (seesChance ? seeds : 1), 0),
+  );
   for (const { name, seesChance, learner } of LEARNERS) {
     const each: Scores[] = [];
-    for (let seed = 0; seed < (seesChance ? seeds : 1); seed++) each.push(await evaluate(customers, learner, seed));
+    for (let seed = 0; seed < (seesChance ? seeds : 1); seed++) {
+      each.push(await evaluate(customers, learner, seed));
+      step();
+    }
     const over = (value: (scores: Scores) => number) => mean(each.map(value)).toFixed(4);
     console.log(`${name} | ${over(({ auc }) => auc)} | ${over(({ ap }) => ap)} | ${over(({ aucSd }) => aucSd)}`);
   }
+  end();
   for (const [name, auc, ap] of REFERENCES) console.log(`reference: ${name} | ${auc.toFixed(4)} | ${ap.toFixed(4)} |`);
 }
 

@@ -16,6 +16,7 @@ import { logarithm } from '../../learners/series/transform.ts';
 import { readFunction, type Tables } from '../../sources/duckdb.ts';
 import { type ForecastErrors, forecastErrors, summarise } from '../forecasts.ts';
 import { row, say, withData } from './openData.ts';
+import { countSteps } from './steps.ts';
 
 interface Series {
   readonly values: Float64Array;
@@ -120,13 +121,16 @@ function run(title: string, all: readonly Series[], task: Task): Map<string, For
     const result = work();
     return [result, process.cpuUsage(started).user / 1e6];
   };
+  const { step, end } = countSteps('models', Object.keys(task.members).length);
   let total = 0;
   for (const [name, member] of Object.entries(task.members)) {
     const [told, seconds] = timed(() => all.map((series) => member(series)(series.values.slice(0, -horizon), options)));
     forecasts.set(name, told);
     total += seconds;
     show(name, told, seconds);
+    step();
   }
+  end();
   const [weights, seconds] = timed(() => pooledWeights(all, task));
   const mixed = all.map((_, i) =>
     combineForecasts(

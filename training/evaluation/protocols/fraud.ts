@@ -9,6 +9,7 @@ import { fitLogistic, predictLogistic } from '../../learners/linear/logistic.ts'
 import { averagePrecision, mean, rocAuc } from '../metrics.ts';
 import { cardPrecision, type FeatureRows, f15Rows, foundOut, readPayments } from './fraud-handbook.ts';
 import { row, say, withData } from './openData.ts';
+import { countSteps } from './steps.ts';
 
 const FILE = 'fraud_handbook_simulated/transactions.parquet';
 const [TRAIN_FROM, TRAIN_TO, TEST_FROM, TEST_TO] = ['2018-07-25', '2018-08-01', '2018-08-08', '2018-08-15'];
@@ -53,6 +54,10 @@ await withData(FILE, async (tables) => {
   const labels = payments.map(({ isFraud }) => (isFraud ? 1 : 0));
   say(`${train.n} payments to learn from, ${payments.length} to test on with ${labels.filter(Boolean).length} frauds; means of ${seeds} seeds`);
   say(row('', ['AUC', 'AP', 'CP@100', 'reference:', 'AUC', 'AP', 'CP@100']));
+  const { step, end } = countSteps(
+    'models',
+    LEARNERS.reduce((sum, learner) => sum + (learner.seeds ? seeds : 1), 0),
+  );
   for (const { name, learn, seeds: isSeeded, reference } of LEARNERS) {
     const results = { auc: [] as number[], ap: [] as number[], cards: [] as number[] };
     for (let seed = 0; seed < (isSeeded ? seeds : 1); seed++) {
@@ -61,8 +66,10 @@ await withData(FILE, async (tables) => {
       results.auc.push(rocAuc(scores, labels));
       results.ap.push(averagePrecision(scores, labels));
       results.cards.push(cardPrecision(payments, scores, utc(TEST_FROM), TEST_DAYS));
+      step();
     }
     const ours = [results.auc, results.ap, results.cards].map((values) => mean(values).toFixed(4));
     say(row(name, [...ours, '', ...reference.map((value) => value.toFixed(4))]));
   }
+  end();
 });

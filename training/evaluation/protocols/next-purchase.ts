@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { GatehouseError } from '../../../contracts/errors.ts';
 import { createFits, type Fits } from './next-purchase-models.ts';
 import { type ListScores, measureLists, readLines, type Scorer, type Split, splitAt, type Variant } from './purchases.ts';
+import { countSteps } from './steps.ts';
 
 const TEST_CUT_MS = Date.UTC(2011, 10, 9);
 const VALIDATION_CUT_MS = Date.UTC(2011, 9, 9);
@@ -174,8 +175,11 @@ async function main(path: string, part: string, isVerbose: boolean): Promise<voi
     `${lines.codes.length} lines, ${split.users} users, ${split.items} items; (a) ${counted('any', split)} users, (b) ${counted('new', split)}`,
   );
   console.log('Recall@20, NDCG@20, HR@20');
-  for (const { name, reference, candidates, seeds } of MODELS.filter(({ name }) => part === 'all' || name.includes(part))) {
+  const models = MODELS.filter(({ name }) => part === 'all' || name.includes(part));
+  const { step, end } = countSteps('models', 2 * models.length);
+  for (const { name, reference, candidates, seeds } of models) {
     for (const variant of ['any', 'new'] as const) {
+      step();
       if (variant === 'new' && reference.any !== '' && reference.new === '') continue;
       const chosen = await chooseCandidate(validation, candidates, variant, isVerbose ? console.log : () => {});
       const scores = await meanOverSeeds(test, chosen, variant, seeds ?? [0]);
@@ -183,6 +187,7 @@ async function main(path: string, part: string, isVerbose: boolean): Promise<voi
       console.log(`${row} ${describe(scores)}   reference ${reference[variant].padEnd(17)} ${chosen.label}`);
     }
   }
+  end();
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

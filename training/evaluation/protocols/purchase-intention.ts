@@ -13,6 +13,7 @@ import type { GbdtParams } from '../../learners/gbdt/params.ts';
 import { predict } from '../../learners/gbdt/predict.ts';
 import { type Cell, openTables, readFunction } from '../../sources/duckdb.ts';
 import { averagePrecision, bestF1Threshold, f1, rocAuc } from '../metrics.ts';
+import { countSteps } from './steps.ts';
 
 export const FOLDS = 5;
 const NUMBERS = [
@@ -167,8 +168,14 @@ const line = (scores: Scores) => `AUC ${scores.auc.toFixed(4)}  AP ${scores.ap.t
 async function main(path: string, seeds: number): Promise<void> {
   const data = await readSessions(path);
   console.log(`${data.n} sessions, ${data.labels.reduce((sum, label) => sum + label, 0)} with a purchase; ${seeds} seeds`);
-  const result = await evaluate(data, seeds, CANDIDATES, console.log);
-  const fixed = await evaluate(data, seeds, CANDIDATES.slice(0, 1), () => {});
+  const { step, end } = countSteps('folds', 2 * FOLDS);
+  const told = (line: string): void => {
+    console.log(line);
+    step();
+  };
+  const result = await evaluate(data, seeds, CANDIDATES, told);
+  const fixed = await evaluate(data, seeds, CANDIDATES.slice(0, 1), step);
+  end();
   const rows = [
     ['gatehouse, as LightGBM', fixed.boosting],
     ['gatehouse, chosen', result.boosting],

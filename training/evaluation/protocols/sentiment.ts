@@ -15,6 +15,7 @@ import { openTables, readFunction } from '../../sources/duckdb.ts';
 import { type ClassMetrics, classMetrics, largestClass } from '../classes.ts';
 import { averagePrecision, mean, rocAuc } from '../metrics.ts';
 import { hashFold } from '../splits.ts';
+import { countSteps } from './steps.ts';
 
 /** Where development machines have the data, beside the project: nothing of it is part of the project. */
 const DATA = fileURLToPath(new URL('../../../../../shared/data/womens_clothing_reviews/reviews.parquet', import.meta.url));
@@ -149,7 +150,7 @@ export async function chooseRidges(reviews: Reviews, params: Partial<TextParams>
 }
 
 /** Each fold by a model of the others; the scores are means over the folds. */
-export async function evaluate(reviews: Reviews, learners: Learners): Promise<SentimentScores> {
+export async function evaluate(reviews: Reviews, learners: Learners, step: () => void = () => {}): Promise<SentimentScores> {
   const folds: (ClassMetrics & Pick<SentimentScores, 'recommendedAuc' | 'notRecommendedAp'>)[] = [];
   for (let fold = 0; fold < FOLDS; fold++) {
     const train = rowsIn(reviews, (other) => other !== fold);
@@ -170,6 +171,7 @@ export async function evaluate(reviews: Reviews, learners: Learners): Promise<Se
         labels.map((label) => 1 - label),
       ),
     });
+    step();
   }
   const over = (value: (fold: (typeof folds)[number]) => number) => mean(folds.map(value));
   return {
@@ -208,14 +210,16 @@ async function main(path: string): Promise<void> {
   const reviews = await readReviews(path);
   console.log(`${reviews.texts.length} reviews with a text`);
   const lines: string[][] = [];
+  const { step, end } = countSteps('folds', VARIANTS.length * FOLDS);
   for (const [name, choose] of VARIANTS) {
     const startMs = performance.now();
     const learners = await choose(reviews, (line) => console.log(`${name}, ${line}`));
-    const scores = await evaluate(reviews, learners);
+    const scores = await evaluate(reviews, learners, step);
     const seconds = (performance.now() - startMs) / 1000;
     lines.push([name, ...[scores.macroF1, scores.recommendedAuc, scores.notRecommendedAp, scores.accuracy].map((x) => x.toFixed(4))]);
     console.log(`  recall ${scores.recall.map((x) => x.toFixed(3)).join(' / ')}, ${seconds.toFixed(1)} s`);
   }
+  end();
   console.log('model | macro-F1 | recommended AUC | AP not recommended | accuracy');
   for (const line of [...lines, ...REFERENCES]) console.log(line.join(' | '));
 }

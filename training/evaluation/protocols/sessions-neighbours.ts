@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { GatehouseError } from '../../../contracts/errors.ts';
 import { S_KNN, SessionIndex, type SessionSearchParams, V_STAN, VMIS_KNN } from '../../../index/sessions.ts';
 import { openTables, readFunction } from '../../sources/duckdb.ts';
+import { countSteps } from './steps.ts';
 
 const LIST_LENGTH = 20;
 const VALIDATION_SESSIONS = 8_000;
@@ -134,11 +135,14 @@ async function main(path: string, isVerbose: boolean): Promise<void> {
   const index = indexSessions(sessions.train, sessions.ids);
   const prefixes = sessions.test.reduce((sum, clicks) => sum + clicks.length - 1, 0);
   console.log(`${sessions.train.length} train sessions, ${sessions.ids.length} items, ${prefixes} test prefixes`);
+  const { step, end } = countSteps('models', MODELS.length);
   for (const { name, reference, candidates } of MODELS) {
     const params = chooseParams(sessions, candidates, VALIDATION_SESSIONS, isVerbose ? console.log : () => {});
     const scores = measureNextClick(index, sessions.test, params);
     console.log(`${name.padEnd(24)} ${describe(scores)}   reference ${reference}   ${JSON.stringify(params)}`);
+    step();
   }
+  end();
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
