@@ -36,7 +36,7 @@ import { Metrics, statusClass } from './metrics.ts';
 import { createAdmission } from './overload/admission.ts';
 import { probeInChild } from './probe.ts';
 import { createPushHub } from './push/hub.ts';
-import { openRules } from './rules-file.ts';
+import { openRiskDesk } from './rules/risk-desk.ts';
 import { createServer } from './transport/server.ts';
 
 export const VERSION = '0.1.0';
@@ -115,6 +115,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
       audit,
       now,
       adminToken: config.adminToken,
+      adminTokens: config.adminTokens,
       secretKeys: config.secretKeys,
       publishableKeys: config.publishableKeys,
       allowedOrigins: config.allowedOrigins,
@@ -122,7 +123,8 @@ export async function startGateway(config: Config): Promise<Gateway> {
     });
     undo.push(() => keyring.close());
     const streamTokens = await createStreamTokens({ store, now });
-    const rules = await openRules(config.rulesFile, engine.names(FRAUD_SET));
+    const desk = await openRiskDesk({ config, store, audit, log, metrics, featureNames: engine.names(FRAUD_SET), now });
+    undo.push(() => desk.close());
     const placements = await readPlacements(config.placementsFile);
 
     const bundles = new BundleManager({
@@ -184,7 +186,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
         catalogue,
         trending,
         bundles,
-        rules: rules.book,
+        desk,
         placements,
         keyring,
         streamTokens,
@@ -217,7 +219,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
         streamTokens,
         audit,
         bundles,
-        rules,
+        desk,
         metrics,
         traffic,
         readiness: () => (draining ? ['the gateway is draining'] : dataPort === 0 ? ['the data port is not open yet'] : []),

@@ -1,13 +1,13 @@
 import type { BundleManifest } from '../../contracts/bundle.ts';
 import type { TrafficResponse } from '../../contracts/control.ts';
 import type { BundleEntry } from '../../scoring/models/manager.ts';
-import type { Rule } from '../../scoring/risk/rules.ts';
 import type { Store } from '../../store/contract.ts';
 import type { Audit, Log } from '../audit.ts';
 import type { Keyring } from '../auth/keyring.ts';
 import type { StreamTokens } from '../auth/stream-tokens.ts';
 import type { Config } from '../config.ts';
 import type { Metrics } from '../metrics.ts';
+import type { RiskDesk } from '../rules/risk-desk.ts';
 import type { Assets } from './assets.ts';
 
 /** The part of `BundleManager` that operators use. */
@@ -17,13 +17,6 @@ export interface Bundles {
   list(): Promise<readonly BundleEntry[]>;
   activate(version: string): Promise<BundleManifest>;
   rollback(): Promise<BundleManifest>;
-}
-
-/** The rules in force, and the way to read their file again. */
-export interface Rules {
-  list(): readonly Rule[];
-  /** Rejects with `rule_invalid`; the old rules then stay in force. */
-  reload(): Promise<void>;
 }
 
 /** Everything that the control plane works on; the composition root hands it in. */
@@ -38,7 +31,7 @@ export interface ControlDeps {
   readonly streamTokens: Pick<StreamTokens, 'issue'>;
   readonly audit: Audit;
   readonly bundles: Bundles;
-  readonly rules: Rules;
+  readonly desk: Pick<RiskDesk, 'rules' | 'lists' | 'backtests'>;
   readonly metrics: Pick<Metrics, 'render' | 'contentType' | 'counter'>;
   readonly traffic: { snapshot(): TrafficResponse };
   /** Why the gateway should not get traffic now, a sentence each; empty when it should. */

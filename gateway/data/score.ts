@@ -17,7 +17,7 @@ const utf8 = {
  * a twin request and a request that follows a crash half-way all end with the one stored answer.
  */
 export function createScoreHandler(deps: DataDeps) {
-  const { store, engine, catalogue, bundles, config, metrics, log, now } = deps;
+  const { store, engine, catalogue, bundles, config, desk, metrics, log, now } = deps;
   const durable = config.durability === 'sync';
   const stages = {
     state: metrics.latency('stages', 'score_state'),
@@ -45,7 +45,7 @@ export function createScoreHandler(deps: DataDeps) {
     stages.state.observe((seen - started) / 1000);
 
     const outcome = await bundles.lease((bundle) =>
-      assess(engine, { request, event, states, model: bundle?.fraud, rules: deps.rules(), nowMs, deadlineMs: config.scoreDeadlineMs }),
+      assess(engine, { request, event, states, model: bundle?.fraud, rules: desk.book(), nowMs, deadlineMs: config.scoreDeadlineMs }),
     );
     for (const { reason, cause } of outcome.failures) {
       metrics.counter('degraded', 'score', reason).inc();
@@ -60,6 +60,8 @@ export function createScoreHandler(deps: DataDeps) {
     if (!decided.won) return JSON.parse(utf8.decode(decided.answer)) as ScoreResponse;
     metrics.counter('decisions', outcome.response.decision).inc();
     for (const hit of outcome.response.rule_hits) metrics.counter('ruleHits', hit.rule).inc();
+    for (const hit of outcome.decision.shadow_hits ?? []) metrics.counter('shadowHits', hit.rule).inc();
+    desk.observe(outcome.response.rule_hits, nowMs);
     if (outcome.alert) metrics.counter('alerts', outcome.alert.severity).inc();
     return outcome.response;
   };

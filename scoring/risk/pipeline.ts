@@ -48,7 +48,6 @@ export interface RiskResult {
   readonly response: ScoreResponse;
   readonly decision: Fact & { kind: 'decision' };
   readonly alert: Alert | undefined;
-  readonly shadowHits: readonly string[];
   /** Why the answer is not what it could be, with the causes for the log. */
   readonly failures: readonly { readonly reason: string; readonly cause: unknown }[];
 }
@@ -82,15 +81,15 @@ export async function judge(engine: FeatureEngine, input: Judged & { readonly ve
       probability = Number.NaN;
     }
   }
-  const outcome = rules.evaluate({ request, vector, score, probability });
-  for (const rule of outcome.failed) failures.push({ reason: `rule_failed`, cause: new Error(`rule ${rule} threw`) });
+  const outcome = rules.evaluate({ request, vector, score, probability, nowMs });
+  for (const rule of outcome.failed) failures.push({ reason: `rule_failed`, cause: new Error(`rule ${rule.rule} threw`) });
   const byModel: DecisionName = model && Number.isFinite(probability) ? modelDecision(probability, model.thresholds) : 'approve';
-  const name = decide(byModel, outcome.live);
+  const { decision: name, hits } = decide(byModel, outcome.live);
 
-  const reasons: Reason[] = outcome.live.map((hit) => ({
-    code: `rule:${hit.rule}`,
-    text: rules.rules.find((rule) => rule.id === hit.rule)?.description ?? hit.rule,
-  }));
+  const reasons: Reason[] = [];
+  for (const [i, { hit, description }] of outcome.live.entries()) {
+    if (!hits[i]!.overruled) reasons.push({ code: `rule:${hit.rule}`, text: description });
+  }
   if (name !== 'approve' && model && Number.isFinite(probability)) {
     try {
       reasons.push(...(await inTime(explain(engine, model, vector), deadlineMs, 'the explanation')));
@@ -107,16 +106,26 @@ export async function judge(engine: FeatureEngine, input: Judged & { readonly ve
     score: Number.isFinite(score) ? score : null,
     probability: Number.isFinite(probability) ? probability : null,
     reasons,
-    rule_hits: [...outcome.live],
+    rule_hits: [...hits],
     bundle: model?.bundle ?? null,
     degraded,
     ...(degraded ? { degraded_by: [...new Set(failures.map((failure) => failure.reason))] } : {}),
   };
   return {
     response,
-    decision: { kind: 'decision', at_ms: nowMs, request, response, vector: plain(vector), feature_hash: engine.hash(FRAUD_SET) },
+    decision: {
+      kind: 'decision',
+      at_ms: nowMs,
+      request,
+      response,
+      vector: plain(vector),
+      feature_hash: engine.hash(FRAUD_SET),
+      ruleset: rules.ruleset,
+      // Left out where empty, which is nearly always: the journal has one of these for every payment.
+      ...(outcome.shadow.length > 0 ? { shadow_hits: outcome.shadow } : undefined),
+      ...(outcome.listHits.length > 0 ? { list_hits: outcome.listHits } : undefined),
+    },
     alert: alertFor(request, response, nowMs),
-    shadowHits: outcome.shadow.map((hit) => hit.rule),
     failures,
   };
 }

@@ -134,6 +134,7 @@ test('no file is dead: each is an entry, a test, or imported by another', () => 
   const entries = [
     /^cli\/main\.ts$/,
     /^gateway\/probe-child\.ts$/,
+    /^gateway\/rules\/backtest-child\.ts$/,
     /^dashboard\/main\.ts$/,
     /^client\/index\.ts$/,
     /^loadtests\//,
