@@ -4,7 +4,7 @@ import { GatehouseError } from '../contracts/errors.ts';
 import type { Fact } from '../contracts/fact.ts';
 import type { Config } from '../gateway/config.ts';
 import { bundlesDir } from '../gateway/main.ts';
-import { currentRules, rulesOf } from '../gateway/rules/stored.ts';
+import { evaluated, readRules, rulesOf } from '../gateway/rules/stored.ts';
 import { readLists } from '../gateway/rules/stored-lists.ts';
 import { readSnapshot } from '../index/snapshot.ts';
 import { eventKey } from '../scoring/ingest.ts';
@@ -98,7 +98,7 @@ async function judgeToday(shop: OpenShop, config: Config, decision: Decision): P
   const bundle = active && !active.problem ? await load(shop, config, active.version) : undefined;
   try {
     const { lists } = await readLists(shop.store);
-    const book = new RuleBook(await currentRules(shop.store), shop.engine.names(FRAUD_SET), lists);
+    const book = new RuleBook(evaluated(await readRules(shop.store)), shop.engine.names(FRAUD_SET), lists);
     return await judgeWith(shop, decision, bundle, book, Date.now());
   } finally {
     await bundle?.release();

@@ -20,7 +20,7 @@ async function work({ journal, rules, request }: BacktestOrder): Promise<Backtes
         lists,
         request,
         now: Date.now,
-        onProgress: (progress) => process.send?.({ progress }),
+        onProgress: (done, total) => process.send?.({ progress: done / total }),
       });
       if (!result) throw new Error('nobody cancels within the child');
       return { result };

@@ -1,4 +1,5 @@
 import { fork } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { type ErrorCode, GatehouseError } from '../../contracts/errors.ts';
@@ -32,11 +33,7 @@ const NICE = 10;
 const STDERR_CHARS_MAX = 4096;
 
 /** Runs a backtest in a process of its own, so that neither its work nor its garbage collection delays a payment. */
-export function backtestInChild(
-  order: BacktestOrder,
-  onProgress: (share: number) => void,
-  script = fileURLToPath(new URL('./backtest-child.js', import.meta.url)),
-): BacktestProcess {
+export function backtestInChild(order: BacktestOrder, onProgress: (share: number) => void, script = childScript()): BacktestProcess {
   const child = fork(script, [], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], execArgv: [`--max-old-space-size=${HEAP_MB_MAX}`] });
   let cancelled = false;
   const done = new Promise<BacktestResult | undefined>((resolve, reject) => {
@@ -78,6 +75,12 @@ export function backtestInChild(
       child.kill('SIGKILL');
     },
   };
+}
+
+/** Beside this module once it is compiled; in `dist` when the sources run as they are, as in tests. */
+function childScript(): string {
+  const beside = fileURLToPath(new URL('./backtest-child.js', import.meta.url));
+  return existsSync(beside) ? beside : fileURLToPath(new URL('../../dist/gateway/rules/backtest-child.js', import.meta.url));
 }
 
 function lower(pid: number): void {

@@ -18,17 +18,7 @@ import type { Audit, Log } from '../audit.ts';
 import type { Config } from '../config.ts';
 import { changesOfFile } from './rules-file.ts';
 import { Serial } from './serial.ts';
-import {
-  byPrecedence,
-  inForce,
-  RULES_COLLECTION,
-  RULESETS_COLLECTION,
-  type Ruleset,
-  ruleChange,
-  ruleKey,
-  rulesetName,
-  storedRule,
-} from './stored.ts';
+import { evaluated, inForce, RULESETS_COLLECTION, type Ruleset, readRules, ruleChange, ruleKey, rulesetName } from './stored.ts';
 
 /** Who wrote the rules that ship with the gateway, and what the breaker does. */
 export const SHIPPED_AUTHOR = 'gatehouse';
@@ -208,8 +198,7 @@ export class RuleStore {
   }
 
   async #read(): Promise<void> {
-    const versions = new Map<string, RuleVersion>();
-    for await (const { id, value } of this.#options.store.docs(RULES_COLLECTION)) versions.set(id, storedRule(id, value));
+    const versions = new Map((await readRules(this.#options.store)).map((rule) => [ruleKey(rule.id, rule.version), rule]));
     this.#versions = versions;
     this.#book = this.#compiled(versions, true).book;
   }
@@ -252,20 +241,16 @@ export class RuleStore {
   /** `lenient`: a stored rule that this version can't compile any more (a feature is gone) is left out and logged, because a gateway that does not start can't be mended. */
   #compiled(versions: ReadonlyMap<string, RuleVersion>, lenient = false): { readonly book: RuleBook; readonly ruleset: Ruleset } {
     const { featureNames, lists, log } = this.#options;
-    const rules = [...versions.values()]
-      .map(inForce)
-      .filter(({ state }) => state === 'live' || state === 'shadow')
-      .filter((rule) => {
-        if (!lenient) return true;
-        try {
-          new RuleBook([rule], featureNames, lists);
-          return true;
-        } catch (err) {
-          log.error({ err, rule: rule.id, version: rule.version }, 'a stored rule does not compile any more: it does not act');
-          return false;
-        }
-      })
-      .sort(byPrecedence);
+    const rules = evaluated(versions.values()).filter((rule) => {
+      if (!lenient) return true;
+      try {
+        new RuleBook([rule], featureNames, lists);
+        return true;
+      } catch (err) {
+        log.error({ err, rule: rule.id, version: rule.version }, 'a stored rule does not compile any more: it does not act');
+        return false;
+      }
+    });
     const asked = [...new Set([...new RuleBook(rules, featureNames, lists).listsOf.values()].flat())].sort();
     const ruleset: Ruleset = {
       rules: rules.map(({ id, version, state }) => [id, version, state]),

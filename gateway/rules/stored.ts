@@ -64,12 +64,17 @@ export async function rulesOf(
   return { rules, lists: ruleset.lists };
 }
 
-/** The rules that a gateway on this store would start with. */
-export async function currentRules(store: Pick<Store<never>, 'docs'>): Promise<Rule[]> {
-  const rules: Rule[] = [];
-  for await (const { id, value } of store.docs(RULES_COLLECTION)) {
-    const rule = inForce(storedRule(id, value));
-    if (rule.state === 'live' || rule.state === 'shadow') rules.push(rule);
-  }
-  return rules.sort(byPrecedence);
+/** Every version in the store. */
+export async function readRules(store: Pick<Store<never>, 'docs'>): Promise<RuleVersion[]> {
+  const rules: RuleVersion[] = [];
+  for await (const { id, value } of store.docs(RULES_COLLECTION)) rules.push(storedRule(id, value));
+  return rules;
+}
+
+/** What a gateway on this store evaluates of these. */
+export function evaluated(rules: Iterable<RuleVersion>): Rule[] {
+  return [...rules]
+    .map(inForce)
+    .filter(({ state }) => state === 'live' || state === 'shadow')
+    .sort(byPrecedence);
 }

@@ -25,7 +25,8 @@ export interface BacktestInput {
   readonly request: Omit<BacktestRequest, 'rules'>;
   /** Milliseconds of some clock, for the duration and for lists as they are now. */
   readonly now: () => number;
-  readonly onProgress?: (share: number) => void;
+  /** Records of the journal read, of so many. */
+  readonly onProgress?: (done: number, total: number) => void;
   /** Asked after every page. */
   readonly cancelled?: () => boolean;
   readonly entitiesMax?: number;
@@ -46,7 +47,7 @@ export async function runBacktest(input: BacktestInput): Promise<BacktestResult 
     const next = end >= last ? [] : await input.store.read(end, Math.min(PAGE, last - end));
     run.take(page, next);
     if (input.cancelled?.()) return undefined;
-    input.onProgress?.((end - first + 1) / Math.max(1, last - first + 1));
+    input.onProgress?.(end - first + 1, last - first + 1);
     page = next;
   }
   return run.result(input.now() - startedMs);
