@@ -49,7 +49,7 @@ function headerOf(line: string): string[] {
   const unknown = header.find((name) => !['value', 'reason', 'expires'].includes(name));
   if (!header.includes('value') || unknown !== undefined)
     throw new GatehouseError('invalid_request', 'the first line must name the columns: value, and if need be reason and expires', {
-      errors: [{ path: '/line/1', message: unknown === undefined ? 'there is no column value' : `there is no column ${unknown}` }],
+      errors: [{ path: '/line/1', message: header.includes('value') ? `${unknown} is no column of an upload` : 'the column value is missing' }],
     });
   return header;
 }

@@ -93,10 +93,14 @@ class BacktestRun {
     const decided = new Set<string>();
     for (const records of [page, next]) for (const { fact } of records) if (fact.kind === 'decision') decided.add(fact.request.transaction_id);
     for (const { fact } of page) {
-      this.#replay?.apply(fact);
+      this.#apply(fact);
       if (fact.kind === 'decision') this.#takeDecision(fact);
       else if (fact.kind === 'event') this.#takeEvent(fact.event, decided, fact.at_ms);
     }
+  }
+
+  #apply(fact: Fact): void {
+    this.#replay?.apply(fact);
     // The states would grow with every entity that the journal has seen.
     if (this.#replay && this.#replay.entities > (this.#input.entitiesMax ?? ENTITIES_MAX)) this.#replay = undefined;
   }
