@@ -37,6 +37,10 @@ export class BacktestLog {
     this.#max = transactionsMax;
   }
 
+  get full(): boolean {
+    return this.taken >= this.#max;
+  }
+
   get kept(): number {
     return Math.min(this.taken, this.#max);
   }

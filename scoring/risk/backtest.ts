@@ -2,7 +2,7 @@ import type { TimedEvent } from '../../contracts/event.ts';
 import type { Fact } from '../../contracts/fact.ts';
 import { BACKTEST_TRANSACTIONS_DEFAULT, type BacktestRequest, type BacktestResult, type Rule } from '../../contracts/rules.ts';
 import type { ScoreRequest } from '../../contracts/score.ts';
-import type { JournalRecord, Store } from '../../store/contract.ts';
+import type { Store } from '../../store/contract.ts';
 import { EntityReplay } from '../entity-replay.ts';
 import type { FeatureEngine } from '../features/contract.ts';
 import { hash53 } from '../features/hash.ts';
@@ -11,10 +11,10 @@ import { FRAUD_SET } from './pipeline.ts';
 import type { ListLookup } from './rule-language.ts';
 import { RuleBook } from './rules.ts';
 
-/** Records read at once, and how far a decision may stand behind its payment: between the two there is what other requests wrote meanwhile. */
-const PAGE = 5_000;
-/** States that the replay holds: at half a kilobyte each a gigabyte. A journal of more entities is judged by its decisions alone. */
-const ENTITIES_MAX = 2_000_000;
+/** Records read at once. Of more, with their vectors, the collector keeps what it could have dropped. */
+const PAGE = 500;
+/** States that the replay holds: at two kilobytes each two gigabytes. A journal of more entities is judged by its decisions alone. */
+const ENTITIES_MAX = 1_000_000;
 
 export interface BacktestInput {
   readonly store: Pick<Store<never>, 'bounds' | 'read'>;
@@ -27,30 +27,46 @@ export interface BacktestInput {
   readonly now: () => number;
   /** Records of the journal read, of so many. */
   readonly onProgress?: (done: number, total: number) => void;
-  /** Asked after every page. */
+  /** Asked now and then. */
   readonly cancelled?: () => boolean;
   readonly entitiesMax?: number;
 }
 
 /**
- * Runs rules over the journal through the engine that decides, once and front to back. A payment with a decision is judged on that decision's own vector, score
- * and probability; one without (history that was imported) on features that a replay of the journal gives, without a score. Undefined when
- * it was cancelled.
+ * Runs rules over the journal through the engine that decides. A payment with a decision is judged on that decision's own vector, score and probability. Where there
+ * are payments without one (history that was imported), the journal is read a second time: a replay of it gives their features, without a score.
+ * Undefined when it was cancelled.
  */
 export async function runBacktest(input: BacktestInput): Promise<BacktestResult | undefined> {
   const startedMs = input.now();
   const run = new BacktestRun(input);
-  const { first, last } = await input.store.bounds();
-  let page = await input.store.read(first - 1, PAGE);
-  while (page.length > 0) {
-    const end = page.at(-1)!.offset;
-    const next = end >= last ? [] : await input.store.read(end, Math.min(PAGE, last - end));
-    run.take(page, next);
-    if (input.cancelled?.()) return undefined;
-    input.onProgress?.(end - first + 1, last - first + 1);
-    page = next;
-  }
+  const mayReplay = input.request.replay !== 'never';
+  if (!(await readJournal(input, 0, mayReplay ? 2 : 1, (fact) => run.take(fact)))) return undefined;
+  if (mayReplay && run.undecided > 0) {
+    if (!(await readJournal(input, 1, 2, (fact) => run.replay(fact)))) return undefined;
+  } else if (mayReplay) input.onProgress?.(1, 1);
   return run.result(input.now() - startedMs);
+}
+
+/** From the oldest record to the newest of now; false when it was cancelled. It is reading number `reading` of `readings`, for the progress. */
+async function readJournal(
+  { store, onProgress, cancelled }: BacktestInput,
+  reading: number,
+  readings: number,
+  take: (fact: Fact) => void,
+): Promise<boolean> {
+  const { first, last } = await store.bounds();
+  const total = last - first + 1;
+  for (let after = first - 1; after < last; ) {
+    const records = await store.read(after, Math.min(PAGE, last - after));
+    const newest = records.at(-1);
+    if (!newest) return true;
+    for (const { fact } of records) take(fact);
+    after = newest.offset;
+    if (cancelled?.()) return false;
+    onProgress?.(reading * total + after - first + 1, readings * total);
+  }
+  return true;
 }
 
 class BacktestRun {
@@ -62,9 +78,10 @@ class BacktestRun {
   readonly #hash: string;
   readonly #vector: Float32Array;
   readonly #labels = new Map<number, boolean>();
-  readonly #replayed = new Set<number>();
-  #replay: EntityReplay | undefined;
-  readonly #counts = { journalled: 0, replayed: 0, leftOut: 0, withoutModel: 0 };
+  /** Payments in the window whose decision has not been seen. */
+  readonly #undecided = new Set<number>();
+  readonly #states: EntityReplay;
+  readonly #counts = { journalled: 0, replayed: 0, foreign: 0, withoutModel: 0 };
 
   constructor(input: BacktestInput) {
     const { engine, rules, lists, request, now } = input;
@@ -85,61 +102,60 @@ class BacktestRun {
     this.#log = new BacktestLog(request.transactions_max ?? BACKTEST_TRANSACTIONS_DEFAULT);
     this.#hash = engine.hash(FRAUD_SET);
     this.#vector = new Float32Array(engine.names(FRAUD_SET).length);
-    this.#replay = request.replay === 'never' ? undefined : new EntityReplay(engine);
+    this.#states = new EntityReplay(engine);
   }
 
-  /** One page, with the next one to look for decisions in. */
-  take(page: readonly JournalRecord[], next: readonly JournalRecord[]): void {
-    const decided = new Set<string>();
-    for (const records of [page, next]) for (const { fact } of records) if (fact.kind === 'decision') decided.add(fact.request.transaction_id);
-    for (const { fact } of page) {
-      this.#apply(fact);
-      if (fact.kind === 'decision') this.#takeDecision(fact);
-      else if (fact.kind === 'event') this.#takeEvent(fact.event, decided, fact.at_ms);
-    }
+  get undecided(): number {
+    return this.#undecided.size;
   }
 
-  #apply(fact: Fact): void {
-    this.#replay?.apply(fact);
-    // The states would grow with every entity that the journal has seen.
-    if (this.#replay && this.#replay.entities > (this.#input.entitiesMax ?? ENTITIES_MAX)) this.#replay = undefined;
+  /** The first reading: decisions, labels, and which payments have no decision. */
+  take(fact: Fact): void {
+    if (fact.kind === 'decision') this.#takeDecision(fact);
+    else if (fact.kind === 'event') this.#takeEvent(fact.event);
+  }
+
+  /** The second reading: states move forward, and payments without a decision are judged on them. */
+  replay(fact: Fact): void {
+    if (this.#states.entities > (this.#input.entitiesMax ?? ENTITIES_MAX)) return;
+    this.#states.apply(fact);
+    if (fact.kind !== 'event' || fact.event.name !== 'payment_attempt') return;
+    const { event } = fact;
+    // Decisions come first where there is not room for all: the newest payments have one.
+    if (this.#counts.journalled > 0 && this.#log.full) return;
+    if (!this.#undecided.delete(hash53(event.event_id))) return;
+    this.#input.engine.vector(FRAUD_SET, this.#states.paymentSubject(event), [], this.#vector, 0);
+    this.#counts.replayed++;
+    this.#counts.withoutModel++;
+    this.#judge(requestOf(event), this.#vector, Number.NaN, Number.NaN, fact.at_ms);
   }
 
   result(durationMs: number): BacktestResult {
-    const { journalled, replayed, leftOut, withoutModel } = this.#counts;
+    const { journalled, replayed, foreign, withoutModel } = this.#counts;
     return {
       ...this.#log.figures(this.#input.rules, this.#failed, (transaction) => this.#labels.get(transaction) === true),
       journalled,
       replayed,
-      left_out: leftOut + this.#log.taken - this.#log.kept,
+      left_out: foreign + this.#undecided.size + this.#log.taken - this.#log.kept,
       without_model: withoutModel,
       duration_ms: durationMs,
     };
   }
 
-  #takeEvent(event: TimedEvent, decided: ReadonlySet<string>, atMs: number): void {
+  #takeEvent(event: TimedEvent): void {
+    if (event.name === 'payment_attempt') {
+      if (this.#inWindow(event.timestamp_ms)) this.#undecided.add(hash53(event.event_id));
+    } else if (event.transaction_id === undefined) return;
     // As training reads outcomes: the last word counts, an analyst may overrule a first guess.
-    if (event.transaction_id !== undefined && event.name === 'chargeback') this.#labels.set(hash53(event.transaction_id), event.is_fraud ?? true);
-    else if (event.transaction_id !== undefined && event.name === 'label') this.#labels.set(hash53(event.transaction_id), event.is_fraud === true);
-    if (event.name !== 'payment_attempt' || !this.#inWindow(event.timestamp_ms) || decided.has(event.event_id)) return;
-    if (!this.#replay) {
-      this.#counts.leftOut++;
-      return;
-    }
-    this.#input.engine.vector(FRAUD_SET, this.#replay.paymentSubject(event), [], this.#vector, 0);
-    const request = requestOf(event);
-    this.#replayed.add(hash53(request.transaction_id));
-    this.#counts.replayed++;
-    this.#counts.withoutModel++;
-    this.#judge(request, this.#vector, Number.NaN, Number.NaN, atMs);
+    else if (event.name === 'chargeback') this.#labels.set(hash53(event.transaction_id), event.is_fraud ?? true);
+    else if (event.name === 'label') this.#labels.set(hash53(event.transaction_id), event.is_fraud === true);
   }
 
   #takeDecision({ at_ms, request, response, vector, feature_hash }: Fact & { kind: 'decision' }): void {
     if (!this.#inWindow(request.timestamp_ms)) return;
-    // A decision so far behind its payment that the payment was taken for one without: it counts once.
-    if (this.#replayed.has(hash53(request.transaction_id))) return;
+    this.#undecided.delete(hash53(request.transaction_id));
     if (vector === null || feature_hash !== this.#hash) {
-      this.#counts.leftOut++;
+      this.#counts.foreign++;
       return;
     }
     for (let i = 0; i < vector.length; i++) this.#vector[i] = vector[i]!;
