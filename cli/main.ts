@@ -12,6 +12,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   import: async () => (await import('./import.ts')).importCommand(),
   simulate: async () => (await import('./simulate.ts')).simulateCommand(),
   bundle: async () => (await import('./bundle.ts')).bundleCommand(),
+  backtest: async () => (await import('./backtest.ts')).backtestCommand(),
   replay: async () => (await import('./replay.ts')).replayCommand(),
   key: async () => (await import('./key.ts')).keyCommand(),
 };

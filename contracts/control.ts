@@ -2,7 +2,6 @@ import Type, { type Static } from 'typebox';
 import { BundleManifest } from './bundle.ts';
 import { Id, TimestampMs } from './event.ts';
 import { Alert, Position } from './push.ts';
-import { DECISIONS } from './score.ts';
 
 const strict = { additionalProperties: false };
 
@@ -36,22 +35,6 @@ export const BundlesResponse = Type.Object(
 export type BundlesResponse = Static<typeof BundlesResponse>;
 export const BundleChangeResponse = Type.Object({ current: Type.String() }, strict);
 export type BundleChangeResponse = Static<typeof BundleChangeResponse>;
-
-export const RuleSummary = Type.Object(
-  {
-    id: Type.String(),
-    version: Type.Integer(),
-    description: Type.String(),
-    /** A CEL expression. */
-    when: Type.String(),
-    action: Type.Enum([...DECISIONS]),
-    state: Type.Enum(['draft', 'shadow', 'live', 'retired']),
-  },
-  strict,
-);
-export type RuleSummary = Static<typeof RuleSummary>;
-export const RulesResponse = Type.Object({ rules: Type.Array(RuleSummary) }, strict);
-export type RulesResponse = Static<typeof RulesResponse>;
 
 export const ALERTS_PAGE_MAX = 500;
 export const AlertsQuery = Type.Object(

@@ -60,6 +60,14 @@ export const ERRORS = {
   },
   snapshot_corrupt: { status: 422, title: 'The index snapshot is damaged', fix: 'Rebuild the index; the file does not match its manifest.' },
   rule_invalid: { status: 422, title: 'The rule does not compile', fix: 'Mend the CEL expression at the position given.' },
+  rule_not_found: { status: 404, title: 'No such version of a rule', fix: 'List the rules with GET /v1/rules.' },
+  rule_state_conflict: { status: 409, title: 'The rule cannot take this step', fix: 'See docs/rules.md for the life of a rule.' },
+  approval_required: { status: 403, title: 'A second person has to approve the rule', fix: 'Have another operator approve this version.' },
+  list_not_found: { status: 404, title: 'No such list', fix: 'List the lists with GET /v1/lists.' },
+  list_conflict: { status: 409, title: 'The list cannot be changed so', fix: 'Choose another name, free entries, or retire the rules that ask it.' },
+  backtest_not_found: { status: 404, title: 'No such backtest', fix: 'The last ten are kept; list them with GET /v1/backtests.' },
+  backtest_busy: { status: 409, title: 'A backtest is running', fix: 'Wait for it, or cancel it: one runs at a time.' },
+  backtest_failed: { status: 500, title: 'The backtest failed', fix: 'Look at its problem and at the log.' },
   // ---- start-up and command line
   config_invalid: { status: 500, title: 'A setting is wrong', fix: 'See docs/settings.md.' },
   port_in_use: { status: 500, title: 'The port is in use', fix: 'Stop the other process or choose another port.' },
@@ -83,6 +91,9 @@ export const ERRORS = {
 } as const satisfies Record<string, { status: number; title: string; fix: string }>;
 
 export type ErrorCode = keyof typeof ERRORS;
+
+/** What every route that writes can meet. */
+export const STORE_ERRORS = ['store_unavailable', 'store_full'] as const satisfies readonly ErrorCode[];
 
 /** One place in a request that does not fit its schema. `path` is a JSON pointer. */
 export interface FieldError {

@@ -2,7 +2,7 @@ import type { TimedEvent } from './event.ts';
 import type { Item } from './item.ts';
 import type { Alert } from './push.ts';
 import type { RecommendRequest, RecommendResponse } from './recommend.ts';
-import type { DecisionName, ScoreRequest, ScoreResponse } from './score.ts';
+import type { DecisionName, RuleHit, ScoreRequest, ScoreResponse } from './score.ts';
 
 /**
  * What the journal holds, in one order. Everything else (entity state, catalogue, indexes, training rows) is derived
@@ -20,6 +20,12 @@ export type Fact =
       readonly feature_hash: string;
       /** What the other model said of it while a challenger is tried: the challenger, or, where that one decided, the model that it challenges. */
       readonly other_model?: { readonly bundle: string; readonly score: number; readonly probability: number; readonly decision: DecisionName };
+      /** The rules in force, by the name under which the store keeps them. Decisions of older versions have none of these three. */
+      readonly ruleset?: string;
+      /** Shadow rules that would have acted. */
+      readonly shadow_hits?: readonly RuleHit[];
+      /** Every question to a list that was answered with yes, as `name=value`; all others were answered with no. */
+      readonly list_hits?: readonly string[];
     }
   | { readonly kind: 'alert'; readonly at_ms: number; readonly alert: Alert }
   /** What was shown, so that a click can be credited and the ranker trained without skew. */

@@ -3,9 +3,11 @@ import * as control from './control.ts';
 import { ERRORS, type ErrorCode } from './errors.ts';
 import * as event from './event.ts';
 import * as item from './item.ts';
+import * as lists from './lists.ts';
 import * as push from './push.ts';
 import * as recommend from './recommend.ts';
 import { CAPABILITIES, errorsOf, ROUTES, type Route, type RouteKey, STREAM_FRAMES } from './routes.ts';
+import * as rules from './rules.ts';
 import * as score from './score.ts';
 
 type Json = { readonly [key: string]: unknown };
@@ -36,8 +38,22 @@ const NAMED: readonly (readonly [string, TSchema])[] = [
   ['BundlesResponse', control.BundlesResponse],
   ['BundleSummary', control.BundleSummary],
   ['BundleChangeResponse', control.BundleChangeResponse],
-  ['RulesResponse', control.RulesResponse],
-  ['RuleSummary', control.RuleSummary],
+  ['RulesResponse', rules.RulesResponse],
+  ['RuleVersion', rules.RuleVersion],
+  ['CreateRuleRequest', rules.CreateRuleRequest],
+  ['RuleStateRequest', rules.RuleStateRequest],
+  ['BacktestRequest', rules.BacktestRequest],
+  ['BacktestsResponse', rules.BacktestsResponse],
+  ['BacktestJob', rules.BacktestJob],
+  ['BacktestRule', rules.BacktestRule],
+  ['ListsResponse', lists.ListsResponse],
+  ['ListSummary', lists.ListSummary],
+  ['CreateListRequest', lists.CreateListRequest],
+  ['ListEntriesResponse', lists.ListEntriesResponse],
+  ['ListEntry', lists.ListEntry],
+  ['AddEntriesRequest', lists.AddEntriesRequest],
+  ['RemoveEntriesRequest', lists.RemoveEntriesRequest],
+  ['ListChangeResponse', lists.ListChangeResponse],
   ['AlertsResponse', control.AlertsResponse],
   ['TrafficResponse', control.TrafficResponse],
   ['RouteTraffic', control.RouteTraffic],
@@ -152,6 +168,9 @@ function operation(id: string, route: Route, names: ReadonlyMap<unknown, string>
     security: SECURITY[route.key],
     ...parametersOf(route, names),
     ...(route.request ? { requestBody: { required: true, content: body(route.request) } } : {}),
+    ...(route.requestTypes
+      ? { requestBody: { required: true, content: Object.fromEntries(route.requestTypes.map((type) => [type, { schema: { type: 'string' } }])) } }
+      : {}),
     responses: {
       [String(route.status ?? 200)]: {
         description: route.status === 101 ? 'The connection is a WebSocket: `ServerFrame` and `ClientFrame` as JSON or MessagePack.' : 'Done.',

@@ -12,16 +12,16 @@ import {
   CreateKeyResponse,
   HealthResponse,
   ReadyResponse,
-  RulesResponse,
   TrafficResponse,
 } from './control.ts';
-import type { ErrorCode } from './errors.ts';
+import { type ErrorCode, STORE_ERRORS } from './errors.ts';
 import { EventsRequest, EventsResponse, Id } from './event.ts';
 import { DeleteItemsRequest, ItemsResponse, PatchItemsRequest, PutItemsRequest } from './item.ts';
 import { ClientFrame, ServerFrame, StreamTokenRequest, StreamTokenResponse } from './push.ts';
 import { RecommendRequest, RecommendResponse } from './recommend.ts';
 import { ImposeRequest, LiftRequest, Restriction, RestrictionsQuery, RestrictionsResponse } from './restriction.ts';
 import { AssignRequest, NoteRequest, PrecisionResponse, ReviewCase, ReviewsQuery, ReviewsResponse, VerdictRequest } from './review.ts';
+import { RISK_ROUTES } from './risk-routes.ts';
 import { ScoreRequest, ScoreResponse } from './score.ts';
 
 /** What a request needs to be allowed. A publishable key has `events` and `recommend`, a secret key all but `admin`, the admin token only `admin`. */
@@ -41,6 +41,8 @@ export interface Route {
   readonly parameters?: Readonly<Record<string, TSchema>>;
   readonly query?: TSchema;
   readonly request?: TSchema;
+  /** Content types of a body that is no JSON. */
+  readonly requestTypes?: readonly string[];
   /** Absent where the answer is no JSON: `contentType` says what it is then. */
   readonly response?: TSchema;
   readonly contentType?: string;
@@ -50,7 +52,6 @@ export interface Route {
   readonly errors: readonly ErrorCode[];
 }
 
-const STORE_ERRORS = ['store_unavailable', 'store_full'] as const;
 const VersionParameter = { version: BundleManifest.properties.version };
 
 /** A `GET` carries the request in its query: every value but the arrays of the body form. */
@@ -261,24 +262,7 @@ export const ROUTES = {
     response: BundlesResponse,
     errors: ['bundle_not_found', ...STORE_ERRORS],
   },
-  rules: {
-    plane: 'control',
-    method: 'GET',
-    path: '/v1/rules',
-    summary: 'List the risk rules.',
-    key: 'admin',
-    response: RulesResponse,
-    errors: [],
-  },
-  rules_reload: {
-    plane: 'control',
-    method: 'POST',
-    path: '/v1/rules/reload',
-    summary: 'Read the rules file again. One rule that does not compile and the old rules stay.',
-    key: 'admin',
-    response: RulesResponse,
-    errors: ['rule_invalid', ...STORE_ERRORS],
-  },
+  ...RISK_ROUTES,
   alerts: {
     plane: 'control',
     method: 'GET',

@@ -6,6 +6,13 @@ import { Restriction } from './restriction.ts';
 export const DECISIONS = ['suspend', 'decline', 'restrict_payment_method', 'challenge', 'review', 'approve'] as const;
 export type DecisionName = (typeof DECISIONS)[number];
 
+/**
+ * What a rule may ask for, in order of precedence. `allow` approves against the model and against overridable rules, as in Stripe Radar, but never against
+ * a suspension, a rule that is not overridable or one that asks a block list.
+ */
+export const RULE_ACTIONS = ['suspend', 'decline', 'restrict_payment_method', 'challenge', 'review', 'allow'] as const;
+export type RuleAction = (typeof RULE_ACTIONS)[number];
+
 /** A payment that a checkout asks about. It becomes a `payment_attempt` event with `event_id` = `transaction_id`. */
 export const ScoreRequest = Type.Object(
   {
@@ -38,8 +45,9 @@ export const Reason = Type.Object(
 );
 export type Reason = Static<typeof Reason>;
 
+/** `overruled`: an `allow` rule stood against it. */
 export const RuleHit = Type.Object(
-  { rule: Type.String(), version: Type.Integer(), action: Type.Enum([...DECISIONS]) },
+  { rule: Type.String(), version: Type.Integer(), action: Type.Enum([...RULE_ACTIONS]), overruled: Type.Optional(Type.Literal(true)) },
   { additionalProperties: false },
 );
 export type RuleHit = Static<typeof RuleHit>;

@@ -23,13 +23,27 @@ export const session = {
   },
 };
 
+/** A body with its content type. */
+export interface Sent {
+  readonly type: string;
+  readonly text: string;
+}
+
+export function json(value: unknown): Sent {
+  return { type: 'application/json', text: JSON.stringify(value) };
+}
+
 /** Call a control route. `T` is the response type of the contract. Rejects with `ApiError`; status 0 when there was no answer. */
-export async function call<T>(method: 'GET' | 'POST', path: string): Promise<T> {
+export async function call<T>(method: 'GET' | 'POST' | 'DELETE', path: string, sent?: Sent): Promise<T> {
   let response: Response;
   try {
     response = await fetch(path, {
       method,
-      headers: session.token === null ? {} : { authorization: `Bearer ${session.token}` },
+      headers: {
+        ...(session.token === null ? {} : { authorization: `Bearer ${session.token}` }),
+        ...(sent === undefined ? {} : { 'content-type': sent.type }),
+      },
+      ...(sent === undefined ? {} : { body: sent.text }),
       signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
       cache: 'no-store',
     });
@@ -45,8 +59,14 @@ export async function call<T>(method: 'GET' | 'POST', path: string): Promise<T> 
   throw new ApiError(response.status, problemText(body) ?? `The gateway answered ${response.status}.`);
 }
 
+/** Places that are named when a form or an upload is refused; whoever mends it wants the pattern. */
+const PLACES_SHOWN_MAX = 5;
+
 function problemText(body: unknown): string | undefined {
   if (typeof body !== 'object' || body === null) return undefined;
-  const { title, detail, fix } = body as { title?: unknown; detail?: unknown; fix?: unknown };
-  return [title, detail, fix].filter((part) => typeof part === 'string').join('. ');
+  const { title, detail, fix, errors } = body as { title?: unknown; detail?: unknown; fix?: unknown; errors?: unknown };
+  const places = (Array.isArray(errors) ? errors : [])
+    .slice(0, PLACES_SHOWN_MAX)
+    .map(({ path, message }: { readonly path?: unknown; readonly message?: unknown }) => `${path}: ${message}`);
+  return [title, detail, ...places, fix].filter((part) => typeof part === 'string').join('. ');
 }

@@ -7,8 +7,8 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 /** Imports that are left when types are gone. */
 const IMPORTS = /^(?:import|export)\s+(?!type\b)(?:[\w\s{},*$]+\sfrom\s+)?['"]([^'"]+)['"]/gm;
 
-test('the page loads without a bundler: every module that it reaches is a file of ours, and few of them', () => {
-  const files = [join(ROOT, 'dashboard/main.ts')];
+test('the pages load without a bundler: every module that they reach is a file of ours, and few of them', () => {
+  const files = ['main', 'rules-main'].map((page) => join(ROOT, `dashboard/${page}.ts`));
   const packages: string[] = [];
   for (const file of files) {
     for (const [, specifier = ''] of readFileSync(file, 'utf8').matchAll(IMPORTS)) {

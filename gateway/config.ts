@@ -227,6 +227,10 @@ export const SETTINGS = {
     'GATEHOUSE_ADMIN_TOKEN',
     'Token of the control plane: gh_adm_… in plain, or sha256:<hex>. Left out: nobody can change anything through the control plane.',
   ),
+  adminTokens: list(
+    'GATEHOUSE_ADMIN_TOKENS',
+    'Tokens of named operators, as name=token (token as above), so that the journal says who changed what and one can approve what another wrote.',
+  ),
   secretKeys: list('GATEHOUSE_SECRET_KEYS', 'Secret keys (gh_sec_… in plain, or sha256:<hex>) for servers, besides those in the store.'),
   publishableKeys: list('GATEHOUSE_PUBLISHABLE_KEYS', 'Publishable keys (gh_pub_…, or sha256:<hex>) for browsers, besides those in the store.'),
   allowedOrigins: list(
@@ -234,6 +238,40 @@ export const SETTINGS = {
     'Origins (https://shop.example) of pages that may use the keys of GATEHOUSE_PUBLISHABLE_KEYS. Left out: none.',
   ),
   rulesFile: optional('GATEHOUSE_RULES_FILE', 'JSON file of risk rules. Left out: the rules that ship with the gateway.'),
+  ruleApproval: choice(
+    'GATEHOUSE_RULE_APPROVAL',
+    'off',
+    ['off', 'two_person'],
+    'two_person: a rule goes live only after someone other than its author approved it; needs GATEHOUSE_ADMIN_TOKENS with two names.',
+  ),
+  breakerWindowMs: integer(
+    'GATEHOUSE_BREAKER_WINDOW_MS',
+    10 * MINUTE_MS,
+    SECOND_MS,
+    DAY_MS,
+    'Sliding window of the circuit breaker. Ten minutes hold enough payments of a small shop and end a wrong rule before it has cost much.',
+  ),
+  breakerDecisionsMin: integer(
+    'GATEHOUSE_BREAKER_DECISIONS_MIN',
+    200,
+    1,
+    1_000_000,
+    'Decisions that the window must hold before the breaker acts. Of fewer, a run of frauds looks like a wrong rule.',
+  ),
+  breakerRulePercent: integer(
+    'GATEHOUSE_BREAKER_RULE_PERCENT',
+    50,
+    1,
+    100,
+    'A rule that stops more than this share of the window goes to shadow. Half is more than a card-testing attack makes of all payments; 100 turns it off.',
+  ),
+  breakerOverallPercent: integer(
+    'GATEHOUSE_BREAKER_OVERALL_PERCENT',
+    75,
+    1,
+    100,
+    'When all rules together stop more than this share of the window, the one that stops the most goes to shadow. 100 turns it off.',
+  ),
   placementsFile: optional('GATEHOUSE_PLACEMENTS_FILE', 'JSON file of placements. Left out: the placements that ship with the gateway.'),
   logLevel: choice(
     'GATEHOUSE_LOG_LEVEL',

@@ -40,7 +40,7 @@ import { probeInChild } from './probe.ts';
 import { createPushHub } from './push/hub.ts';
 import { openRestrictions } from './restrictions.ts';
 import { openReviewDesk } from './review/desk.ts';
-import { openRules } from './rules-file.ts';
+import { openRiskDesk } from './rules/risk-desk.ts';
 import { createServer } from './transport/server.ts';
 import { createWatch, WATCH_EVERY_MS } from './watch.ts';
 
@@ -119,6 +119,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
       audit,
       now,
       adminToken: config.adminToken,
+      adminTokens: config.adminTokens,
       secretKeys: config.secretKeys,
       publishableKeys: config.publishableKeys,
       allowedOrigins: config.allowedOrigins,
@@ -126,9 +127,10 @@ export async function startGateway(config: Config, now: () => number = Date.now)
     });
     undo.push(() => keyring.close());
     const streamTokens = await createStreamTokens({ store, now });
-    const rules = await openRules(config.rulesFile, engine.names(FRAUD_SET));
     const restrictions = await openRestrictions({ store, audit, now, onError: (err) => log.error({ err }, 'restrictions and the store differ') });
     undo.push(() => restrictions.close());
+    const desk = await openRiskDesk({ config, store, audit, log, metrics, featureNames: engine.names(FRAUD_SET), now });
+    undo.push(() => desk.close());
     const placements = await readPlacements(config.placementsFile);
 
     const bundles = new BundleManager({
@@ -193,7 +195,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
       catalogue,
       trending,
       bundles,
-      rules: rules.book,
+      desk,
       restrictions,
       placements,
       keyring,
@@ -248,9 +250,9 @@ export async function startGateway(config: Config, now: () => number = Date.now)
         streamTokens,
         audit,
         bundles,
-        rules,
         restrictions,
         reviews,
+        desk,
         metrics,
         traffic,
         readiness: () => (draining ? ['the gateway is draining'] : dataPort === 0 ? ['the data port is not open yet'] : []),

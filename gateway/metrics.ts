@@ -37,6 +37,8 @@ export const METRICS = {
   eventsDuplicate: metric('counter', 'gatehouse_events_duplicate_total', [], 'Events that were sent again and counted nothing.'),
   decisions: metric('counter', 'gatehouse_decisions_total', ['decision'], 'Risk decisions by name.'),
   ruleHits: metric('counter', 'gatehouse_rule_hits_total', ['rule'], 'How often each live rule matched.'),
+  shadowHits: metric('counter', 'gatehouse_rule_shadow_hits_total', ['rule'], 'How often each shadow rule would have matched.'),
+  ruleTrips: metric('counter', 'gatehouse_rule_trips_total', ['rule'], 'How often the circuit breaker took a rule out of action.'),
   alerts: metric('counter', 'gatehouse_alerts_total', ['severity'], 'Alerts raised.'),
   degraded: metric('counter', 'gatehouse_degraded_total', ['route', 'reason'], 'Answers that a declared fallback gave, by what was missing or late.'),
   otherModel: metric(

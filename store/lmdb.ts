@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { statfsSync, statSync } from 'node:fs';
+import { existsSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { GatehouseError } from '../contracts/errors.ts';
 import type { RetentionPolicy, StateCodec, Store } from './contract.ts';
 import { type Disk, type DiskKey, type DiskOp, type DiskRow, TABLES, type Table } from './disk.ts';
 import { openEmbedded } from './embedded.ts';
+import { type JournalReader, openJournal } from './journal.ts';
 import { type FolderLock, lockFolder } from './lock.ts';
 
 /** Decoded states kept in memory: about 100 MB with states of half a kilobyte. */
@@ -54,19 +55,30 @@ export async function openLmdbStore<S>(options: LmdbStoreOptions<S>): Promise<St
   }
 }
 
+/**
+ * Open what an embedded store has committed, to read alone: beside the process that has the store, and without disturbing it. Throws
+ * `input_unreadable` where there is no store.
+ */
+export function openLmdbJournal(path: string): JournalReader {
+  if (!existsSync(join(path, 'data.mdb'))) throw new GatehouseError('input_unreadable', `there is no store in ${path}`);
+  return openJournal(new LmdbDisk(path));
+}
+
 class LmdbDisk implements Disk {
   readonly #path: string;
-  readonly #lock: FolderLock;
+  /** None: it only reads. */
+  readonly #lock: FolderLock | undefined;
   readonly #root: RootDatabase<Buffer, DiskKey>;
   readonly #tables: Record<Table, Database<Buffer, DiskKey>>;
 
-  constructor(path: string, lock: FolderLock) {
+  constructor(path: string, lock?: FolderLock) {
     this.#path = path;
     this.#lock = lock;
     try {
       this.#root = open<Buffer, DiskKey>({
         path,
         noSubdir: false,
+        readOnly: lock === undefined,
         maxDbs: TABLES.length,
         encoding: 'binary',
         // With overlapping sync a write's promise resolves before the sync, and a failed sync is only logged. Without it the commit itself
@@ -97,7 +109,7 @@ class LmdbDisk implements Disk {
   }
 
   async commit(ops: readonly DiskOp[]): Promise<void> {
-    if (!this.#lock.held()) throw new GatehouseError('store_unavailable', 'another process has taken the data folder');
+    if (!this.#lock?.held()) throw new GatehouseError('store_unavailable', 'another process has taken the data folder');
     try {
       await this.#root.batch(() => {
         for (const { table, key, value } of ops) {
@@ -116,7 +128,7 @@ class LmdbDisk implements Disk {
 
   async close(): Promise<void> {
     await this.#root.close();
-    this.#lock.release();
+    this.#lock?.release();
   }
 }
 

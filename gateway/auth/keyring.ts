@@ -42,6 +42,8 @@ export interface KeyringOptions {
   readonly now: () => number;
   /** As in the settings: plain or `sha256:<hex>`. */
   readonly adminToken?: string | undefined;
+  /** `name=token` of operators, each with the token in one of the two forms. */
+  readonly adminTokens?: readonly string[];
   readonly secretKeys?: readonly string[];
   readonly publishableKeys?: readonly string[];
   /** Origins of the publishable keys of the settings. */
@@ -172,7 +174,31 @@ function entry(kind: PrincipalKind, id: string, hash: Buffer, origins: readonly 
   return { hash, principal: Object.freeze({ kind, id, origins: Object.freeze([...origins]) }) };
 }
 
-function entriesOfSettings({ adminToken, secretKeys = [], publishableKeys = [], allowedOrigins = [] }: KeyringOptions): readonly Entry[] {
+/** Names of the journal's actors that are no operator. */
+const RESERVED_NAMES: ReadonlySet<string> = new Set(['admin', 'gatehouse', 'rules-file', 'circuit-breaker']);
+
+function operatorsOf(adminTokens: readonly string[]): (readonly [name: string, token: string])[] {
+  const names = new Set<string>();
+  return adminTokens.map((given) => {
+    const at = given.indexOf('=');
+    const name = given.slice(0, Math.max(0, at));
+    if (!/^[a-z][a-z0-9._-]{0,31}$/.test(name) || RESERVED_NAMES.has(name) || names.has(name))
+      throw new GatehouseError(
+        'config_invalid',
+        'GATEHOUSE_ADMIN_TOKENS must hold name=token, each name once, lower case, and none that the gateway uses itself',
+      );
+    names.add(name);
+    return [name, given.slice(at + 1)] as const;
+  });
+}
+
+function entriesOfSettings({
+  adminToken,
+  adminTokens = [],
+  secretKeys = [],
+  publishableKeys = [],
+  allowedOrigins = [],
+}: KeyringOptions): readonly Entry[] {
   const hash = (kind: PrincipalKind, given: string, setting: string): Buffer => {
     const value = hashOfSetting(kind, given);
     if (value === undefined)
@@ -181,6 +207,7 @@ function entriesOfSettings({ adminToken, secretKeys = [], publishableKeys = [], 
   };
   return [
     ...(adminToken === undefined ? [] : [entry('admin', 'admin', hash('admin', adminToken, 'GATEHOUSE_ADMIN_TOKEN'), [])]),
+    ...operatorsOf(adminTokens).map(([name, token]) => entry('admin', name, hash('admin', token, 'GATEHOUSE_ADMIN_TOKENS'), [])),
     ...secretKeys.map((key, at) => entry('secret', `settings_secret_${at}`, hash('secret', key, 'GATEHOUSE_SECRET_KEYS'), [])),
     ...publishableKeys.map((key, at) =>
       entry('publishable', `settings_publishable_${at}`, hash('publishable', key, 'GATEHOUSE_PUBLISHABLE_KEYS'), allowedOrigins),

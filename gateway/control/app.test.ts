@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { GatehouseError } from '../../contracts/errors.ts';
 import { ROUTES, type Route } from '../../contracts/routes.ts';
+import type { RulesResponse } from '../../contracts/rules.ts';
+import { DEFAULT_RULES } from '../../scoring/risk/default-rules.ts';
 import { controlFixture } from './control.suite.ts';
 
 type Fixture = Awaited<ReturnType<typeof controlFixture>>;
@@ -161,9 +163,12 @@ describe('bundles and rules', () => {
 
   test('rules are listed and read again', async () => {
     const { app, adminToken, store } = await fixture();
-    const rules = { rules: [{ id: 'r1', version: 1, description: 'Large', when: 'tx.amount > 1000.0', action: 'review', state: 'live' }] };
-    expect(await (await app.request('/v1/rules', bearer(adminToken))).json()).toEqual(rules);
-    expect(await (await app.request('/v1/rules/reload', { method: 'POST', ...bearer(adminToken) })).json()).toEqual(rules);
+    const { rules, approval } = (await (await app.request('/v1/rules', bearer(adminToken))).json()) as RulesResponse;
+    expect(approval).toBe('off');
+    expect(rules.map(({ id }) => id)).toEqual(DEFAULT_RULES.map(({ id }) => id).sort());
+    expect(rules[0]).toMatchObject({ version: 1, state: 'live', author: 'gatehouse', overridable: true });
+    const again = await app.request('/v1/rules/reload', { method: 'POST', ...bearer(adminToken) });
+    expect(((await again.json()) as RulesResponse).rules).toEqual(rules);
     expect(store.facts.map((fact) => fact.kind === 'admin' && fact.action)).toEqual(['rules.reload', 'rules.reload.done']);
   });
 });

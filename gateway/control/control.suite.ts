@@ -1,16 +1,20 @@
 import type { BundleManifest } from '../../contracts/bundle.ts';
 import { GatehouseError } from '../../contracts/errors.ts';
 import type { Alert } from '../../contracts/push.ts';
+import { DEFAULT_DECLARATIONS } from '../../scoring/features/defaults.ts';
+import { createFeatureEngine } from '../../scoring/features/engine.ts';
 import type { Challenge } from '../../scoring/models/manager.ts';
-import type { Rule } from '../../scoring/risk/rules.ts';
+import { FRAUD_SET } from '../../scoring/risk/pipeline.ts';
 import { createAudit, type Log } from '../audit.ts';
 import { DocsStore } from '../auth/docs.suite.ts';
 import { createKeyring } from '../auth/keyring.ts';
 import { generateKey } from '../auth/keys.ts';
 import { createStreamTokens } from '../auth/stream-tokens.ts';
+import { readConfig } from '../config.ts';
 import { Metrics } from '../metrics.ts';
 import { openRestrictions } from '../restrictions.ts';
 import { openReviewDesk } from '../review/desk.ts';
+import { openRiskDesk } from '../rules/risk-desk.ts';
 import { createControlApp } from './app.ts';
 import type { ControlDeps } from './deps.ts';
 import { Traffic } from './traffic.ts';
@@ -35,8 +39,6 @@ export function alertOf(at: number): Alert {
   return { alert_id: `a${at}`, kind: 'decision', severity: 'high', at_ms: NOW_MS + at, title: `Alert ${at}` };
 }
 
-export const RULES: readonly Rule[] = [{ id: 'r1', version: 1, description: 'Large', when: 'tx.amount > 1000.0', action: 'review', state: 'live' }];
-
 /** A control app over real keys, tokens, metrics and audit, and small doubles of what scoring and the stores do. */
 export async function controlFixture(overrides: Partial<ControlDeps> = {}) {
   const store = Object.assign(new DocsStore(), {
@@ -45,6 +47,7 @@ export async function controlFixture(overrides: Partial<ControlDeps> = {}) {
         .filter((offset) => offset > after)
         .slice(0, limit)
         .map((offset) => ({ offset, alert: alertOf(offset) })),
+    raise: async () => undefined,
     alertsPosition: async () => ({ offset: 3, epoch: 'e1', first: 1 }),
     onAlert: () => () => {},
   });
@@ -68,6 +71,16 @@ export async function controlFixture(overrides: Partial<ControlDeps> = {}) {
     onReloadError: (error) => log.error({ err: error }, 'x'),
   });
   const streamTokens = await createStreamTokens({ store, now });
+  store.facts.length = 0;
+  const desk = await openRiskDesk({
+    config: readConfig({}, {}),
+    store,
+    audit,
+    log,
+    metrics,
+    featureNames: createFeatureEngine(DEFAULT_DECLARATIONS).names(FRAUD_SET),
+    now,
+  });
   store.facts.length = 0;
   let current: string | undefined = 'v2';
   let challenge: Challenge | undefined;
@@ -112,9 +125,9 @@ export async function controlFixture(overrides: Partial<ControlDeps> = {}) {
     streamTokens,
     audit,
     bundles,
-    rules: { list: () => RULES, reload: async () => undefined },
     restrictions,
     reviews,
+    desk,
     metrics,
     traffic: new Traffic(metrics, now),
     readiness: () => [],

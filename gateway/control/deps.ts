@@ -1,7 +1,6 @@
 import type { BundleManifest } from '../../contracts/bundle.ts';
 import type { TrafficResponse } from '../../contracts/control.ts';
 import type { BundleEntry, Challenge } from '../../scoring/models/manager.ts';
-import type { Rule } from '../../scoring/risk/rules.ts';
 import type { Store } from '../../store/contract.ts';
 import type { Audit, Log } from '../audit.ts';
 import type { Keyring } from '../auth/keyring.ts';
@@ -10,6 +9,7 @@ import type { Config } from '../config.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Restrictions } from '../restrictions.ts';
 import type { ReviewDesk } from '../review/desk.ts';
+import type { RiskDesk } from '../rules/risk-desk.ts';
 import type { Assets } from './assets.ts';
 
 /** The part of `BundleManager` that operators use. */
@@ -24,13 +24,6 @@ export interface Bundles {
   endChallenge(): Promise<void>;
 }
 
-/** The rules in force, and the way to read their file again. */
-export interface Rules {
-  list(): readonly Rule[];
-  /** Rejects with `rule_invalid`; the old rules then stay in force. */
-  reload(): Promise<void>;
-}
-
 /** Everything that the control plane works on; the composition root hands it in. */
 export interface ControlDeps {
   /** The gateway's own version. */
@@ -43,9 +36,9 @@ export interface ControlDeps {
   readonly streamTokens: Pick<StreamTokens, 'issue'>;
   readonly audit: Audit;
   readonly bundles: Bundles;
-  readonly rules: Rules;
   readonly restrictions: Pick<Restrictions, 'list' | 'imposeByHand' | 'lift'>;
   readonly reviews: Omit<ReviewDesk, 'happened' | 'close'>;
+  readonly desk: Pick<RiskDesk, 'rules' | 'lists' | 'backtests'>;
   readonly metrics: Pick<Metrics, 'render' | 'contentType' | 'counter'>;
   readonly traffic: { snapshot(): TrafficResponse };
   /** Why the gateway should not get traffic now, a sentence each; empty when it should. */

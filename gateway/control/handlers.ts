@@ -1,5 +1,5 @@
 import type { Context } from 'hono';
-import type { AlertsResponse, BundlesResponse, Challenger, RulesResponse } from '../../contracts/control.ts';
+import type { AlertsResponse, BundlesResponse, Challenger } from '../../contracts/control.ts';
 import { GatehouseError } from '../../contracts/errors.ts';
 import { openApi } from '../../contracts/openapi.ts';
 import { CHANNELS } from '../../contracts/push.ts';
@@ -9,6 +9,7 @@ import type { ControlDeps } from './deps.ts';
 import { docsPage } from './docs-page.ts';
 import { streamUrlFor } from './guards.ts';
 import { checker, jsonBody, queryOf } from './input.ts';
+import { riskHandlers } from './risk-handlers.ts';
 
 export interface ControlEnv {
   Variables: {
@@ -47,7 +48,7 @@ function challengerOf({ version, share }: Challenge): Challenger {
 
 /** A handler for each control route of the table; a route without one does not compile. */
 export function controlHandlers(deps: ControlDeps): Readonly<Record<ControlRoute, Handler>> {
-  const { audit, bundles, keyring, metrics, rules, store } = deps;
+  const { audit, bundles, desk, keyring, metrics, store } = deps;
   const description = openApi(deps.version);
   const docs = docsPage(description);
 
@@ -110,10 +111,6 @@ export function controlHandlers(deps: ControlDeps): Readonly<Record<ControlRoute
     };
   };
 
-  const listRules = (): RulesResponse => ({
-    rules: rules.list().map(({ id, version, description: text, when, action, state }) => ({ id, version, description: text, when, action, state })),
-  });
-
   return {
     health: (c) => c.json({ status: 'ok', version: deps.version }),
     ready: async (c) => {
@@ -144,10 +141,10 @@ export function controlHandlers(deps: ControlDeps): Readonly<Record<ControlRoute
       return c.json(await listBundles());
     },
     bundle_rollback: (c) => changeBundle(c, 'bundle.rollback', 'rolled_back', () => bundles.rollback()),
-    rules: (c) => c.json(listRules()),
+    ...riskHandlers(deps),
     rules_reload: async (c) => {
-      await audited(c.get('actor'), 'rules.reload', {}, () => rules.reload());
-      return c.json(listRules());
+      await audited(c.get('actor'), 'rules.reload', {}, () => desk.rules.reloadFile());
+      return c.json(desk.rules.list());
     },
     alerts: async (c) => {
       const { after = 0, limit = ALERTS_PAGE_DEFAULT } = alertsQuery(queryOf(c.req.queries()));

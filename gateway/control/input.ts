@@ -2,7 +2,7 @@ import type { Static, TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { GatehouseError } from '../../contracts/errors.ts';
 
-/** A key and a few origins are all that anyone sends here. */
+/** A rule, a key with its origins or a hundred entries of a list are all that anyone sends as JSON. */
 export const CONTROL_BODY_BYTES_MAX = 64 * 1024;
 
 /** A compiled check that returns its value typed, or throws `invalid_request` with each place that is wrong. */
@@ -15,12 +15,12 @@ export function checker<T extends TSchema>(schema: T): (value: unknown) => Stati
   };
 }
 
-/** Query parameters, with whole numbers as numbers. A name given twice is `invalid_request`: two readers could take different ones. */
-export function queryOf(queries: Readonly<Record<string, readonly string[]>>): Record<string, string | number> {
+/** Query parameters, with whole numbers as numbers but for those that are `texts`. A name given twice is `invalid_request`: two readers could take different ones. */
+export function queryOf(queries: Readonly<Record<string, readonly string[]>>, texts: readonly string[] = []): Record<string, string | number> {
   const values: Record<string, string | number> = {};
   for (const [name, [value = '', ...more]] of Object.entries(queries)) {
     if (more.length > 0) throw new GatehouseError('invalid_request', `the parameter ${name} is given twice`);
-    values[name] = /^\d{1,15}$/.test(value) ? Number(value) : value;
+    values[name] = /^\d{1,15}$/.test(value) && !texts.includes(name) ? Number(value) : value;
   }
   return values;
 }
@@ -30,7 +30,7 @@ export async function jsonBody(request: Request): Promise<unknown> {
   if (!/^application\/json\s*(;|$)/i.test(request.headers.get('content-type') ?? '')) {
     throw new GatehouseError('unsupported_media_type', 'the control plane takes application/json');
   }
-  const text = await boundedText(request);
+  const text = await textBody(request, CONTROL_BODY_BYTES_MAX);
   try {
     return JSON.parse(text);
   } catch (cause) {
@@ -38,13 +38,13 @@ export async function jsonBody(request: Request): Promise<unknown> {
   }
 }
 
-/** Counts while it reads: a chunked body tells no length. */
-async function boundedText(request: Request): Promise<string> {
+/** The body as text. It counts while it reads: a chunked body tells no length. Throws `body_too_large`. */
+export async function textBody(request: Request, bytesMax: number): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of request.body ?? []) {
     bytes += chunk.byteLength;
-    if (bytes > CONTROL_BODY_BYTES_MAX) throw new GatehouseError('body_too_large', `the control plane takes at most ${CONTROL_BODY_BYTES_MAX} bytes`);
+    if (bytes > bytesMax) throw new GatehouseError('body_too_large', `this route takes at most ${bytesMax} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');

@@ -6,7 +6,7 @@ import type { ControlEnv } from './handlers.ts';
 
 /** Operators, probes and a scraper: anything near this many is a mistake or an attack. */
 const CONNECTIONS_MAX = 256;
-/** No control request has more than 64 KiB: a slower sender only holds a connection. */
+/** The largest request is an upload of 4 MiB: a slower sender only holds a connection. */
 const REQUEST_TIMEOUT_MS = 10_000;
 const HEADER_BYTES_MAX = 16 * 1024;
 /** Activating a bundle probes it first; a change in work is given this long at shutdown. */

@@ -4,7 +4,6 @@ import type { BundleManager } from '../../scoring/models/manager.ts';
 import type { Catalogue } from '../../scoring/recommend/catalogue.ts';
 import type { Placement } from '../../scoring/recommend/placements.ts';
 import type { Trending } from '../../scoring/recommend/trending.ts';
-import type { RuleBook } from '../../scoring/risk/rules.ts';
 import type { Store } from '../../store/contract.ts';
 import type { Log } from '../audit.ts';
 import type { Keyring } from '../auth/keyring.ts';
@@ -13,6 +12,7 @@ import type { Config } from '../config.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Admission } from '../overload/admission.ts';
 import type { Restrictions } from '../restrictions.ts';
+import type { RiskDesk } from '../rules/risk-desk.ts';
 import type { Watch } from '../watch.ts';
 
 /** Everything that the data plane's handlers work on; the composition root hands it in. */
@@ -23,9 +23,9 @@ export interface DataDeps {
   readonly catalogue: Catalogue;
   readonly trending: Trending;
   readonly bundles: Pick<BundleManager, 'lease'>;
-  /** Read at each request: a reload swaps it whole. */
-  readonly rules: () => RuleBook;
   readonly restrictions: Pick<Restrictions, 'standing' | 'impose'>;
+  /** Its book is read at each request: a change swaps it whole. */
+  readonly desk: Pick<RiskDesk, 'book' | 'observe'>;
   readonly placements: ReadonlyMap<string, Placement>;
   readonly keyring: Pick<Keyring, 'check'>;
   readonly streamTokens: Pick<StreamTokens, 'issue'>;

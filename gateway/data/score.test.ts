@@ -2,12 +2,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Rule } from '../../contracts/rules.ts';
 import type { ScoreRequest, ScoreResponse } from '../../contracts/score.ts';
 import type { Encoding } from '../../contracts/wire.ts';
 import { DEFAULT_DECLARATIONS } from '../../scoring/features/defaults.ts';
 import { createFeatureEngine } from '../../scoring/features/engine.ts';
 import { FRAUD_SET, judge } from '../../scoring/risk/pipeline.ts';
-import { type Rule, RuleBook } from '../../scoring/risk/rules.ts';
+import { RuleBook } from '../../scoring/risk/rules.ts';
 import { ADMIN_TOKEN, problemOf, TestGateway } from './data.suite.ts';
 
 // Guarantee 2 (idempotent) for scores, and what the rules do without a model.
@@ -134,12 +135,12 @@ describe('rules', () => {
     const { body } = await score('rules-1', { amount: 6000 });
     expect(body.decision).toBe('decline');
     expect(body.rule_hits).toEqual([
-      { rule: 'large', version: 3, action: 'review' },
       { rule: 'huge', version: 3, action: 'decline' },
+      { rule: 'large', version: 3, action: 'review' },
     ]);
     expect(body.reasons).toEqual([
-      { code: 'rule:large', text: 'the rule large' },
       { code: 'rule:huge', text: 'the rule huge' },
+      { code: 'rule:large', text: 'the rule large' },
     ]);
     expect(body.degraded_by).toEqual(['model_missing']);
     expect((await score('rules-2', { amount: 500 })).body).toMatchObject({ decision: 'approve', rule_hits: [] });

@@ -18,7 +18,7 @@ const utf8 = {
  * a twin request and a request that follows a crash half-way all end with the one stored answer.
  */
 export function createScoreHandler(deps: DataDeps) {
-  const { store, engine, catalogue, bundles, config, metrics, log, now, restrictions, watch } = deps;
+  const { store, engine, catalogue, bundles, config, metrics, log, now, restrictions, watch, desk } = deps;
   const durable = config.durability === 'sync';
   const terms = { suspend: config.suspendMs, restrict_payment_method: config.restrictMs };
   const stages = {
@@ -58,7 +58,7 @@ export function createScoreHandler(deps: DataDeps) {
         states,
         model,
         other,
-        rules: deps.rules(),
+        rules: desk.book(),
         standing: restrictions.standing(request, nowMs),
         terms,
         nowMs,
@@ -84,6 +84,8 @@ export function createScoreHandler(deps: DataDeps) {
     if (said !== undefined) metrics.counter('otherModel', outcome.response.decision, said.decision).inc();
     watch.scored(model, outcome.decision.vector, outcome.response, nowMs);
     for (const hit of outcome.response.rule_hits) metrics.counter('ruleHits', hit.rule).inc();
+    for (const hit of outcome.decision.shadow_hits ?? []) metrics.counter('shadowHits', hit.rule).inc();
+    desk.observe(outcome.response.rule_hits, nowMs);
     if (outcome.alert) metrics.counter('alerts', outcome.alert.severity).inc();
     return outcome.response;
   };

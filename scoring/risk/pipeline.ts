@@ -61,7 +61,6 @@ export interface RiskResult {
   readonly alert: Alert | undefined;
   /** What the decision holds against the user or the means of payment from now on; undefined where nothing that does not stand already. */
   readonly imposed: Restriction | undefined;
-  readonly shadowHits: readonly string[];
   /** Why the answer is not what it could be, with the causes for the log. */
   readonly failures: readonly { readonly reason: string; readonly cause: unknown }[];
 }
@@ -96,17 +95,17 @@ export async function judge(engine: FeatureEngine, input: Judged & { readonly ve
       probability = Number.NaN;
     }
   }
-  const outcome = rules.evaluate({ request, vector, score, probability });
-  for (const rule of outcome.failed) failures.push({ reason: `rule_failed`, cause: new Error(`rule ${rule} threw`) });
+  const outcome = rules.evaluate({ request, vector, score, probability, nowMs });
+  for (const rule of outcome.failed) failures.push({ reason: `rule_failed`, cause: new Error(`rule ${rule.rule} threw`) });
   const byModel: DecisionName = model && Number.isFinite(probability) ? modelDecision(probability, model.thresholds) : 'approve';
   // What this payment itself deserves: an alert is raised for that alone, not for each try of somebody who is suspended already.
-  const own = decide(byModel, outcome.live);
+  const { decision: own, hits } = decide(byModel, outcome.live);
   const name = standing.reduce((decision, { action }) => stronger(decision, action), own);
 
-  const reasons: Reason[] = outcome.live.map((hit) => ({
-    code: `rule:${hit.rule}`,
-    text: rules.rules.find((rule) => rule.id === hit.rule)?.description ?? hit.rule,
-  }));
+  const reasons: Reason[] = [];
+  for (const [i, { hit, description }] of outcome.live.entries()) {
+    if (!hits[i]!.overruled) reasons.push({ code: `rule:${hit.rule}`, text: description });
+  }
   if (own !== 'approve' && model && Number.isFinite(probability)) {
     try {
       reasons.push(...(await inTime(explain(engine, model, vector), deadlineMs, 'the explanation')));
@@ -128,7 +127,7 @@ export async function judge(engine: FeatureEngine, input: Judged & { readonly ve
     score: Number.isFinite(score) ? score : null,
     probability: Number.isFinite(probability) ? probability : null,
     reasons,
-    rule_hits: [...outcome.live],
+    rule_hits: [...hits],
     ...(restrictions.length > 0 ? { restrictions: [...restrictions] } : {}),
     bundle: model?.bundle ?? null,
     degraded,
@@ -144,10 +143,13 @@ export async function judge(engine: FeatureEngine, input: Judged & { readonly ve
       vector: plain(vector),
       feature_hash: engine.hash(FRAUD_SET),
       ...(opinion && { other_model: opinion }),
+      ruleset: rules.ruleset,
+      // Left out where empty, which is nearly always: the journal has one of these for every payment.
+      ...(outcome.shadow.length > 0 ? { shadow_hits: outcome.shadow } : undefined),
+      ...(outcome.listHits.length > 0 ? { list_hits: outcome.listHits } : undefined),
     },
     alert: own === 'approve' ? undefined : alertFor(request, response, nowMs),
     imposed,
-    shadowHits: outcome.shadow.map((hit) => hit.rule),
     failures,
   };
 }

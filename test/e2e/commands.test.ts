@@ -38,7 +38,7 @@ function expectRefusal(result: CommandResult, text: string): void {
 // Each of these is a process of its own; side by side they are done in half the time.
 describe.concurrent('help and mistakes', () => {
   test.each<[string, string[]]>([
-    ['', ['start', 'serve', 'train', 'import', 'simulate', 'bundle', 'replay', 'key', '--version']],
+    ['', ['start', 'serve', 'train', 'import', 'simulate', 'bundle', 'backtest', 'replay', 'key', '--version']],
     ['start', ['--no-demo', '--data-dir', '--rate', '--users', '--items', '--days']],
     ['serve', ['--data-dir']],
     ['train', ['--data-dir', '--seed', '--no-activate', '--fraud-from', '--fraud-to', '--labels-until']],
@@ -49,6 +49,7 @@ describe.concurrent('help and mistakes', () => {
     ['bundle verify', ['version', '--data-dir']],
     ['bundle activate', ['version', '--data-dir', '--url', '--token']],
     ['bundle rollback', ['--data-dir', '--url', '--token']],
+    ['backtest', ['--rules-file', '--rule', '--from', '--to', '--transactions', '--lists', '--no-replay', '--json', '--data-dir']],
     ['replay', ['transaction', '--data-dir']],
     ['key', ['kind']],
   ])('gatehouse %s --help names what it takes, and no secret', async (command, names) => {

@@ -134,7 +134,8 @@ test('no file is dead: each is an entry, a test, or imported by another', () => 
   const entries = [
     /^cli\/main\.ts$/,
     /^gateway\/probe-child\.ts$/,
-    /^dashboard\/main\.ts$/,
+    /^gateway\/rules\/backtest-child\.ts$/,
+    /^dashboard\/(rules-)?main\.ts$/,
     /^client\/index\.ts$/,
     /^loadtests\//,
     /^training\/evaluation\/protocols\//,
