@@ -31,8 +31,9 @@ export function share(name: string, entity: EntityKind, of: KeyField, filter: Ev
   return { name, text, aggregate: 'share', entity, of, ...filter };
 }
 
-export function ratio(name: string, numerator: string, denominator: string, text: string): Feature {
-  return { name, text, aggregate: 'ratio', numerator, denominator };
+/** numerator / (denominator + plus). */
+export function ratio(name: string, numerator: string, denominator: string, text: string, plus = 0): Feature {
+  return { name, text, aggregate: 'ratio', numerator, denominator, ...(plus === 0 ? {} : { plus }) };
 }
 
 export function subject(name: string, field: Extract<Feature, { aggregate: 'subject' }>['field'], text: string): Feature {
