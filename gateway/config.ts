@@ -219,6 +219,10 @@ export const SETTINGS = {
     'Origins (https://shop.example) of pages that may use the keys of GATEHOUSE_PUBLISHABLE_KEYS. Left out: none.',
   ),
   rulesFile: optional('GATEHOUSE_RULES_FILE', 'JSON file of risk rules. Left out: the rules that ship with the gateway.'),
+  featuresFile: optional(
+    'GATEHOUSE_FEATURES_FILE',
+    'JSON file of feature declarations (docs/features.md); gateway and trainer need the same. Left out: the features that ship with the gateway.',
+  ),
   placementsFile: optional('GATEHOUSE_PLACEMENTS_FILE', 'JSON file of placements. Left out: the placements that ship with the gateway.'),
   logLevel: choice(
     'GATEHOUSE_LOG_LEVEL',

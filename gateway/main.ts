@@ -8,8 +8,6 @@ import type { Item } from '../contracts/item.ts';
 import { ROUTES, type Route } from '../contracts/routes.ts';
 import { readSnapshot } from '../index/snapshot.ts';
 import type { EntityState, FeatureEngine } from '../scoring/features/contract.ts';
-import { DEFAULT_DECLARATIONS } from '../scoring/features/defaults.ts';
-import { createFeatureEngine } from '../scoring/features/engine.ts';
 import { eventUnit } from '../scoring/ingest.ts';
 import { loadBundle } from '../scoring/models/bundle.ts';
 import { BundleManager } from '../scoring/models/manager.ts';
@@ -32,6 +30,7 @@ import { startControl } from './control/server.ts';
 import { Traffic } from './control/traffic.ts';
 import { ITEMS_COLLECTION } from './data/items.ts';
 import { createDataRoutes } from './data/routes.ts';
+import { openFeatures } from './features-file.ts';
 import { Metrics, statusClass } from './metrics.ts';
 import { createAdmission } from './overload/admission.ts';
 import { probeInChild } from './probe.ts';
@@ -89,7 +88,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
   const undo: (() => Promise<void> | void)[] = [];
   try {
     makeDataDir(config);
-    const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
+    const engine = await openFeatures(config.featuresFile);
     const catalogue = new Catalogue();
     const trending = new Trending();
     const store = await openStore(config, engine, catalogue);
@@ -128,7 +127,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
     const bundles = new BundleManager({
       dir: bundlesDir(config),
       load: (dir) => loadBundle(dir, { engine, readIndex: readSnapshot }),
-      probe: probeInChild,
+      probe: (dir) => probeInChild(dir, { featuresFile: config.featuresFile }),
       onSwap: ({ version }) => {
         metrics.clearGauge('bundleInfo');
         metrics.gauge('bundleInfo', version).set(1);
