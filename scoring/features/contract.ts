@@ -2,7 +2,7 @@ import type { EventName, TimedEvent } from '../../contracts/event.ts';
 import type { EntityKind, EntityRef, StateCodec } from '../../store/contract.ts';
 
 /** Sliding windows. Each is counted in tiles: the current, partly filled one and the full ones before it (tiles.ts draws it and says how fine). */
-export const WINDOWS = ['1m', '10m', '1h', '24h', '7d', '30d', '90d'] as const;
+export const WINDOWS = ['1m', '10m', '1h', '24h', '7d', '14d', '30d', '90d'] as const;
 export type Window = (typeof WINDOWS)[number];
 
 /**

@@ -151,7 +151,7 @@ describe('entities', () => {
 
 describe('default sets', () => {
   test('are of a size that scores quickly, and say every feature in words', () => {
-    expect(engine.names('fraud').length).toBeLessThanOrEqual(70);
+    expect(engine.names('fraud').length).toBeLessThanOrEqual(100);
     expect(engine.names('rank').length).toBeLessThanOrEqual(35);
     expect(engine.contextKeys('rank')).toEqual(['user_vector', 'item_to_item', 'popular', 'buy_again', 'own_count', 'own_days']);
     for (const set of ['fraud', 'rank']) for (const i of engine.names(set).keys()) expect(engine.explain(set, i, 1.5)).not.toContain('{');

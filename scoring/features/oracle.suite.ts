@@ -28,7 +28,7 @@ const FAILED: EventFilter = { events: ['payment_failed'] };
 const FRAUD: EventFilter = { events: ['label', 'chargeback'], where: { field: 'is_fraud', equals: true } };
 const SHOP: EventFilter = { events: ['view_item', 'purchase'] };
 const LABEL: EventFilter = { events: ['label', 'chargeback'] };
-const ALL_WINDOWS = ['1m', '10m', '1h', '24h', '7d', '30d', '90d'] as const;
+const ALL_WINDOWS = ['1m', '10m', '1h', '24h', '7d', '14d', '30d', '90d'] as const;
 
 type Recent = Extract<Feature, { aggregate: 'recent' }>;
 const MEDIANS = { times: 2.5, feature: 'median', plus: 1 } as const;

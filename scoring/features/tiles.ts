@@ -27,13 +27,14 @@ export const WINDOW_SPECS: Readonly<Record<Window, { readonly windowMs: number; 
   const minute = 60 * second;
   const hour = 60 * minute;
   const day = 24 * hour;
-  // Shares a tile covers of its window: 1/6, 1/10, 1/6, 1/24, 1/28, 1/30, 1/90. Fewer tiles make smaller states, more make sharper edges.
+  // Shares a tile covers of its window: 1/6, 1/10, 1/6, 1/24, 1/28, 1/14, 1/30, 1/90. Fewer tiles make smaller states, more make sharper edges.
   return {
     '1m': { windowMs: minute, tileMs: 10 * second },
     '10m': { windowMs: 10 * minute, tileMs: minute },
     '1h': { windowMs: hour, tileMs: 10 * minute },
     '24h': { windowMs: day, tileMs: hour },
     '7d': { windowMs: 7 * day, tileMs: 6 * hour },
+    '14d': { windowMs: 14 * day, tileMs: day },
     '30d': { windowMs: 30 * day, tileMs: day },
     '90d': { windowMs: 90 * day, tileMs: day },
   };
