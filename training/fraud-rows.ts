@@ -8,8 +8,13 @@ import { Column } from './columns.ts';
 import type { GbdtRows } from './learners/gbdt/objective.ts';
 import type { Replay } from './replay.ts';
 
-/** Rows kept at about the most; 80 features of them take 160 MB. Of more payments, all frauds and a share of the honest ones are kept. */
-const ROWS_MAX = 500_000;
+/**
+ * Rows kept at about the most; 100 features of them take 120 MB, and the learner sees as many again. Of more payments, all frauds and a share of the
+ * honest ones are kept: a fifth of them gave the same accuracy (docs/features.md).
+ */
+const ROWS_MAX = 300_000;
+
+type PlattCalibration = Extract<Calibration, { kind: 'platt' }>;
 
 /** One past the largest hash. */
 const HASH_END = 2 ** 53;
@@ -49,6 +54,10 @@ export function fraudWindowOf(log: Pick<ShopLog, 'fromMs' | 'toMs' | 'outcomeDel
   return { fromMs: params.fraudFromMs ?? log.fromMs, toMs: params.fraudToMs ?? matureMs + 1 };
 }
 
+function isWithin({ fromMs, toMs }: FraudWindow, atMs: number): boolean {
+  return atMs >= fromMs && atMs < toMs;
+}
+
 /** Payments of a window with the vectors that the gateway computes for them, in time of the journal. */
 export class FraudRows {
   readonly #window: FraudWindow;
@@ -61,10 +70,12 @@ export class FraudRows {
   /** Share of honest payments that are kept; each then stands for 1 / share. */
   readonly #honestShare: number;
 
-  constructor(width: number, window: FraudWindow, log: Pick<ShopLog, 'outcomes' | 'payments'>) {
+  constructor(width: number, window: FraudWindow, log: Pick<ShopLog, 'outcomes' | 'paymentsMs'>, rowsMax = ROWS_MAX) {
     this.#window = window;
     this.#outcomes = log.outcomes;
-    this.#honestShare = Math.min(1, ROWS_MAX / Math.max(1, log.payments));
+    let payments = 0;
+    for (const atMs of log.paymentsMs) if (isWithin(window, atMs)) payments++;
+    this.#honestShare = Math.min(1, rowsMax / Math.max(1, payments));
     this.#rows = new Column((length) => new Float32Array(length), width * 1024);
     this.#labels = new Column((length) => new Float32Array(length));
     this.#atMs = new Column((length) => new Float64Array(length));
@@ -89,8 +100,7 @@ export class FraudRows {
 
   /** Takes a payment whose states have just been brought forward. One of which nothing was heard in time was honest. */
   take(replay: Replay, event: TimedEvent): void {
-    const { fromMs, toMs } = this.#window;
-    if (event.timestamp_ms < fromMs || event.timestamp_ms >= toMs) return;
+    if (!isWithin(this.#window, event.timestamp_ms)) return;
     const id = event.transaction_id ?? event.event_id;
     const isFraud = this.#outcomes.get(id)?.isFraud === true;
     if (!isFraud && hash53(id) >= this.#honestShare * HASH_END) return;
@@ -101,12 +111,20 @@ export class FraudRows {
     this.#ids.push(id);
   }
 
-  /** Rows [from, to) in order of time of the journal. */
+  /** Rows [from, to) in order of time of the journal; where honest ones were left out, those that stayed weigh as much as all. */
   slice(from: number, to: number): GbdtRows {
     const f = this.#vector.length;
     const labels = this.#labels.view().slice(from, to);
     const rows = { rows: this.#rows.view().slice(from * f, to * f), n: to - from, f, labels };
     return this.#honestShare === 1 ? rows : { ...rows, weights: labels.map((label) => (label > 0 ? 1 : 1 / this.#honestShare)) };
+  }
+
+  /**
+   * A calibration that was fitted to the rows as they stand, for all payments: leaving out honest ones raised the odds of fraud by 1 / share
+   * (King and Zeng 2001).
+   */
+  forAllPayments(calibration: PlattCalibration): PlattCalibration {
+    return { ...calibration, b: calibration.b + Math.log(this.#honestShare) };
   }
 
   /** The transaction. */
@@ -130,12 +148,23 @@ const REVIEW_SHARE_MAX = 0.02;
 /** Calibrated probabilities at which an action pays where nobody is swamped: one in eight for a look, a half for a step-up, four in five to turn money away. */
 export const THRESHOLDS_WANTED: RiskThresholds = { review: 0.125, challenge: 0.5, decline: 0.8 };
 
-/** Thresholds for calibrated probabilities. `review` rises until what is reviewed or stronger stays within what a team can look at. */
-export function chooseThresholds(raw: ArrayLike<number>, calibration: Calibration): RiskThresholds {
+/**
+ * Thresholds for calibrated probabilities. `review` rises until what is reviewed or stronger stays within what a team can look at. Weights, one a row,
+ * say for how many payments a row stands.
+ */
+export function chooseThresholds(raw: ArrayLike<number>, calibration: Calibration, weights?: ArrayLike<number>): RiskThresholds {
   const calibrate = calibrator(calibration);
-  const probabilities = Float64Array.from({ length: raw.length }, (_, i) => calibrate(raw[i]!)).sort();
-  const place = Math.floor((1 - REVIEW_SHARE_MAX) * probabilities.length);
-  const atCapacity = place < probabilities.length ? probabilities[place]! : 0;
+  const probabilities = Float64Array.from({ length: raw.length }, (_, i) => calibrate(raw[i]!));
+  const order = Uint32Array.from(probabilities, (_, i) => i).sort((a, b) => probabilities[b]! - probabilities[a]!);
+  const weightOf = (row: number): number => weights?.[row] ?? 1;
+  const all = order.reduce((sum, row) => sum + weightOf(row), 0);
+  let atCapacity = 0;
+  let taken = 0;
+  for (const row of order) {
+    atCapacity = probabilities[row]!;
+    taken += weightOf(row);
+    if (taken >= REVIEW_SHARE_MAX * all) break;
+  }
   const review = Math.max(THRESHOLDS_WANTED.review, Math.min(THRESHOLDS_WANTED.challenge, atCapacity));
   return { ...THRESHOLDS_WANTED, review };
 }

@@ -25,6 +25,9 @@ const PARAMS: Partial<GbdtParams> = {
 const MEASURED_FRAUDS_SHARE = 0.3;
 const MEASURED_SHARE_MIN = 0.15;
 const MEASURED_SHARE_MAX = 0.5;
+/** What a chart shows. */
+const CURVE_POINTS = 200;
+const CALIBRATION_BINS = 10;
 /** Fewer frauds on either side of the cut and neither a model nor its measure means anything. */
 const FRAUDS_MIN = 10;
 
@@ -50,9 +53,11 @@ export async function fitFraud(rows: FraudRows, names: readonly string[], seed: 
     return `${early} known frauds among the older payments and ${late} among the newer ones, ${FRAUDS_MIN} of each are needed`;
   const older = rows.slice(0, cut);
   const newer = rows.slice(cut, rows.count);
+  const { weights } = newer;
+  const share = late / (weights ? weights.reduce((sum, weight) => sum + weight, 0) : newer.n);
   const measured = await fitGbdt(older, PARAMS, { seed, progress: (done, total) => progress(done, 2 * total) });
   const raw = predict(measured, newer.rows);
-  const calibration = fitPlatt(raw, newer.labels);
+  const calibration = rows.forAllPayments(fitPlatt(raw, newer.labels));
   const calibrate = calibrator(calibration);
   const probabilities = Float64Array.from(raw, calibrate);
   const model = await fitGbdt(rows.slice(0, rows.count), PARAMS, { seed, progress: (done, total) => progress(total + done, 2 * total) });
@@ -61,22 +66,22 @@ export async function fitFraud(rows: FraudRows, names: readonly string[], seed: 
     model,
     params: { ...GBDT_DEFAULTS, ...PARAMS },
     calibration,
-    thresholds: chooseThresholds(raw, calibration),
+    thresholds: chooseThresholds(raw, calibration, weights),
     metrics: {
       fraud_auc: rocAuc(raw, newer.labels),
-      fraud_average_precision: averagePrecision(raw, newer.labels),
-      fraud_share: late / newer.n,
+      fraud_average_precision: averagePrecision(raw, newer.labels, weights),
+      fraud_share: share,
       fraud_auc_amount: rocAuc(base.amount, newer.labels),
-      fraud_average_precision_amount: averagePrecision(base.amount, newer.labels),
+      fraud_average_precision_amount: averagePrecision(base.amount, newer.labels, weights),
       fraud_auc_merchant_fraud_rate: rocAuc(base['merchant fraud rate'], newer.labels),
-      fraud_average_precision_merchant_fraud_rate: averagePrecision(base['merchant fraud rate'], newer.labels),
+      fraud_average_precision_merchant_fraud_rate: averagePrecision(base['merchant fraud rate'], newer.labels, weights),
     },
     rows: { learned: older.n, measured: newer.n, frauds: early + late },
     cutMs: rows.atMs(cut),
     charts: {
       roc: rocCurve(raw, newer.labels),
-      precisionRecall: { points: precisionRecallCurve(raw, newer.labels), positiveShare: late / newer.n },
-      calibration: calibrationBins(probabilities, newer.labels),
+      precisionRecall: { points: precisionRecallCurve(raw, newer.labels, CURVE_POINTS, weights), positiveShare: share },
+      calibration: calibrationBins(probabilities, newer.labels, CALIBRATION_BINS, weights),
       importance: importanceOf(model, names),
       scores: histogramOf(probabilities, newer.labels),
     },
@@ -93,8 +98,9 @@ function cutOf(rows: FraudRows): number {
   return cut;
 }
 
-/** One feature as a score; missing values last. */
+/** One feature as a score; missing values last, all of them where the set has no such feature. */
 function column({ rows, n, f }: GbdtRows, feature: number): Float64Array {
+  if (feature < 0) return new Float64Array(n).fill(Number.NEGATIVE_INFINITY);
   return Float64Array.from({ length: n }, (_, row) => {
     const value = rows[row * f + feature]!;
     return Number.isNaN(value) ? Number.NEGATIVE_INFINITY : value;
