@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import type { TimedEvent } from '../../contracts/event.ts';
 import type { EntityState } from './contract.ts';
@@ -56,6 +57,14 @@ describe('a features file', () => {
     expect(of({ ...pay(2), ip_country: 'DE' })['abroad']).toBe(0);
     const { ip_country: _unknown, ...nowhere } = pay(2);
     expect(of(nowhere)['abroad']).toBeNaN();
+  });
+
+  test('is what the documentation shows', async () => {
+    const page = await readFile(new URL('../../docs/features.md', import.meta.url), 'utf8');
+    const [, example] = /```json\n(.*?)```/s.exec(page)!;
+    const added = createFeatureEngine(parseFeatureFile(example!)).names('fraud').slice(DEFAULT_DECLARATIONS.sets['fraud']!.length);
+    expect(added).toEqual(['network_customers_24h', 'card_median', 'amount_to_card_median', 'abroad']);
+    expect(page).toContain(`${DEFAULT_DECLARATIONS.sets['fraud']!.length} features.`);
   });
 
   test('stands alone without extends, and then has to have every set that the gateway asks for', () => {
