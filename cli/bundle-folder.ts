@@ -10,7 +10,7 @@ export async function openBundleFolder(config: Config): Promise<BundleManager> {
   makeDataDir(config);
   const manager = new BundleManager({
     dir: bundlesDir(config),
-    probe: probeInChild,
+    probe: (dir) => probeInChild(dir, { featuresFile: config.featuresFile }),
     load: async (dir) => ({
       manifest: await verifyBundle(dir),
       recommend: {},

@@ -1,9 +1,8 @@
 import { Command } from 'commander';
 import type { BundleManifest } from '../contracts/bundle.ts';
+import { openFeatures } from '../gateway/features-file.ts';
 import { bundlesDir } from '../gateway/main.ts';
 import { probeInChild } from '../gateway/probe.ts';
-import { DEFAULT_DECLARATIONS } from '../scoring/features/defaults.ts';
-import { createFeatureEngine } from '../scoring/features/engine.ts';
 import { addModel } from '../training/index.ts';
 import { configOf } from './shared.ts';
 
@@ -15,13 +14,14 @@ export interface AddOptions {
 
 /** `gatehouse bundle add`: a new bundle out of `base` with one model replaced. Prints what it is; rejects with why there is none. */
 export async function addToBundle(manifest: string, options: AddOptions, base: string | undefined): Promise<BundleManifest> {
+  const config = configOf(options.dataDir);
   return addModel({
-    outDir: bundlesDir(configOf(options.dataDir)),
+    outDir: bundlesDir(config),
     base: options.from ?? base,
     manifest,
-    engine: createFeatureEngine(DEFAULT_DECLARATIONS),
+    engine: await openFeatures(config.featuresFile),
     now: Date.now,
-    probe: probeInChild,
+    probe: (dir) => probeInChild(dir, { featuresFile: config.featuresFile }),
   });
 }
 
@@ -29,10 +29,10 @@ export async function addToBundle(manifest: string, options: AddOptions, base: s
 export function featuresCommand(): Command {
   return new Command('features')
     .description('Print the features of a set in vector order, with what each says of a payment or an item, and the hash of the set')
-    .argument('<set>', `feature set: ${Object.keys(DEFAULT_DECLARATIONS.sets).join(' or ')}`)
+    .argument('<set>', 'feature set, such as fraud or rank')
     .option('--json', 'as JSON')
-    .action((set: string, { json }: { json?: boolean }) => {
-      const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
+    .action(async (set: string, { json }: { json?: boolean }) => {
+      const engine = await openFeatures(configOf(undefined).featuresFile);
       const hash = engine.hash(set);
       const features = engine.declarations.sets[set]!.map(({ name, text }, index) => ({ index, name, text }));
       if (json) console.log(JSON.stringify({ set, hash, features }, null, 2));

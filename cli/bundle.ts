@@ -48,9 +48,10 @@ export function bundleCommand(): Command {
     'Check every file of a bundle and probe its models',
     'folder',
     async (options, version) => {
-      const dir = join(bundlesDir(configOf(options.dataDir)), version);
+      const config = configOf(options.dataDir);
+      const dir = join(bundlesDir(config), version);
       await verifyBundle(dir);
-      await probeInChild(dir);
+      await probeInChild(dir, { featuresFile: config.featuresFile });
       console.log(`${version} is sound`);
     },
     '<version>',

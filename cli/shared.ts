@@ -4,10 +4,9 @@ import type { Fact } from '../contracts/fact.ts';
 import type { Item } from '../contracts/item.ts';
 import { type Config, readConfig } from '../gateway/config.ts';
 import { ITEMS_COLLECTION } from '../gateway/data/items.ts';
+import { openFeatures } from '../gateway/features-file.ts';
 import { openStore } from '../gateway/main.ts';
 import type { EntityState, FeatureEngine } from '../scoring/features/contract.ts';
-import { DEFAULT_DECLARATIONS } from '../scoring/features/defaults.ts';
-import { createFeatureEngine } from '../scoring/features/engine.ts';
 import { eventUnit } from '../scoring/ingest.ts';
 import { Catalogue } from '../scoring/recommend/catalogue.ts';
 import type { DocChange, Store } from '../store/contract.ts';
@@ -45,7 +44,7 @@ export interface OpenShop {
 
 /** The store with its catalogue, for commands that work on it while no gateway runs. */
 export async function openShop(config: Config): Promise<OpenShop> {
-  const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
+  const engine = await openFeatures(config.featuresFile);
   const catalogue = new Catalogue();
   const store = await openStore(config, engine, catalogue);
   for await (const { value } of store.docs(ITEMS_COLLECTION)) catalogue.put(value as Item);

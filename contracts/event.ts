@@ -59,6 +59,10 @@ export const PAYMENT_FIELDS = {
   address_id: Type.Optional(Id),
   merchant_id: Type.Optional(Id),
   payment_method: Type.Optional(Type.String({ pattern: '^[a-z0-9_]{1,32}$' })),
+  billing_country: Type.Optional(Country),
+  shipping_country: Type.Optional(Country),
+  /** Where the shop's own lookup places the address. */
+  ip_country: Type.Optional(Country),
 };
 
 /** A fact about the shop. Either `user_id` or `session_id` must be there, unless it is about a transaction (checked by `eventProblem`). */

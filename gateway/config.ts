@@ -272,6 +272,10 @@ export const SETTINGS = {
     100,
     'When all rules together stop more than this share of the window, the one that stops the most goes to shadow. 100 turns it off.',
   ),
+  featuresFile: optional(
+    'GATEHOUSE_FEATURES_FILE',
+    'JSON file of feature declarations (docs/features.md); gateway and trainer need the same. Left out: the features that ship with the gateway.',
+  ),
   placementsFile: optional('GATEHOUSE_PLACEMENTS_FILE', 'JSON file of placements. Left out: the placements that ship with the gateway.'),
   logLevel: choice(
     'GATEHOUSE_LOG_LEVEL',

@@ -8,8 +8,6 @@ import type { Item } from '../contracts/item.ts';
 import { ROUTES, type Route } from '../contracts/routes.ts';
 import { readSnapshot } from '../index/snapshot.ts';
 import type { EntityState, FeatureEngine } from '../scoring/features/contract.ts';
-import { DEFAULT_DECLARATIONS } from '../scoring/features/defaults.ts';
-import { createFeatureEngine } from '../scoring/features/engine.ts';
 import { eventUnit } from '../scoring/ingest.ts';
 import { loadBundle } from '../scoring/models/bundle.ts';
 import { BundleManager } from '../scoring/models/manager.ts';
@@ -34,6 +32,7 @@ import { createEventsHandler } from './data/events.ts';
 import { ITEMS_COLLECTION } from './data/items.ts';
 import type { DataDeps } from './data/plane.ts';
 import { createDataRoutes } from './data/routes.ts';
+import { openFeatures } from './features-file.ts';
 import { Metrics, statusClass } from './metrics.ts';
 import { createAdmission } from './overload/admission.ts';
 import { probeInChild } from './probe.ts';
@@ -93,7 +92,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
   const undo: (() => Promise<void> | void)[] = [];
   try {
     makeDataDir(config);
-    const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
+    const engine = await openFeatures(config.featuresFile);
     const catalogue = new Catalogue();
     const trending = new Trending();
     const store = await openStore(config, engine, catalogue);
@@ -136,7 +135,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
     const bundles = new BundleManager({
       dir: bundlesDir(config),
       load: (dir) => loadBundle(dir, { engine, readIndex: readSnapshot }),
-      probe: probeInChild,
+      probe: (dir) => probeInChild(dir, { featuresFile: config.featuresFile }),
       onSwap: ({ version }) => {
         metrics.clearGauge('bundleInfo');
         metrics.gauge('bundleInfo', version).set(1);

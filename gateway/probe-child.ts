@@ -1,14 +1,13 @@
 import { GatehouseError } from '../contracts/errors.ts';
 import { readSnapshot } from '../index/snapshot.ts';
-import { DEFAULT_DECLARATIONS } from '../scoring/features/defaults.ts';
-import { createFeatureEngine } from '../scoring/features/engine.ts';
 import { loadBundle } from '../scoring/models/bundle.ts';
+import { openFeatures } from './features-file.ts';
 import type { ProbeReport } from './probe.ts';
 
-/** The child process of `probeInChild`: its argument is the bundle's folder, its answer one message. */
-async function probe(dir: string): Promise<ProbeReport> {
+/** The child process of `probeInChild`: its arguments are the bundle's folder and the features file, its answer one message. */
+async function probe(dir: string, featuresFile: string | undefined): Promise<ProbeReport> {
   try {
-    const bundle = await loadBundle(dir, { engine: createFeatureEngine(DEFAULT_DECLARATIONS), readIndex: readSnapshot });
+    const bundle = await loadBundle(dir, { engine: await openFeatures(featuresFile), readIndex: readSnapshot });
     await bundle.probe();
     await bundle.release();
     return { ok: true };
@@ -18,4 +17,4 @@ async function probe(dir: string): Promise<ProbeReport> {
   }
 }
 
-process.send?.(await probe(process.argv[2] ?? ''), () => process.exit(0));
+process.send?.(await probe(process.argv[2] ?? '', process.argv[3]), () => process.exit(0));

@@ -12,6 +12,8 @@ export interface ProbeOptions {
   /** Script of the child; the compiled probe-child.ts by default. */
   readonly script?: string;
   readonly timeoutMs?: number;
+  /** The gateway's own: a bundle is probed with the features that it will be served with. */
+  readonly featuresFile?: string | undefined;
 }
 
 /** What the child reports. */
@@ -26,9 +28,9 @@ export interface ProbeReport {
  * child's own error, or `bundle_probe_failed` when it crashed or took too long.
  */
 export function probeInChild(dir: string, options: ProbeOptions = {}): Promise<void> {
-  const { script = fileURLToPath(new URL('./probe-child.js', import.meta.url)), timeoutMs = PROBE_MS_MAX } = options;
+  const { script = fileURLToPath(new URL('./probe-child.js', import.meta.url)), timeoutMs = PROBE_MS_MAX, featuresFile } = options;
   return new Promise((resolve, reject) => {
-    const child = fork(script, [dir], {
+    const child = fork(script, featuresFile === undefined ? [dir] : [dir, featuresFile], {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       execArgv: [],
     });

@@ -2,7 +2,7 @@ import type { Fact } from '../contracts/fact.ts';
 import type { Alert, Position } from '../contracts/push.ts';
 
 /** The kinds of entity that have a state blob. */
-export const ENTITY_KINDS = ['user', 'session', 'item', 'card', 'device', 'ip', 'address', 'merchant'] as const;
+export const ENTITY_KINDS = ['user', 'session', 'item', 'card', 'device', 'ip', 'address', 'merchant', 'email_domain', 'network'] as const;
 export type EntityKind = (typeof ENTITY_KINDS)[number];
 
 export interface EntityRef {

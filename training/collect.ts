@@ -54,7 +54,8 @@ export interface ShopLog {
   readonly catalogue: ReadonlyMap<string, Item>;
   /** What payments turned out to be, by transaction. */
   readonly outcomes: ReadonlyMap<string, Outcome>;
-  readonly payments: number;
+  /** When each was made. */
+  readonly paymentsMs: Float64Array;
   /** Time from payment to outcome, of all outcomes whose payment is in the journal. */
   readonly outcomeDelaysMs: Float64Array;
   readonly checks: LogChecks;
@@ -181,7 +182,7 @@ export async function collect(source: FactSource, options: CollectOptions): Prom
     },
     catalogue,
     outcomes,
-    payments: paidMs.size,
+    paymentsMs: Float64Array.from(paidMs.values()),
     outcomeDelaysMs: delays.view(),
     checks,
   };

@@ -129,7 +129,8 @@ function retrievalReport({ factors, regularization, alpha, itemIds, userIndex }:
 }
 
 function checksOf({ log, skipped, fraudRows }: ReportParts): QualityCheck[] {
-  const { checks, acts, events, payments, outcomes } = log;
+  const { checks, acts, events, outcomes } = log;
+  const payments = log.paymentsMs.length;
   const share = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole);
   const percent = (value: number): string => `${(100 * value).toFixed(2)} %`;
   const check = (name: string, isFine: boolean, detail: string): QualityCheck => ({ name, status: isFine ? 'pass' : 'warn', detail });

@@ -4,6 +4,7 @@ import type { ItemLookup } from './contract.ts';
 import { hash53 } from './hash.ts';
 import { keepItem, newHistory } from './history.ts';
 import { parseHistory } from './history-codec.ts';
+import { networkOf } from './network.ts';
 import { type ColumnStep, type Plan, planFor } from './plan.ts';
 import { newRows, seekRow } from './rows.ts';
 import type { KindSchema } from './schema.ts';
@@ -14,7 +15,7 @@ import { EventValues, keyHashes } from './values.ts';
 const values = new EventValues();
 const keys: number[] = [];
 
-/** Which field of an event names an entity of a kind, in the order in which `entities` lists them. Items come last. */
+/** Which field of an event names an entity of a kind, in the order in which `entities` lists them. Networks and items come last. */
 const ID_FIELDS = [
   ['user', 'user_id'],
   ['session', 'session_id'],
@@ -23,6 +24,7 @@ const ID_FIELDS = [
   ['ip', 'ip'],
   ['address', 'address_id'],
   ['merchant', 'merchant_id'],
+  ['email_domain', 'email_domain'],
 ] as const satisfies readonly (readonly [EntityKind, keyof TimedEvent])[];
 
 /** The entities that an event names and whose kind has something to remember of it. */
@@ -33,6 +35,8 @@ export function entitiesOf(schemas: ReadonlyMap<EntityKind, KindSchema>, event: 
     const schema = schemas.get(kind);
     if (id !== undefined && schema && planFor(schema, event)) refs.push({ kind, id });
   }
+  const networks = schemas.get('network');
+  if (event.ip !== undefined && networks && planFor(networks, event)) refs.push({ kind: 'network', id: networkOf(event.ip) });
   const items = schemas.get('item');
   if (items && event.items && planFor(items, event)) {
     for (const id of new Set(event.items.map((line) => line.item_id))) refs.push({ kind: 'item', id });
@@ -87,7 +91,7 @@ function applyTops(ref: EntityRef, state: State, plan: Plan, event: TimedEvent, 
     state.tops[index] = top;
     if (spec.role === 'first') {
       keepFirst(top, atMs);
-    } else if (spec.role === 'recent') {
+    } else if (spec.role === 'recent' || spec.role === 'values') {
       const value = field < 0 ? 0 : values.fields[field]!.last;
       if (field >= 0 && values.fields[field]!.count === 0) continue;
       const place = keepNewest(top, spec.width, spec.entriesMax, atMs, eventKey);

@@ -171,6 +171,16 @@ describe('a state outlives a change of the declarations', () => {
     expect(shorter.history(carried, 'seen')).toEqual(engine.history(state, 'seen').slice(0, 2));
   });
 
+  test('a shorter list of values keeps its newest', () => {
+    const shorten = (feature: Feature): Feature => (feature.aggregate === 'recent' ? { ...feature, last: Math.min(feature.last, 4) } : feature);
+    const shorter = createFeatureEngine({ ...DECLARATIONS, sets: { user: DECLARATIONS.sets['user']!.map(shorten) } });
+    const state = busyState();
+    const carried = vectorOf(shorter, USER, shorter.codec.decode(engine.codec.encode(state)), T0);
+    const at = engine.names('user').indexOf('median_of_4');
+    expect(carried[at]).toBe(vectorOf(engine, USER, state, T0)[at]);
+    expect(carried[engine.names('user').indexOf('median')]).toBe(carried[at]);
+  });
+
   test('the default declarations have no two columns of one key', () => {
     expect(() => createFeatureEngine(DEFAULT_DECLARATIONS)).not.toThrow();
   });

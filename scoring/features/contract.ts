@@ -2,16 +2,19 @@ import type { EventName, TimedEvent } from '../../contracts/event.ts';
 import type { EntityKind, EntityRef, StateCodec } from '../../store/contract.ts';
 
 /** Sliding windows. Each is counted in tiles: the current, partly filled one and the full ones before it (tiles.ts draws it and says how fine). */
-export const WINDOWS = ['1m', '10m', '1h', '24h', '7d', '30d', '90d'] as const;
+export const WINDOWS = ['1m', '10m', '1h', '24h', '7d', '14d', '30d', '90d'] as const;
 export type Window = (typeof WINDOWS)[number];
 
 /**
  * Numbers that an event, or an item of an event, carries. `amount` is the event's `value`, or price x quantity over its items; for an item
  * entity always its own price x quantity. `price` and `quantity` give one number an item of the event; a price that is not in the event comes
- * from the catalogue. Values are rounded to 1e-4, so that sums don't depend on order.
+ * from the catalogue. `is_fraud` is 1 or 0 and missing where the event does not say. Values are rounded to 1e-4, so that sums don't depend on order.
  */
-export type NumericField = 'amount' | 'price' | 'quantity' | 'rating';
-/** Ids whose distinct number or share can be asked for. `category` and `brand` come from the catalogue at the time of the event. */
+export type NumericField = 'amount' | 'price' | 'quantity' | 'rating' | 'is_fraud';
+/**
+ * Ids whose distinct number or share can be asked for. `category` and `brand` come from the catalogue at the time of the event; `day_part` is one of
+ * four (night or day, weekday or weekend, UTC), so that its share is a habit.
+ */
 export type KeyField =
   | 'user_id'
   | 'session_id'
@@ -21,10 +24,40 @@ export type KeyField =
   | 'ip'
   | 'address_id'
   | 'merchant_id'
+  | 'email_domain'
   | 'payment_method'
+  | 'currency'
   | 'country'
+  | 'day_part'
   | 'category'
   | 'brand';
+
+/** Fields of a payment that say in which country it is: a payment whose own disagree is worth a look. */
+export type PlaceField = 'country' | 'billing_country' | 'shipping_country' | 'ip_country';
+
+/**
+ * What is taken of the newest values of a `recent` feature, the subject's own left out. `sd` and `mad` are the standard deviation (of the values, not
+ * of a sample) and the median distance from the median. The `above_` ones look at values over the feature's threshold: how many there are, their
+ * share since the first of them, seconds since that first one, how many the newest unbroken run of them has, seconds since that run began, and how
+ * many values came after the newest of them.
+ */
+export type RecentStatistic =
+  | 'count'
+  | 'mean'
+  | 'sd'
+  | 'median'
+  | 'mad'
+  | 'min'
+  | 'max'
+  | 'above_count'
+  | 'above_rate'
+  | 'above_first'
+  | 'above_run'
+  | 'above_run_start'
+  | 'below_run';
+
+/** A number, or `times` (value of a feature declared before + `plus`). */
+export type Threshold = number | { readonly times: number; readonly feature: string; readonly plus: number };
 
 /** Which events a feature counts. A chargeback without `is_fraud` counts as fraud. Labels count at their own time: when they arrived. */
 export interface EventFilter {
@@ -56,8 +89,25 @@ export type Feature = { readonly name: string; readonly text: string } & (
    * else of the subject's event. Missing where the subject has none or nothing was seen.
    */
   | ({ readonly aggregate: 'share'; readonly entity: EntityKind; readonly of: KeyField } & EventFilter)
-  /** Quotient of two features of the same set, declared before. */
-  | { readonly aggregate: 'ratio'; readonly numerator: string; readonly denominator: string }
+  /**
+   * A statistic of the newest `last` values of `of`, or of those among them within the window (exact to the millisecond). Missing where there is
+   * nothing to take it of; counts are then 0.
+   */
+  | ({
+      readonly aggregate: 'recent';
+      readonly entity: EntityKind;
+      readonly of: NumericField;
+      readonly statistic: RecentStatistic;
+      readonly last: number;
+      readonly window?: Window;
+      readonly above?: Threshold;
+    } & EventFilter)
+  /** numerator / (denominator + plus), of features of the same set, declared before. */
+  | { readonly aggregate: 'ratio'; readonly numerator: string; readonly denominator: string; readonly plus?: number }
+  /** (value - center) / (scale + plus), of features of the same set, declared before. */
+  | { readonly aggregate: 'zscore'; readonly value: string; readonly center: string; readonly scale: string; readonly plus: number }
+  /** 1 where two places of the subject's event differ, 0 where they are the same; missing where it does not say both. */
+  | { readonly aggregate: 'differs'; readonly left: PlaceField; readonly right: PlaceField }
   /** A number of the subject itself: the request's event, the candidate item, or the clock (UTC; weekday 0 is Monday, night is before 7). */
   | {
       readonly aggregate: 'subject';

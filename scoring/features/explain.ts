@@ -1,8 +1,10 @@
-import type { Feature } from './contract.ts';
+import type { Feature, RecentStatistic } from './contract.ts';
 
 const MINUTE_S = 60;
 const HOUR_S = 60 * MINUTE_S;
 const DAY_S = 24 * HOUR_S;
+
+const DURATIONS: ReadonlySet<RecentStatistic> = new Set(['above_first', 'above_run_start']);
 
 /** The feature's sentence with its value written for a person. */
 export function explainFeature(feature: Feature, value: number): string {
@@ -11,7 +13,7 @@ export function explainFeature(feature: Feature, value: number): string {
 
 function formatValue(feature: Feature, value: number): string {
   if (Number.isNaN(value)) return 'unknown';
-  if (feature.aggregate === 'time_since') return formatDuration(value);
+  if (feature.aggregate === 'time_since' || (feature.aggregate === 'recent' && DURATIONS.has(feature.statistic))) return formatDuration(value);
   if (feature.aggregate === 'share') return `${Math.round(value * 100)} %`;
   if (feature.aggregate === 'subject' && (feature.field === 'is_night' || feature.field === 'is_weekend')) return value === 1 ? 'yes' : 'no';
   if (Number.isInteger(value)) return String(value);

@@ -27,7 +27,35 @@ const PAY: EventFilter = { events: ['payment_attempt'] };
 const FAILED: EventFilter = { events: ['payment_failed'] };
 const FRAUD: EventFilter = { events: ['label', 'chargeback'], where: { field: 'is_fraud', equals: true } };
 const SHOP: EventFilter = { events: ['view_item', 'purchase'] };
-const ALL_WINDOWS = ['1m', '10m', '1h', '24h', '7d', '30d', '90d'] as const;
+const LABEL: EventFilter = { events: ['label', 'chargeback'] };
+const ALL_WINDOWS = ['1m', '10m', '1h', '24h', '7d', '14d', '30d', '90d'] as const;
+
+type Recent = Extract<Feature, { aggregate: 'recent' }>;
+const MEDIANS = { times: 2.5, feature: 'median', plus: 1 } as const;
+/** Lists of every length: one that many events overfill, one that few do, and windows on both. */
+const RECENT: readonly (readonly [string, Pick<Recent, 'statistic' | 'last' | 'window' | 'above'>])[] = [
+  ['median', { statistic: 'median', last: 30 }],
+  ['median_of_4', { statistic: 'median', last: 4 }],
+  ['mad', { statistic: 'mad', last: 30 }],
+  ['count_24h_recent', { statistic: 'count', last: 30, window: '24h' }],
+  ['mean_7d', { statistic: 'mean', last: 30, window: '7d' }],
+  ['sd_7d', { statistic: 'sd', last: 30, window: '7d' }],
+  ['min_3', { statistic: 'min', last: 3 }],
+  ['max_90d', { statistic: 'max', last: 30, window: '90d' }],
+  ['large', { statistic: 'above_count', last: 30, window: '30d', above: MEDIANS }],
+  ['large_rate', { statistic: 'above_rate', last: 30, above: MEDIANS }],
+  ['large_first', { statistic: 'above_first', last: 30, above: MEDIANS }],
+];
+const OUTCOMES: readonly (readonly [string, Pick<Recent, 'statistic' | 'last' | 'window'>])[] = [
+  ['fraud_of_3', { statistic: 'above_count', last: 3 }],
+  ['fraud_rate', { statistic: 'above_rate', last: 12, window: '30d' }],
+  ['fraud_first', { statistic: 'above_first', last: 12, window: '30d' }],
+  ['fraud_run', { statistic: 'above_run', last: 12 }],
+  ['fraud_run_start', { statistic: 'above_run_start', last: 12 }],
+  ['honest_since', { statistic: 'below_run', last: 12 }],
+];
+/** The longest list that is kept of each field. */
+const KEPT = { amount: 31, is_fraud: 13 } as const;
 
 function features(entity: 'user' | 'item'): Feature[] {
   const text = '{value}';
@@ -49,7 +77,12 @@ function features(entity: 'user' | 'item'): Feature[] {
     { name: 'first', text, aggregate: 'time_since', entity, edge: 'first', ...PAY },
     { name: 'previous', text, aggregate: 'time_since', entity, edge: 'last', ...PAY },
     { name: 'method', text, aggregate: 'share', entity, of: 'payment_method', ...PAY },
+    { name: 'day_part', text, aggregate: 'share', entity, of: 'day_part', ...PAY },
+    ...RECENT.map(([name, rest]): Feature => ({ name, text, aggregate: 'recent', entity, of: 'amount', ...PAY, ...rest })),
+    ...OUTCOMES.map(([name, rest]): Feature => ({ name, text, aggregate: 'recent', entity, of: 'is_fraud', above: 0, ...LABEL, ...rest })),
     { name: 'ratio', text, aggregate: 'ratio', numerator: 'pay_1h', denominator: 'pay_30d' },
+    { name: 'ratio_plus', text, aggregate: 'ratio', numerator: 'last_amount', denominator: 'median', plus: 1 },
+    { name: 'z', text, aggregate: 'zscore', value: 'last_amount', center: 'mean_7d', scale: 'sd_7d', plus: 1 },
   ];
 }
 
@@ -127,8 +160,16 @@ export function bits(values: Float32Array): string {
 function matches(filter: EventFilter, one: TimedEvent): boolean {
   if (!filter.events.includes(one.name)) return false;
   if (!filter.where) return true;
-  const fraud = one.is_fraud ?? (one.name === 'chargeback' ? true : undefined);
-  return fraud === filter.where.equals;
+  return fraudOf(one) === filter.where.equals;
+}
+
+function fraudOf(one: TimedEvent): boolean | undefined {
+  return one.is_fraud ?? (one.name === 'chargeback' ? true : undefined);
+}
+
+function partOf(ms: number): string {
+  const at = new Date(ms);
+  return `${[0, 6].includes(at.getUTCDay()) ? 'weekend' : 'weekday'} ${at.getUTCHours() < 7 ? 'night' : 'day'}`;
 }
 
 function linesOf(ref: EntityRef, one: TimedEvent): EventItem[] {
@@ -145,6 +186,8 @@ function valuesOf(ref: EntityRef, field: NumericField, one: TimedEvent): number[
   const priced = linesOf(ref, one).filter((item) => priceOf(item) !== undefined);
   let plain: number[] = [];
   if (field === 'price') plain = priced.map((item) => priceOf(item)!);
+  const fraud = fraudOf(one);
+  if (field === 'is_fraud' && fraud !== undefined) plain = [fraud ? 1 : 0];
   if (field === 'quantity') plain = linesOf(ref, one).map((item) => item.quantity ?? 1);
   if (field === 'amount' && ref.kind !== 'item' && one.value !== undefined) plain = [one.value];
   else if (field === 'amount' && priced.length > 0) plain = [priced.reduce((sum, item) => sum + priceOf(item)! * (item.quantity ?? 1), 0)];
@@ -154,6 +197,7 @@ function valuesOf(ref: EntityRef, field: NumericField, one: TimedEvent): number[
 function keysOf(ref: EntityRef, field: KeyField, one: TimedEvent): string[] {
   if (field === 'category' || field === 'brand') return linesOf(ref, one).flatMap((item) => lookup(item.item_id)?.[field] ?? []);
   if (field === 'item_id') return linesOf(ref, one).map((item) => item.item_id);
+  if (field === 'day_part') return [partOf(one.timestamp_ms)];
   return one[field] === undefined ? [] : [one[field]];
 }
 
@@ -178,6 +222,51 @@ function newestFirst(a: readonly [number, number], b: readonly [number, number])
   return b[0] - a[0] || b[1] - a[1];
 }
 
+function medianOf(numbers: readonly number[]): number {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const half = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
+}
+
+/** A statistic of the newest values, by plain array methods. */
+function recentTruth(feature: Recent, counted: readonly TimedEvent[], ref: EntityRef, nowMs: number, threshold: number, own?: TimedEvent): number {
+  const windowMs = feature.window ? WINDOW_SPECS[feature.window].windowMs : Number.POSITIVE_INFINITY;
+  const kept = counted
+    .flatMap((one) =>
+      valuesOf(ref, feature.of, one)
+        .slice(-1)
+        .map((units) => ({ ms: one.timestamp_ms, hash: hash53(one.event_id), value: units / 10_000 })),
+    )
+    .sort((a, b) => a.ms - b.ms || a.hash - b.hash)
+    .slice(-KEPT[feature.of as keyof typeof KEPT])
+    .filter(({ ms, hash }) => ms <= nowMs && hash !== (own ? hash53(own.event_id) : -1))
+    .slice(-feature.last)
+    .filter(({ ms }) => ms > nowMs - windowMs);
+  const values = kept.map(({ value }) => value);
+  const isAbove = values.map((value) => value > threshold);
+  const [first, newest, lastBelow] = [isAbove.indexOf(true), isAbove.lastIndexOf(true), isAbove.lastIndexOf(false)];
+  const some = <T>(value: () => T): T | number => (values.length === 0 ? Number.NaN : value());
+  const mean = values.reduce((a, b) => a + b, 0) / values.length;
+  const secondsAgo = (index: number): number => (index < 0 || index >= kept.length ? Number.NaN : (nowMs - kept[index]!.ms) / 1000);
+  if (feature.above !== undefined && Number.isNaN(threshold)) return Number.NaN;
+  const results: Record<Recent['statistic'], () => number> = {
+    count: () => values.length,
+    mean: () => mean,
+    sd: () => some(() => Math.sqrt(values.reduce((a, b) => a + (b - mean) * (b - mean), 0) / values.length)),
+    median: () => some(() => medianOf(values)),
+    mad: () => some(() => medianOf(values.map((value) => Math.abs(value - medianOf(values))))),
+    min: () => some(() => Math.min(...values)),
+    max: () => some(() => Math.max(...values)),
+    above_count: () => isAbove.filter(Boolean).length,
+    above_rate: () => (first < 0 ? Number.NaN : isAbove.filter(Boolean).length / (values.length - first)),
+    above_first: () => secondsAgo(first),
+    above_run: () => values.length - 1 - lastBelow,
+    above_run_start: () => secondsAgo(lastBelow + 1),
+    below_run: () => (newest < 0 ? Number.NaN : values.length - 1 - newest),
+  };
+  return results[feature.statistic]();
+}
+
 /** One feature's value (a double) from the list of events. */
 export function truth(
   set: readonly Feature[],
@@ -189,13 +278,29 @@ export function truth(
 ): number {
   if (feature.aggregate === 'ratio') {
     const [a, b] = [feature.numerator, feature.denominator].map((name) => truth(set, set.find((f) => f.name === name)!, ref, all, nowMs, own));
-    return b === 0 ? Number.NaN : a! / b!;
+    const divisor = b! + (feature.plus ?? 0);
+    return divisor === 0 ? Number.NaN : a! / divisor;
   }
-  if (feature.aggregate === 'subject' || feature.aggregate === 'context') throw new Error('not an aggregate of events');
+  if (feature.aggregate === 'zscore') {
+    const [value, center, scale] = [feature.value, feature.center, feature.scale].map((name) =>
+      truth(set, set.find((f) => f.name === name)!, ref, all, nowMs, own),
+    );
+    const divisor = scale! + feature.plus;
+    return divisor === 0 ? Number.NaN : (value! - center!) / divisor;
+  }
+  if (!('events' in feature)) throw new Error('not an aggregate of events');
   const known = all.some((one) => concerns(ref, one) && set.some((f) => 'events' in f && matches(f, one)));
   if (!known) return Number.NaN;
   const counted = all.filter((one) => concerns(ref, one) && matches(feature, one));
   switch (feature.aggregate) {
+    case 'recent': {
+      const above = feature.above;
+      const threshold =
+        typeof above === 'object'
+          ? above.times * (truth(set, set.find((f) => f.name === above.feature)!, ref, all, nowMs, own) + above.plus)
+          : (above ?? 0);
+      return recentTruth(feature, counted, ref, nowMs, threshold, own);
+    }
     case 'distinct':
     case 'share': {
       const sightings = counted.flatMap((one) => keysOf(ref, feature.of, one).map((key) => [one.timestamp_ms, hash53(key)] as const));

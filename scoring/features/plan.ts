@@ -21,7 +21,7 @@ export interface Plan {
   readonly needsId: boolean;
 }
 
-export const NUMERIC_FIELDS: readonly NumericField[] = ['amount', 'price', 'quantity', 'rating'];
+export const NUMERIC_FIELDS: readonly NumericField[] = ['amount', 'price', 'quantity', 'rating', 'is_fraud'];
 
 const NAME_INDEX: ReadonlyMap<string, number> = new Map(EVENT_NAMES.map((name, i) => [name, i]));
 
@@ -29,7 +29,7 @@ const NAME_INDEX: ReadonlyMap<string, number> = new Map(EVENT_NAMES.map((name, i
 export const PLAN_SLOTS = EVENT_NAMES.length * 3;
 
 /** A chargeback says by itself that the payment was fraud. */
-function isFraud(event: TimedEvent): boolean | undefined {
+export function isFraud(event: TimedEvent): boolean | undefined {
   return event.is_fraud ?? (event.name === 'chargeback' ? true : undefined);
 }
 
@@ -71,5 +71,5 @@ function makePlan(schema: KindSchema, event: TimedEvent): Plan | null {
   const tops = schema.tops.flatMap((spec, index) => (matches(spec.filter, event) ? [{ index, spec, field: fieldIndex(spec.field) }] : []));
   const histories = schema.histories.flatMap((spec, index) => (matches(spec.filter, event) ? [{ index, spec }] : []));
   if (levels.length + tops.length + histories.length === 0) return null;
-  return { levels, tops, histories, fields: [...fields], needsId: tops.some(({ spec }) => spec.role === 'recent') };
+  return { levels, tops, histories, fields: [...fields], needsId: tops.some(({ spec }) => spec.role === 'recent' || spec.role === 'values') };
 }

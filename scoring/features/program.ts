@@ -1,5 +1,7 @@
 import type { EntityKind } from '../../store/contract.ts';
-import type { Candidate, Feature, KeyField, Subject } from './contract.ts';
+import { dayPart } from './calendar.ts';
+import type { Candidate, Feature, KeyField, PlaceField, Subject } from './contract.ts';
+import { DerivedSteps, inputsOf } from './derived.ts';
 import { hash53 } from './hash.ts';
 import { type KindReader, KindReaderBuilder } from './reader.ts';
 import { columnName, columnsOf, type KindSchema, topOf } from './schema.ts';
@@ -8,7 +10,7 @@ import type { State } from './state.ts';
 import { type SubjectField, subjectValue } from './subject.ts';
 import { UNITS_PER_ONE } from './tiles.ts';
 
-type Op = 'slot' | 'units' | 'mean' | 'ratio' | 'subject' | 'context' | 'share';
+type Op = 'slot' | 'units' | 'mean' | 'subject' | 'context' | 'share' | 'differs' | 'derived';
 type StepGroup = Readonly<Record<Op, readonly Step[]>>;
 
 /** One feature, ready to run: where its inputs stand. All steps have one shape, which keeps the loop over them quick. */
@@ -17,24 +19,26 @@ interface Step {
   readonly op: Op;
   /** Where `slot`, `units` and `mean` read. */
   readonly slots: Float64Array;
-  /** Place in the slots, of the numerator among the values, in the context, or of the list among the entity's lists. */
+  /** Place in the slots, in the context, or of the list among the entity's lists. */
   readonly at: number;
-  /** The mean's count among the slots, or the denominator among the values. */
+  /** The mean's count among the slots. */
   readonly by: number;
   readonly field: SubjectField;
   readonly kind: EntityKind;
   /** Of a share: the place of the subject's key among the program's keys. */
   readonly key: number;
+  readonly left: PlaceField;
+  readonly right: PlaceField;
 }
 
 export type StateOf = (kind: EntityKind) => State | undefined;
 
 const NO_CONTEXT: ArrayLike<number> = [];
-const NO_STEP = { slots: new Float64Array(0), at: 0, by: 0, field: 'amount', kind: 'user', key: 0 } as const;
+const NO_STEP = { slots: new Float64Array(0), at: 0, by: 0, field: 'amount', kind: 'user', key: 0, left: 'country', right: 'country' } as const;
 
 /**
  * A feature set, compiled: readers that fill slots, then one step a feature over doubles; the result is rounded to float32 last.
- * The steps that depend on the candidate (item state, item facts, context, and ratios of these) stand apart, so that ranking runs the others once.
+ * The steps that depend on the candidate (item state, item facts, context, and what is derived of these) stand apart, so that ranking runs the others once.
  */
 export class SetProgram {
   readonly names: readonly string[];
@@ -43,6 +47,8 @@ export class SetProgram {
   private readonly readers = new Map<EntityKind, KindReader>();
   private readonly sharedSteps: StepGroup;
   private readonly candidateSteps: StepGroup;
+  private readonly sharedDerived: DerivedSteps;
+  private readonly candidateDerived: DerivedSteps;
   private readonly itemShareSteps: readonly Step[];
   private readonly needsOwnKey: boolean;
   /** The fields that shares are asked of, and the hashes of the subject's values of them; NaN where it has none. */
@@ -55,18 +61,19 @@ export class SetProgram {
     this.names = features.map(({ name }) => name);
     this.contextKeys = [...new Set(features.flatMap((feature) => (feature.aggregate === 'context' ? [feature.key] : [])))];
     this.values = new Float64Array(features.length);
-    this.needsOwnKey = features.some((feature) => topOf(feature)?.role === 'recent');
+    this.needsOwnKey = features.some((feature) => topOf(feature)?.role === 'recent' || feature.aggregate === 'recent');
     this.keyFields = [...new Set(features.flatMap((feature) => (feature.aggregate === 'share' ? [feature.of] : [])))];
     this.keys = new Float64Array(this.keyFields.length);
     const steps = this.compile(features, schemas);
     const dependent = new Set<number>();
     for (const [i, feature] of features.entries()) {
-      if (feature.aggregate === 'ratio') {
-        if (dependent.has(this.names.indexOf(feature.numerator)) || dependent.has(this.names.indexOf(feature.denominator))) dependent.add(i);
-      } else if (dependsOnCandidate(feature)) dependent.add(i);
+      const inputs = inputsOf(feature).map((name) => this.names.indexOf(name));
+      if (dependsOnCandidate(feature) || inputs.some((input) => dependent.has(input))) dependent.add(i);
     }
     this.sharedSteps = byOp(steps.filter((_, i) => !dependent.has(i)));
     this.candidateSteps = byOp(steps.filter((_, i) => dependent.has(i)));
+    this.sharedDerived = new DerivedSteps(features, schemas, (i) => !dependent.has(i));
+    this.candidateDerived = new DerivedSteps(features, schemas, (i) => dependent.has(i));
     this.itemShareSteps = this.candidateSteps.share.filter(({ kind }) => kind === 'item');
     this.shares = features.flatMap((feature) => (feature.aggregate === 'share' ? [new ShareTable()] : []));
   }
@@ -89,7 +96,11 @@ export class SetProgram {
     return features.map((feature, to): Step => {
       switch (feature.aggregate) {
         case 'ratio':
-          return { ...NO_STEP, to, op: 'ratio', at: this.names.indexOf(feature.numerator), by: this.names.indexOf(feature.denominator) };
+        case 'zscore':
+        case 'recent':
+          return { ...NO_STEP, to, op: 'derived' };
+        case 'differs':
+          return { ...NO_STEP, to, op: 'differs', left: feature.left, right: feature.right };
         case 'subject':
           return { ...NO_STEP, to, op: 'subject', field: feature.field };
         case 'context':
@@ -120,8 +131,10 @@ export class SetProgram {
     this.readKeys(subject, candidate);
     this.countShares(this.sharedSteps.share, stateOf, subject.nowMs);
     this.countShares(this.candidateSteps.share, stateOf, subject.nowMs);
-    this.run(this.sharedSteps, subject, candidate);
-    this.run(this.candidateSteps, subject, candidate);
+    this.sharedDerived.load(stateOf, subject.nowMs, ownKey);
+    this.candidateDerived.load(stateOf, subject.nowMs, ownKey);
+    this.run(this.sharedSteps, this.sharedDerived, subject, candidate);
+    this.run(this.candidateSteps, this.candidateDerived, subject, candidate);
     this.write(out, offset);
   }
 
@@ -133,14 +146,16 @@ export class SetProgram {
     out: Float32Array,
   ): void {
     const ownKey = this.ownKey(subject);
-    const { candidateSteps, itemShareSteps } = this;
+    const { candidateSteps, candidateDerived, itemShareSteps } = this;
     const itemReader = this.readers.get('item');
     for (const [kind, reader] of this.readers) if (kind !== 'item') reader.read(stateOf(kind), subject.nowMs, ownKey);
     this.countShares(this.sharedSteps.share, stateOf, subject.nowMs);
     this.countShares(candidateSteps.share, stateOf, subject.nowMs);
     const nobody: Candidate = { item: undefined, state: undefined, context: NO_CONTEXT };
     this.readKeys(subject, nobody);
-    this.run(this.sharedSteps, subject, nobody);
+    this.sharedDerived.load(stateOf, subject.nowMs, ownKey);
+    candidateDerived.load(stateOf, subject.nowMs, ownKey);
+    this.run(this.sharedSteps, this.sharedDerived, subject, nobody);
     let state: State | undefined;
     const stateOfItem: StateOf = () => state;
     for (let c = 0; c < candidates.length; c++) {
@@ -149,7 +164,8 @@ export class SetProgram {
       itemReader?.read(state, subject.nowMs, ownKey);
       this.readKeys(subject, candidate);
       this.countShares(itemShareSteps, stateOfItem, subject.nowMs);
-      this.run(candidateSteps, subject, candidate);
+      candidateDerived.load(stateOfItem, subject.nowMs, ownKey, true);
+      this.run(candidateSteps, candidateDerived, subject, candidate);
       this.write(out, c * this.values.length);
     }
   }
@@ -178,8 +194,8 @@ export class SetProgram {
     return this.needsOwnKey && subject.event ? hash53(subject.event.event_id) : -1;
   }
 
-  /** One loop a sort of step: a single loop that branches on the sort took four times as long. Ratios come last, in their order. */
-  private run(steps: StepGroup, subject: Subject, candidate: Candidate): void {
+  /** One loop a sort of step: a single loop that branches on the sort took four times as long. What is derived of other values comes last. */
+  private run(steps: StepGroup, derived: DerivedSteps, subject: Subject, candidate: Candidate): void {
     const { values } = this;
     for (const { to, slots, at } of steps.slot) values[to] = slots[at]!;
     for (const { to, slots, at } of steps.units) {
@@ -193,22 +209,27 @@ export class SetProgram {
     for (const { to, field } of steps.subject) values[to] = subjectValue(field, subject.nowMs, subject.event, candidate.item);
     for (const { to, at } of steps.context) values[to] = candidate.context[at] ?? Number.NaN;
     for (const { to, by, key } of steps.share) values[to] = this.shares[by]!.shareOf(this.keys[key]!);
-    for (const { to, at, by } of steps.ratio) values[to] = values[by] === 0 ? Number.NaN : values[at]! / values[by]!;
+    for (const { to, left, right } of steps.differs) values[to] = differs(subject.event?.[left], subject.event?.[right]);
+    derived.run(values);
   }
 }
 
 function byOp(steps: readonly Step[]): StepGroup {
-  const group: Record<Op, Step[]> = { slot: [], units: [], mean: [], ratio: [], subject: [], context: [], share: [] };
+  const group: Record<Op, Step[]> = { slot: [], units: [], mean: [], subject: [], context: [], share: [], differs: [], derived: [] };
   for (const step of steps) group[step.op].push(step);
   return group;
 }
 
-/** Whether a feature's value comes out of a reader's slots. */
-function isRead(feature: Feature): feature is Exclude<Feature, { aggregate: 'ratio' | 'subject' | 'context' | 'share' }> {
-  return feature.aggregate !== 'ratio' && feature.aggregate !== 'subject' && feature.aggregate !== 'context' && feature.aggregate !== 'share';
+/** A feature whose value comes out of a reader's slots. */
+type ReadFeature = Exclude<Feature, { aggregate: 'ratio' | 'zscore' | 'recent' | 'differs' | 'subject' | 'context' | 'share' }>;
+
+const NOT_READ: ReadonlySet<Feature['aggregate']> = new Set(['ratio', 'zscore', 'recent', 'differs', 'subject', 'context', 'share']);
+
+function isRead(feature: Feature): feature is ReadFeature {
+  return !NOT_READ.has(feature.aggregate);
 }
 
-function dependsOnCandidate(feature: Exclude<Feature, { aggregate: 'ratio' }>): boolean {
+function dependsOnCandidate(feature: Feature): boolean {
   switch (feature.aggregate) {
     case 'context':
       return true;
@@ -217,8 +238,13 @@ function dependsOnCandidate(feature: Exclude<Feature, { aggregate: 'ratio' }>): 
     case 'share':
       return feature.entity === 'item' || feature.of === 'category' || feature.of === 'brand';
     default:
-      return feature.entity === 'item';
+      return 'entity' in feature && feature.entity === 'item';
   }
+}
+
+/** NaN where either is unknown. */
+function differs(left: string | undefined, right: string | undefined): number {
+  return left === undefined || right === undefined ? Number.NaN : left === right ? 0 : 1;
 }
 
 function schemaOf(schemas: ReadonlyMap<EntityKind, KindSchema>, kind: EntityKind): KindSchema {
@@ -230,5 +256,6 @@ function schemaOf(schemas: ReadonlyMap<EntityKind, KindSchema>, kind: EntityKind
 /** The subject's own value: the candidate's category or brand, anything else from the subject's event. */
 function keyOf(field: KeyField, { event }: Subject, { item }: Candidate): string | undefined {
   if (field === 'category' || field === 'brand') return item?.[field];
+  if (field === 'day_part') return event && dayPart(event.timestamp_ms);
   return field === 'item_id' ? event?.items?.[0]?.item_id : event?.[field];
 }

@@ -116,7 +116,10 @@ export class KindReaderBuilder {
   }
 
   /** Ask for what a feature needs. */
-  want(feature: Exclude<Feature, { aggregate: 'ratio' | 'subject' | 'context' | 'share' }>, columns: readonly string[]): void {
+  want(
+    feature: Exclude<Feature, { aggregate: 'ratio' | 'zscore' | 'recent' | 'differs' | 'subject' | 'context' | 'share' }>,
+    columns: readonly string[],
+  ): void {
     const top = topOf(feature);
     if (top) {
       const index = this.schema.tops.findIndex(({ name }) => name === top.name);

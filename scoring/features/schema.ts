@@ -42,7 +42,7 @@ export interface Level {
 export interface TopSpec {
   readonly name: string;
   readonly key: number;
-  readonly role: 'distinct' | 'sightings' | 'recent' | 'first';
+  readonly role: 'distinct' | 'sightings' | 'recent' | 'values' | 'first';
   readonly filter: EventFilter;
   readonly of: KeyField | undefined;
   readonly field: NumericField | undefined;
@@ -117,6 +117,9 @@ export function topOf(feature: Feature): Omit<TopSpec, 'key'> | undefined {
       return top('distinct', feature, feature.of, 2, DISTINCT_KEYS_MAX, { of: feature.of });
     case 'share':
       return top('sightings', feature, feature.of, 2, SHARE_SIGHTINGS_MAX, { of: feature.of });
+    // One more than the values asked for: the subject's own is passed over.
+    case 'recent':
+      return top('values', feature, feature.of, 3, feature.last + 1, { field: feature.of });
     case 'last':
       return top('recent', feature, feature.of, 3, RECENT_EVENTS_MAX, { field: feature.of });
     case 'time_since':
@@ -142,6 +145,12 @@ class KindBuilder {
     level.tilesMax = Math.max(level.tilesMax, windowMs / tileMs);
     const name = columnName(filter, op, field);
     level.columns.set(name, { name, op, field, filter: plainFilter(filter) });
+  }
+
+  /** Features that ask for more or fewer of the same values share the longest list. */
+  top(top: Omit<TopSpec, 'key'>): void {
+    const known = this.tops.get(top.name);
+    if (!known || known.entriesMax < top.entriesMax) this.tops.set(top.name, top);
   }
 
   build(kind: EntityKind): KindSchema {
@@ -191,10 +200,10 @@ export function compileSchemas(declarations: FeatureDeclarations): ReadonlyMap<E
     return builder;
   };
   for (const feature of Object.values(declarations.sets).flat()) {
-    if (feature.aggregate === 'ratio' || feature.aggregate === 'subject' || feature.aggregate === 'context') continue;
+    if (!('entity' in feature)) continue;
     const builder = builderOf(feature.entity);
     const top = topOf(feature);
-    if (top) builder.tops.set(top.name, top);
+    if (top) builder.top(top);
     else if ('window' in feature) for (const { op, field } of columnsOf(feature)) builder.column(feature.window, feature, op, field);
   }
   for (const { name, entity, itemsMax, ...filter } of declarations.histories) {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Feature } from './contract.ts';
+import type { Feature, Threshold } from './contract.ts';
 import { filterName } from './schema.ts';
 import {
   DISTINCT_KEYS_MAX,
@@ -27,7 +27,11 @@ function canonical(feature: Feature): readonly unknown[] {
   const common = [feature.name, feature.aggregate];
   switch (feature.aggregate) {
     case 'ratio':
-      return [...common, feature.numerator, feature.denominator];
+      return [...common, feature.numerator, feature.denominator, ...(feature.plus === undefined ? [] : [feature.plus])];
+    case 'zscore':
+      return [...common, feature.value, feature.center, feature.scale, feature.plus];
+    case 'differs':
+      return [...common, feature.left, feature.right];
     case 'subject':
       return [...common, feature.field];
     case 'context':
@@ -36,5 +40,11 @@ function canonical(feature: Feature): readonly unknown[] {
   }
   const window = 'window' in feature ? [feature.window, WINDOW_SPECS[feature.window].windowMs, WINDOW_SPECS[feature.window].tileMs] : [];
   const what = 'of' in feature ? feature.of : 'edge' in feature ? feature.edge : '';
-  return [...common, feature.entity, filterName(feature), what, ...window];
+  const recent = feature.aggregate === 'recent' ? [feature.statistic, feature.last, thresholdParts(feature.above)] : [];
+  return [...common, feature.entity, filterName(feature), what, ...window, ...recent];
+}
+
+/** In one order, whatever the file's. */
+function thresholdParts(above: Threshold | undefined): readonly unknown[] | number | null {
+  return typeof above === 'object' ? [above.times, above.feature, above.plus] : (above ?? null);
 }

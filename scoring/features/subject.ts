@@ -1,17 +1,10 @@
 import type { TimedEvent } from '../../contracts/event.ts';
+import { DAY_MS, hourOf, isNight, isWeekend, weekdayOf } from './calendar.ts';
 import type { Feature, ItemFacts } from './contract.ts';
 import { toUnits, UNITS_PER_ONE } from './tiles.ts';
 import { eventAmount } from './values.ts';
 
 export type SubjectField = Extract<Feature, { aggregate: 'subject' }>['field'];
-
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
-/** 1 January 1970 was a Thursday; Monday is 0. */
-const EPOCH_WEEKDAY = 3;
-/** Night is before seven o'clock UTC, as in the Fraud Detection Handbook; the weekend is Saturday and Sunday. */
-const NIGHT_UNTIL_HOUR = 7;
-const SATURDAY = 5;
 
 const NO_ITEMS = (): undefined => undefined;
 
@@ -27,9 +20,9 @@ export function subjectValue(field: SubjectField, nowMs: number, event: TimedEve
     case 'weekday':
       return weekdayOf(nowMs);
     case 'is_night':
-      return hourOf(nowMs) < NIGHT_UNTIL_HOUR ? 1 : 0;
+      return isNight(nowMs) ? 1 : 0;
     case 'is_weekend':
-      return weekdayOf(nowMs) >= SATURDAY ? 1 : 0;
+      return isWeekend(nowMs) ? 1 : 0;
     case 'item_price':
       return item?.price ?? Number.NaN;
     case 'item_age_days':
@@ -37,12 +30,4 @@ export function subjectValue(field: SubjectField, nowMs: number, event: TimedEve
     case 'item_stock':
       return item?.stock ?? Number.NaN;
   }
-}
-
-function hourOf(nowMs: number): number {
-  return Math.floor((nowMs % DAY_MS) / HOUR_MS);
-}
-
-function weekdayOf(nowMs: number): number {
-  return (Math.floor(nowMs / DAY_MS) + EPOCH_WEEKDAY) % 7;
 }

@@ -27,13 +27,14 @@ export const WINDOW_SPECS: Readonly<Record<Window, { readonly windowMs: number; 
   const minute = 60 * second;
   const hour = 60 * minute;
   const day = 24 * hour;
-  // Shares a tile covers of its window: 1/6, 1/10, 1/6, 1/24, 1/28, 1/30, 1/90. Fewer tiles make smaller states, more make sharper edges.
+  // Shares a tile covers of its window: 1/6, 1/10, 1/6, 1/24, 1/28, 1/14, 1/30, 1/90. Fewer tiles make smaller states, more make sharper edges.
   return {
     '1m': { windowMs: minute, tileMs: 10 * second },
     '10m': { windowMs: 10 * minute, tileMs: minute },
     '1h': { windowMs: hour, tileMs: 10 * minute },
     '24h': { windowMs: day, tileMs: hour },
     '7d': { windowMs: 7 * day, tileMs: 6 * hour },
+    '14d': { windowMs: 14 * day, tileMs: day },
     '30d': { windowMs: 30 * day, tileMs: day },
     '90d': { windowMs: 90 * day, tileMs: day },
   };
@@ -56,6 +57,12 @@ export const SHARE_SIGHTINGS_MAX = 50;
 
 /** The newest events kept for `last` and `time_since`: the subject's own, which is not its own predecessor, and the one before. */
 export const RECENT_EVENTS_MAX = 2;
+
+/**
+ * The newest values kept of one field at most: enough that a median over a customer's last months moves by under a percent with one payment, and about
+ * 3 KB where all are used.
+ */
+export const RECENT_VALUES_MAX = 200;
 
 /** Amounts are added as whole ten-thousandths: integer sums don't depend on order, and stay exact up to 9e11 currency units. */
 export const UNITS_PER_ONE = 10_000;

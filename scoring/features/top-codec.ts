@@ -11,7 +11,7 @@ const KEY_BYTES = 7;
  * Entries, oldest first: the time after the entry before, then by role
  *   distinct   the key's hash
  *   sightings  the key's place in a table of the keys, which stands before the entries: a shopper's 50 sightings are of few categories
- *   recent     the event's hash, the value
+ *   recent, values   the event's hash, the value
  *   first      nothing
  */
 export function writeTop(writer: ByteWriter, spec: TopSpec, top: Top): void {
@@ -32,21 +32,24 @@ export function writeTop(writer: ByteWriter, spec: TopSpec, top: Top): void {
     before = data[at]!;
     if (spec.role === 'sightings') writer.varint(keys.indexOf(data[at + 1]!));
     else if (spec.role !== 'first') writer.hash(data[at + 1]!);
-    if (spec.role === 'recent') writer.number(data[at + 2]!);
+    if (spec.role === 'recent' || spec.role === 'values') writer.number(data[at + 2]!);
   }
 }
 
 export function readTop(reader: ByteReader, spec: TopSpec): Top {
   const { width, role } = spec;
   const count = reader.count(1);
-  if (count > spec.entriesMax) throw damaged('a list is too long');
+  const tooMany = Math.max(0, count - spec.entriesMax);
+  // Fewer values may be kept than when this was written: then the oldest are left out.
+  if (tooMany > 0 && role !== 'values') throw damaged('a list is too long');
   const top = newTop(width, Math.min(count + 1, spec.entriesMax));
   const { data } = top;
   const keys: number[] = [];
   if (role === 'sightings') for (let left = reader.count(KEY_BYTES); left > 0; left--) keys.push(reader.hash());
   let atMs = 0;
   for (let i = 0; i < count; i++) {
-    const at = i * width;
+    // Those left out are written over by the next.
+    const at = Math.max(0, i - tooMany) * width;
     atMs += reader.varint();
     if (atMs > Number.MAX_SAFE_INTEGER) throw damaged('a time is too large');
     data[at] = atMs;
@@ -57,8 +60,8 @@ export function readTop(reader: ByteReader, spec: TopSpec): Top {
     } else if (role !== 'first') {
       data[at + 1] = reader.hash();
     }
-    if (role === 'recent') data[at + 2] = reader.number();
+    if (role === 'recent' || role === 'values') data[at + 2] = reader.number();
   }
-  top.count = count;
+  top.count = count - tooMany;
   return top;
 }

@@ -5,6 +5,7 @@
  *   distinct   (last seen ms, key hash)             at most one entry a key: its latest sighting
  *   sightings  (seen ms, key hash)                  one entry a sighting
  *   recent     (at ms, hash of event id, value)     one entry an event
+ *   values     the same, but of more events
  *   first      (at ms)                              a single number, the smallest
  */
 export interface Top {

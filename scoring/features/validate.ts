@@ -1,8 +1,10 @@
 import { GatehouseError } from '../../contracts/errors.ts';
 import { EVENT_NAMES } from '../../contracts/event.ts';
 import { ENTITY_KINDS } from '../../store/contract.ts';
-import { type EventFilter, type FeatureDeclarations, WINDOWS } from './contract.ts';
+import { type EventFilter, type Feature, type FeatureDeclarations, WINDOWS } from './contract.ts';
+import { inputsOf } from './derived.ts';
 import { NUMERIC_FIELDS } from './plan.ts';
+import { RECENT_VALUES_MAX } from './tiles.ts';
 
 /** A model of more inputs than this is a mistake; it bounds the vector of a request. */
 const FEATURES_PER_SET_MAX = 1000;
@@ -18,19 +20,44 @@ const KEY_FIELDS = [
   'ip',
   'address_id',
   'merchant_id',
+  'email_domain',
   'payment_method',
+  'currency',
   'country',
+  'day_part',
   'category',
   'brand',
 ];
 const SUBJECT_FIELDS = ['amount', 'hour', 'weekday', 'is_night', 'is_weekend', 'item_price', 'item_age_days', 'item_stock'];
-const AGGREGATES = ['count', 'sum', 'mean', 'min', 'max', 'distinct', 'last', 'time_since', 'share', 'ratio', 'subject', 'context'];
+const PLACE_FIELDS = ['country', 'billing_country', 'shipping_country', 'ip_country'];
+const AGGREGATES = [
+  'count',
+  'sum',
+  'mean',
+  'min',
+  'max',
+  'distinct',
+  'last',
+  'time_since',
+  'share',
+  'recent',
+  'ratio',
+  'zscore',
+  'differs',
+  'subject',
+  'context',
+];
+const RECENT_STATISTICS = ['count', 'mean', 'sd', 'median', 'mad', 'min', 'max'];
+/** Those that look at values over a threshold. */
+const THRESHOLD_STATISTICS = ['above_count', 'above_rate', 'above_first', 'above_run', 'above_run_start', 'below_run'];
+/** What is computed after all statistics, so that none can have it in its threshold. */
+const LAST_COMPUTED: ReadonlySet<Feature['aggregate']> = new Set(['ratio', 'zscore']);
 
 /** Declarations come from files and bundles: each mistake is `config_invalid` with the place of it. */
 export function validateDeclarations(declarations: FeatureDeclarations): void {
   for (const [set, features] of Object.entries(declarations.sets)) {
     check(features.length > 0 && features.length <= FEATURES_PER_SET_MAX, `set ${set}`, `needs 1 to ${FEATURES_PER_SET_MAX} features`);
-    const before = new Set<string>();
+    const before = new Map<string, Feature>();
     for (const feature of features) {
       const where = `feature ${set}.${feature.name}`;
       check(/^[a-z][a-z0-9_]{0,63}$/.test(feature.name), where, 'needs a name of lower-case letters, digits and _');
@@ -53,15 +80,25 @@ export function validateDeclarations(declarations: FeatureDeclarations): void {
           member(KEY_FIELDS, feature.of, where, 'of');
           break;
         case 'ratio':
-          check(before.has(feature.numerator), where, `divides ${feature.numerator}, which is not declared before it`);
-          check(before.has(feature.denominator), where, `divides by ${feature.denominator}, which is not declared before it`);
+          check(Number.isFinite(feature.plus ?? 0), where, 'needs a finite plus');
+          break;
+        case 'zscore':
+          check(Number.isFinite(feature.plus), where, 'needs a finite plus');
+          break;
+        case 'differs':
+          member(PLACE_FIELDS, feature.left, where, 'left');
+          member(PLACE_FIELDS, feature.right, where, 'right');
+          break;
+        case 'recent':
+          checkRecent(feature, before, where);
           break;
         case 'subject':
           member(SUBJECT_FIELDS, feature.field, where, 'field');
           break;
         default:
       }
-      before.add(feature.name);
+      for (const input of inputsOf(feature)) check(before.has(input), where, `reads ${input}, which is not declared before it`);
+      before.set(feature.name, feature);
     }
   }
   const names = new Set<string>();
@@ -77,6 +114,29 @@ export function validateDeclarations(declarations: FeatureDeclarations): void {
     );
     checkFilter(history, where);
   }
+}
+
+function checkRecent(feature: Extract<Feature, { aggregate: 'recent' }>, before: ReadonlyMap<string, Feature>, where: string): void {
+  const { of, statistic, last, above } = feature;
+  member(NUMERIC_FIELDS, of, where, 'of');
+  member([...RECENT_STATISTICS, ...THRESHOLD_STATISTICS], statistic, where, 'statistic');
+  check(Number.isInteger(last) && last >= 1 && last <= RECENT_VALUES_MAX, where, `needs a last from 1 to ${RECENT_VALUES_MAX}`);
+  check(
+    THRESHOLD_STATISTICS.includes(statistic) === (above !== undefined),
+    where,
+    'has a threshold where its statistic needs none, or none where it does',
+  );
+  if (typeof above !== 'object') {
+    check(Number.isFinite(above ?? 0), where, 'needs a finite threshold');
+    return;
+  }
+  check(Number.isFinite(above.times) && Number.isFinite(above.plus), where, 'needs a finite threshold');
+  const { aggregate } = before.get(above.feature) ?? {};
+  check(
+    aggregate === undefined || !LAST_COMPUTED.has(aggregate),
+    where,
+    `has the ${aggregate} ${above.feature} in its threshold, which is computed later`,
+  );
 }
 
 function checkFilter(filter: EventFilter, where: string): void {

@@ -1,8 +1,9 @@
 import type { EventItem, TimedEvent } from '../../contracts/event.ts';
 import type { EntityRef } from '../../store/contract.ts';
+import { dayPart } from './calendar.ts';
 import type { ItemLookup, KeyField, NumericField } from './contract.ts';
 import { hash53 } from './hash.ts';
-import { NUMERIC_FIELDS } from './plan.ts';
+import { isFraud, NUMERIC_FIELDS } from './plan.ts';
 import { toUnits } from './tiles.ts';
 
 /** What one event says of one field, in ten-thousandths: an event's items each give a value. */
@@ -32,6 +33,9 @@ export class EventValues {
         case 'rating':
           add(values, event.rating);
           break;
+        case 'is_fraud':
+          add(values, flagValue(isFraud(event)));
+          break;
         default:
           for (const line of event.items ?? []) {
             if (ref.kind === 'item' && line.item_id !== ref.id) continue;
@@ -50,6 +54,10 @@ function add(values: FieldValues, value: number | undefined): void {
   if (units < values.min) values.min = units;
   if (units > values.max) values.max = units;
   values.last = units;
+}
+
+function flagValue(flag: boolean | undefined): number | undefined {
+  return flag === undefined ? undefined : flag ? 1 : 0;
 }
 
 function priceOf(line: EventItem, items: ItemLookup): number | undefined {
@@ -74,6 +82,10 @@ function itemsAmount(event: TimedEvent, items: ItemLookup, onlyItem: string | un
 /** Collects into `out` the hashes of the ids that an event shows of `field`: one, or one an item. */
 export function keyHashes(field: KeyField, ref: EntityRef, event: TimedEvent, items: ItemLookup, out: number[]): void {
   out.length = 0;
+  if (field === 'day_part') {
+    out.push(hash53(dayPart(event.timestamp_ms)));
+    return;
+  }
   if (field !== 'item_id' && field !== 'category' && field !== 'brand') {
     const key = event[field];
     if (key !== undefined) out.push(hash53(key));

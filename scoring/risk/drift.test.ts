@@ -43,9 +43,14 @@ describe('a reference', () => {
 
   test('takes a column of rows', () => {
     const rows = Float32Array.from({ length: 200 }, (_, i) => (i % 2 === 0 ? 7 : i));
-    expect(referenceOf('b', rows, 1, 2).edges).toHaveLength(9);
-    expect(referenceOf('a', rows, 0, 2).edges).toEqual([]);
+    expect(referenceOf('b', rows, { column: 1, width: 2 }).edges).toHaveLength(9);
+    expect(referenceOf('a', rows, { width: 2 }).edges).toEqual([]);
   });
+});
+
+test('rows of a sample count as the payments that they stand for', () => {
+  const sampled = referenceOf('flag', [0, 0, 1, 1], { weights: [1, 1, 3, 3] });
+  expect(sampled).toEqual({ name: 'flag', edges: [1], shares: [0.25, 0.75, 0] });
 });
 
 test('the index is that of the formula, worked by hand', () => {

@@ -17,8 +17,16 @@ const BINS = 10;
 /** Stands in for an empty bin, whose logarithm has no value; the usual floor. */
 const SHARE_MIN = 1e-4;
 
-/** Bins of equal share over `values` of one column of row-major rows; fewer where values repeat. */
-export function referenceOf(name: string, values: ArrayLike<number>, column = 0, width = 1): Reference {
+export interface ReferenceOptions {
+  /** Which column of row-major rows of this width. */
+  readonly column?: number;
+  readonly width?: number;
+  /** How many payments each row stands for; 1 if left out. */
+  readonly weights?: ArrayLike<number> | undefined;
+}
+
+/** Bins of equal share over the rows' values, fewer where values repeat, with the share of all payments in each. */
+export function referenceOf(name: string, values: ArrayLike<number>, { column = 0, width = 1, weights }: ReferenceOptions = {}): Reference {
   const n = Math.floor(values.length / width);
   const present: number[] = [];
   for (let row = 0; row < n; row++) {
@@ -32,9 +40,14 @@ export function referenceOf(name: string, values: ArrayLike<number>, column = 0,
     // An edge at the least value would leave the bin before it empty.
     if (edge !== undefined && edge > (edges.at(-1) ?? sorted[0]!)) edges.push(edge);
   }
-  const counts = new Uint32Array(edges.length + 2);
-  for (let row = 0; row < n; row++) counts[binOf(edges, values[row * width + column]!)]!++;
-  return { name, edges, shares: Array.from(counts, (count) => count / Math.max(1, n)) };
+  const counts = new Float64Array(edges.length + 2);
+  let payments = 0;
+  for (let row = 0; row < n; row++) {
+    const weight = weights === undefined ? 1 : weights[row]!;
+    counts[binOf(edges, values[row * width + column]!)]! += weight;
+    payments += weight;
+  }
+  return { name, edges, shares: Array.from(counts, (count) => (payments > 0 ? count / payments : 0)) };
 }
 
 /** Position of a value's share. */

@@ -5,20 +5,26 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Event } from '../../contracts/event.ts';
 import type { ScoreRequest, ScoreResponse } from '../../contracts/score.ts';
 import { averagePrecision, rocAuc } from '../../training/evaluation/metrics.ts';
-import { foundOut } from '../../training/evaluation/protocols/fraud-handbook.ts';
+import { cardPrecision, foundOut } from '../../training/evaluation/protocols/fraud-handbook.ts';
 import { describeWith } from '../describe-with.ts';
 import { dataSet } from '../services.ts';
 import { AlertListener } from './alert-listener.ts';
 import { inParallel, runOk, type ServedGateway, serve } from './command-line.ts';
 import { rowsOf } from './real-data.ts';
 
-/** Card fraud, Fraud Detection Handbook, protocol A: learn from 25 to 31 July, labels seven days late, score 8 to 14 August payment by payment. */
+/**
+ * Card fraud, Fraud Detection Handbook, the test week and the left-out customers of protocol A: learn from what was known at the end of 7 August, labels seven days
+ * late, score 8 to 14 August payment by payment. The model learns from 35 days up to the end of the protocol's training week; `TRAIN` is that week, of whose
+ * frauds the customers are left out.
+ */
 const SET = dataSet('fraud_handbook_simulated/transactions.parquet');
 const DATA = SET.path;
-/** A window of 30 days before the first payment that is learned from. */
-const HISTORY_FROM = '2018-06-25';
+/** Windows of 30 days and lists of amounts fill before the first payment that is learned from. */
+const HISTORY_FROM = '2018-05-15';
+const LEARN_FROM = '2018-06-27';
 const TRAIN = { from: '2018-07-25', to: '2018-08-01' };
 const TEST = { from: '2018-08-08', to: '2018-08-15' };
+const TEST_DAYS = 7;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const LABEL_DELAY_MS = 7 * DAY_MS;
@@ -77,13 +83,13 @@ describeWith(SET, 'card fraud over the public API', () => {
     dir = await mkdtemp(join(tmpdir(), 'gatehouse-fraud-'));
     const env = { GATEHOUSE_DATA_DIR: dir };
     await runOk(['import', DATA!, '--mapping', 'fraud-handbook', '--from', HISTORY_FROM, '--until', TEST.from], env);
-    await runOk(['train', '--fraud-from', TRAIN.from, '--fraud-to', TRAIN.to, '--labels-until', TEST.from], env);
+    await runOk(['train', '--fraud-from', LEARN_FROM, '--fraud-to', TRAIN.to, '--labels-until', TEST.from], env);
     // The models are measured here, not the machine: a busy one must not make the answers late.
     gateway = await serve(dir, { GATEHOUSE_SCORE_DEADLINE_MS: '10000' });
     [train, between, week] = [await payments(TRAIN.from, TRAIN.to), await payments(TRAIN.to, TEST.from), await payments(TEST.from, TEST.to)];
     listener = await AlertListener.open(gateway);
     answers = await playWeek();
-  }, 600_000);
+  }, 1_200_000);
   afterAll(async () => {
     listener?.close();
     await gateway?.stop();
@@ -122,13 +128,19 @@ describeWith(SET, 'card fraud over the public API', () => {
     const scores = kept.map((i) => answers[i]!.score!);
     const labels = kept.map((i) => (week[i]!.isFraud ? 1 : 0));
     const [ap, auc] = [averagePrecision(scores, labels), rocAuc(scores, labels)];
+    const cards = cardPrecision(
+      kept.map((i) => week[i]!),
+      scores,
+      at(TEST.from),
+      TEST_DAYS,
+    );
     console.log(
-      `Fraud Detection Handbook, protocol A, ${kept.length} payments, ${labels.filter(Boolean).length} frauds: AP ${ap.toFixed(4)}, AUC ${auc.toFixed(4)}; references with 15 features: LR .6053, LightGBM .6549; with 34: LightGBM .7496`,
+      `Fraud Detection Handbook, protocol A, ${kept.length} payments, ${labels.filter(Boolean).length} frauds: AP ${ap.toFixed(4)}, AUC ${auc.toFixed(4)}, CP@100 ${cards.toFixed(4)}; references with 34 features: LightGBM .7496 learning from a week, .7713 from four months`,
     );
     // The protocol's own counts: the test set is the right one.
     expect(kept).toHaveLength(58_264);
     expect(labels.filter(Boolean)).toHaveLength(385);
-    expect(ap).toBeGreaterThan(0.6);
+    expect(ap).toBeGreaterThan(0.74);
     expect(ap).toBeLessThan(0.8);
   });
 

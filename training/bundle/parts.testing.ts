@@ -50,7 +50,7 @@ export async function testParts(engine: FeatureEngine, version: string, seed = 1
 function referenceFor(names: readonly string[], seed: number): DriftReference {
   const { rows } = syntheticRows(ROWS, names.length, seed, 'binary');
   return {
-    features: names.map((name, i) => referenceOf(name, rows, i, names.length)),
+    features: names.map((name, i) => referenceOf(name, rows, { column: i, width: names.length })),
     score: referenceOf(
       'score',
       Float32Array.from({ length: ROWS }, (_, i) => i / ROWS),

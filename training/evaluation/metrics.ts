@@ -3,18 +3,21 @@ function order(scores: ArrayLike<number>): Uint32Array {
   return Uint32Array.from({ length: scores.length }, (_, i) => i).sort((a, b) => scores[b]! - scores[a]! || a - b);
 }
 
-/** A point for each distinct score, from the highest down: rows and positives taken so far. */
+/** A point for each distinct score, from the highest down: the weight of the rows and of the positives taken so far. A row weighs 1 where not given. */
 function thresholds(
   scores: ArrayLike<number>,
   labels: ArrayLike<number>,
+  weights?: ArrayLike<number>,
 ): { readonly taken: number; readonly hits: number; readonly score: number }[] {
   const ranked = order(scores);
   const points: { taken: number; hits: number; score: number }[] = [];
-  let hits = 0;
+  let [taken, hits] = [0, 0];
   for (let i = 0; i < ranked.length; i++) {
-    if (labels[ranked[i]!]! > 0) hits++;
+    const weight = weights?.[ranked[i]!] ?? 1;
+    taken += weight;
+    if (labels[ranked[i]!]! > 0) hits += weight;
     const score = scores[ranked[i]!]!;
-    if (i + 1 === ranked.length || scores[ranked[i + 1]!] !== score) points.push({ taken: i + 1, hits, score });
+    if (i + 1 === ranked.length || scores[ranked[i + 1]!] !== score) points.push({ taken, hits, score });
   }
   return points;
 }
@@ -34,9 +37,12 @@ export function rocAuc(scores: ArrayLike<number>, labels: ArrayLike<number>): nu
   return area / (last.hits * (last.taken - last.hits));
 }
 
-/** Average precision: the sum over distinct thresholds of (R_i - R_i-1) P_i, without interpolation. NaN without a positive. */
-export function averagePrecision(scores: ArrayLike<number>, labels: ArrayLike<number>): number {
-  const points = thresholds(scores, labels);
+/**
+ * Average precision: the sum over distinct thresholds of (R_i - R_i-1) P_i, without interpolation. NaN without a positive. Weights, one a row, say for
+ * how many rows a row of a sample stands.
+ */
+export function averagePrecision(scores: ArrayLike<number>, labels: ArrayLike<number>, weights?: ArrayLike<number>): number {
+  const points = thresholds(scores, labels, weights);
   const positives = points.at(-1)?.hits ?? 0;
   if (positives === 0) return Number.NaN;
   let [sum, before] = [0, 0];
@@ -87,8 +93,13 @@ export function rocCurve(scores: ArrayLike<number>, labels: ArrayLike<number>, p
 }
 
 /** x: recall, y: precision; at most `pointsMax` of them. */
-export function precisionRecallCurve(scores: ArrayLike<number>, labels: ArrayLike<number>, pointsMax = 200): { x: number; y: number }[] {
-  const points = thresholds(scores, labels);
+export function precisionRecallCurve(
+  scores: ArrayLike<number>,
+  labels: ArrayLike<number>,
+  pointsMax = 200,
+  weights?: ArrayLike<number>,
+): { x: number; y: number }[] {
+  const points = thresholds(scores, labels, weights);
   const positives = points.at(-1)?.hits ?? 0;
   return thin(
     points.map(({ taken, hits }) => ({ x: hits / Math.max(1, positives), y: hits / taken })),
@@ -130,6 +141,7 @@ export function calibrationBins(
   probabilities: ArrayLike<number>,
   labels: ArrayLike<number>,
   bins = 10,
+  weights?: ArrayLike<number>,
 ): { predicted: number; observed: number; count: number }[] {
   const ranked = order(probabilities).reverse();
   const result: { predicted: number; observed: number; count: number }[] = [];
@@ -137,12 +149,14 @@ export function calibrationBins(
     const from = Math.floor((bin * ranked.length) / bins);
     const to = Math.floor(((bin + 1) * ranked.length) / bins);
     if (to === from) continue;
-    let [predicted, observed] = [0, 0];
+    let [predicted, observed, all] = [0, 0, 0];
     for (let i = from; i < to; i++) {
-      predicted += probabilities[ranked[i]!]!;
-      if (labels[ranked[i]!]! > 0) observed++;
+      const weight = weights?.[ranked[i]!] ?? 1;
+      predicted += weight * probabilities[ranked[i]!]!;
+      if (labels[ranked[i]!]! > 0) observed += weight;
+      all += weight;
     }
-    result.push({ predicted: predicted / (to - from), observed: observed / (to - from), count: to - from });
+    result.push({ predicted: predicted / all, observed: observed / all, count: to - from });
   }
   return result;
 }

@@ -135,15 +135,19 @@ export function foundOut<P extends Pick<Payment, 'atMs' | 'isFraud'>>(
   return (payment) => dayOf(payment.atMs) >= (goneFrom.get(customerOf(payment)) ?? Number.POSITIVE_INFINITY);
 }
 
+interface ScoredPayment extends Pick<Payment, 'atMs' | 'isFraud'> {
+  readonly customer: string | number;
+}
+
 /** Customers that a team can look at each day. */
 const CARDS_A_DAY = 100;
 
 /** Card precision at 100: of the 100 customers with the highest scores each day, the share with a fraud; found customers are not looked at again. */
-export function cardPrecision(payments: readonly Payment[], scores: ArrayLike<number>, testFromMs: number, days: number): number {
-  const found = new Set<number>();
+export function cardPrecision(payments: readonly ScoredPayment[], scores: ArrayLike<number>, testFromMs: number, days: number): number {
+  const found = new Set<string | number>();
   let sum = 0;
   for (let day = 0; day < days; day++) {
-    const best = new Map<number, { score: number; isFraud: boolean }>();
+    const best = new Map<string | number, { score: number; isFraud: boolean }>();
     payments.forEach(({ customer, atMs, isFraud }, i) => {
       if (Math.floor((atMs - testFromMs) / DAY_MS) !== day || found.has(customer)) return;
       const known = best.get(customer);
