@@ -5,9 +5,10 @@ import type { Item } from '../contracts/item.ts';
 import { type Config, readConfig } from '../gateway/config.ts';
 import { ITEMS_COLLECTION } from '../gateway/data/items.ts';
 import { openFeatures } from '../gateway/features-file.ts';
-import { openStore } from '../gateway/main.ts';
+import { openStore, readRates } from '../gateway/main.ts';
 import type { EntityState, FeatureEngine } from '../scoring/features/contract.ts';
 import { eventUnit } from '../scoring/ingest.ts';
+import { type RateTable, withRate } from '../scoring/rates.ts';
 import { Catalogue } from '../scoring/recommend/catalogue.ts';
 import type { DocChange, Store } from '../store/contract.ts';
 import { type ProgressReporter, progressBars } from '../training/progress.ts';
@@ -38,6 +39,7 @@ export function terminalProgress(): ProgressReporter {
 export interface OpenShop {
   readonly engine: FeatureEngine;
   readonly catalogue: Catalogue;
+  readonly rates: RateTable | undefined;
   readonly store: Store<EntityState>;
   close(): Promise<void>;
 }
@@ -45,10 +47,11 @@ export interface OpenShop {
 /** The store with its catalogue, for commands that work on it while no gateway runs. */
 export async function openShop(config: Config): Promise<OpenShop> {
   const engine = await openFeatures(config.featuresFile);
+  const rates = await readRates(config);
   const catalogue = new Catalogue();
   const store = await openStore(config, engine, catalogue);
   for await (const { value } of store.docs(ITEMS_COLLECTION)) catalogue.put(value as Item);
-  return { engine, catalogue, store, close: () => store.close() };
+  return { engine, catalogue, rates, store, close: () => store.close() };
 }
 
 /** Events that were not counted, because their id had been taken in before: with the same content, or with another. */
@@ -69,7 +72,7 @@ export async function takeIn(shop: OpenShop, items: readonly Item[], events: rea
   }
   if (events.length === 0) return { duplicates: 0, conflicts: 0 };
   // History keeps its own time: what the journal says about when it arrived is when it happened.
-  const units = events.map((event) => eventUnit(shop.engine, (id) => shop.catalogue.get(id), event, event.timestamp_ms));
+  const units = events.map((event) => eventUnit(shop.engine, (id) => shop.catalogue.get(id), withRate(event, shop.rates), event.timestamp_ms, event));
   const results = await shop.store.ingest(units);
   return {
     duplicates: results.filter(({ duplicate, conflict }) => duplicate && !conflict).length,

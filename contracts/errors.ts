@@ -31,6 +31,11 @@ export const ERRORS = {
   event_conflict: { status: 409, title: 'This id was already used for something else', fix: 'Use a fresh id for each event or transaction.' },
   item_not_found: { status: 404, title: 'No such item', fix: 'Put the item first.' },
   transaction_not_found: { status: 404, title: 'No such transaction', fix: 'Score the transaction first, or send the entity ids with the label.' },
+  currency_unknown: {
+    status: 422,
+    title: 'No rate is declared for this currency',
+    fix: 'Add it to the file named by GATEHOUSE_RATES_FILE, or send the amount in the shop’s own.',
+  },
   case_closed: { status: 409, title: 'The case was decided', fix: 'Decide it anew if the verdict was wrong; a closed case cannot be assigned.' },
   case_full: { status: 409, title: 'The case can hold no more', fix: 'Decide it without a note; longer discussions belong elsewhere.' },
   restrictions_full: { status: 409, title: 'There are too many restrictions', fix: 'Lift those of a rule gone wrong first; block lists hold more.' },

@@ -93,8 +93,11 @@ export const Event = Type.Object(
 );
 export type Event = Static<typeof Event>;
 
-/** An event as the journal keeps it and the feature engine sees it: its time is settled. */
-export type TimedEvent = Event & { timestamp_ms: number };
+/**
+ * An event as the journal keeps it and the feature engine sees it: its time is settled. `rate` is what one unit of its currency was worth in the shop's own when
+ * it was taken in; absent where that is 1, or where the shop declares no rates.
+ */
+export type TimedEvent = Event & { timestamp_ms: number; rate?: number };
 
 export const EVENTS_PER_BATCH_MAX = 1000;
 export const EventsRequest = Type.Object(

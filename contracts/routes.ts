@@ -69,7 +69,7 @@ export const ROUTES = {
     key: 'events',
     request: EventsRequest,
     response: EventsResponse,
-    errors: ['timestamp_out_of_range', 'event_conflict', 'transaction_not_found', ...STORE_ERRORS],
+    errors: ['timestamp_out_of_range', 'currency_unknown', 'event_conflict', 'transaction_not_found', ...STORE_ERRORS],
   },
   items_put: {
     plane: 'data',
@@ -129,7 +129,7 @@ export const ROUTES = {
     key: 'score',
     request: ScoreRequest,
     response: ScoreResponse,
-    errors: ['timestamp_out_of_range', 'event_conflict', ...STORE_ERRORS],
+    errors: ['timestamp_out_of_range', 'currency_unknown', 'event_conflict', ...STORE_ERRORS],
   },
   stream: {
     plane: 'data',

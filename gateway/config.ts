@@ -272,6 +272,10 @@ export const SETTINGS = {
     100,
     'When all rules together stop more than this share of the window, the one that stops the most goes to shadow. 100 turns it off.',
   ),
+  ratesFile: optional(
+    'GATEHOUSE_RATES_FILE',
+    'JSON file of exchange rates, {"base": "EUR", "rates": {"USD": 0.92}}: amounts are counted in the base, and a currency that is not in it is refused. Left out: amounts are taken as they come.',
+  ),
   featuresFile: optional(
     'GATEHOUSE_FEATURES_FILE',
     'JSON file of feature declarations (docs/features.md); gateway and trainer need the same. Left out: the features that ship with the gateway.',

@@ -11,6 +11,7 @@ import type { EntityState, FeatureEngine } from '../scoring/features/contract.ts
 import { eventUnit } from '../scoring/ingest.ts';
 import { loadBundle } from '../scoring/models/bundle.ts';
 import { BundleManager } from '../scoring/models/manager.ts';
+import { parseRates, type RateTable } from '../scoring/rates.ts';
 import { Catalogue } from '../scoring/recommend/catalogue.ts';
 import { DEFAULT_PLACEMENTS, type Placement, parsePlacements } from '../scoring/recommend/placements.ts';
 import { Trending } from '../scoring/recommend/trending.ts';
@@ -130,6 +131,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
     undo.push(() => restrictions.close());
     const desk = await openRiskDesk({ config, store, audit, log, metrics, featureNames: engine.names(FRAUD_SET), now });
     undo.push(() => desk.close());
+    const rates = await readRates(config);
     const placements = await readPlacements(config.placementsFile);
 
     const bundles = new BundleManager({
@@ -195,6 +197,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
       trending,
       bundles,
       desk,
+      rates,
       restrictions,
       placements,
       keyring,
@@ -288,6 +291,18 @@ export async function startGateway(config: Config, now: () => number = Date.now)
     await unwind(undo, (err) => log.error({ err }, 'a part could not be closed'));
     throw cause;
   }
+}
+
+/** The declared exchange rates, or undefined. Throws `input_unreadable` or `config_invalid`. */
+export async function readRates({ ratesFile }: Pick<Config, 'ratesFile'>): Promise<RateTable | undefined> {
+  if (ratesFile === undefined) return undefined;
+  let text: string;
+  try {
+    text = await readFile(ratesFile, 'utf8');
+  } catch (cause) {
+    throw new GatehouseError('input_unreadable', `the rates file ${ratesFile} cannot be read`, { cause });
+  }
+  return parseRates(text);
 }
 
 /** Bundles live in the data folder whichever store there is. Throws `data_dir_unwritable`. */

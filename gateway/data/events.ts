@@ -10,6 +10,7 @@ import {
 } from '../../contracts/event.ts';
 import { FIELD_ERRORS_MAX } from '../../contracts/wire.ts';
 import { eventKey, eventUnit } from '../../scoring/ingest.ts';
+import { withRate } from '../../scoring/rates.ts';
 import type { Principal } from '../auth/keyring.ts';
 import type { DataDeps } from './plane.ts';
 import { settleTime } from './time.ts';
@@ -19,7 +20,7 @@ const INHERITED = ['user_id', 'session_id', 'card_id', 'device_id', 'ip', 'email
 
 /** `POST /v1/events`: checks the whole batch before any of it is taken, then counts each event once. */
 export function createEventsHandler(deps: DataDeps) {
-  const { store, engine, catalogue, trending, config, metrics, now } = deps;
+  const { store, engine, catalogue, trending, config, metrics, now, rates } = deps;
   const accepted = metrics.counter('eventsAccepted');
   const duplicated = metrics.counter('eventsDuplicate');
   const durable = config.durability === 'sync';
@@ -33,7 +34,7 @@ export function createEventsHandler(deps: DataDeps) {
       const problem = eventProblem(event);
       if (problem !== undefined) throw new GatehouseError('invalid_request', problem, { errors: [{ path: `/events/${i}`, message: problem }] });
       if (kind === 'publishable' && SERVER_EVENTS.has(event.name)) throw serverOnly(event, i);
-      const timed = settleTime(event, atMs, config.clockSkewMaxMs, `/events/${i}/timestamp_ms`);
+      const timed = withRate(settleTime(event, atMs, config.clockSkewMaxMs, `/events/${i}/timestamp_ms`), rates);
       sent.push(timed);
       if (!PAYMENT_EVENTS.has(event.name)) {
         events.push(timed);

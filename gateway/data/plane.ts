@@ -1,6 +1,7 @@
 import type { TimedEvent } from '../../contracts/event.ts';
 import type { EntityState, FeatureEngine } from '../../scoring/features/contract.ts';
 import type { BundleManager } from '../../scoring/models/manager.ts';
+import type { RateTable } from '../../scoring/rates.ts';
 import type { Catalogue } from '../../scoring/recommend/catalogue.ts';
 import type { Placement } from '../../scoring/recommend/placements.ts';
 import type { Trending } from '../../scoring/recommend/trending.ts';
@@ -26,6 +27,8 @@ export interface DataDeps {
   readonly restrictions: Pick<Restrictions, 'standing' | 'impose'>;
   /** Its book is read at each request: a change swaps it whole. */
   readonly desk: Pick<RiskDesk, 'book' | 'observe'>;
+  /** Undefined: amounts are taken as they come. */
+  readonly rates: RateTable | undefined;
   readonly placements: ReadonlyMap<string, Placement>;
   readonly keyring: Pick<Keyring, 'check'>;
   readonly streamTokens: Pick<StreamTokens, 'issue'>;

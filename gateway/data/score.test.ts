@@ -204,3 +204,36 @@ test('the shipped rules stop a device that tries many cards', async () => {
     await shipped.stop();
   }
 });
+
+describe('currencies', () => {
+  let rated: TestGateway;
+  beforeAll(async () => {
+    const ratesFile = join(folder, 'rates.json');
+    await writeFile(ratesFile, JSON.stringify({ base: 'EUR', rates: { JPY: 0.006 } }));
+    rated = await TestGateway.start({ ratesFile });
+  });
+  afterAll(() => rated.stop());
+  const pay = (id: string, amount: number, currency: string) =>
+    rated.ask<ScoreResponse>('POST', '/v1/score', { transaction_id: id, user_id: 'traveller', amount, currency });
+
+  test('amounts are counted in the shop’s own, at the rate that the journal keeps', async () => {
+    expect((await pay('yen', 20_000, 'JPY')).status).toBe(200);
+    expect((await pay('euro', 120, 'EUR')).status).toBe(200);
+    const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
+    const amountAt = engine.names(FRAUD_SET).indexOf('amount');
+    const seen = (await rated.facts('decision')).map(({ request, vector }) => [request.amount, vector?.[amountAt]]);
+    expect(seen).toEqual([
+      [20_000, 120],
+      [120, 120],
+    ]);
+    expect((await rated.facts('event')).map(({ event }) => event.rate)).toEqual([0.006, undefined]);
+  });
+
+  test('one without a rate is refused, and counts nothing', async () => {
+    const before = await rated.journalEnd();
+    expect(problemOf(await pay('pounds', 5, 'GBP'))).toEqual({ status: 422, code: 'currency_unknown' });
+    const event = { event_id: 'x', name: 'purchase', user_id: 'u', value: 5, currency: 'GBP' };
+    expect(problemOf(await rated.ask('POST', '/v1/events', { events: [event] })).code).toBe('currency_unknown');
+    expect(await rated.journalEnd()).toBe(before);
+  });
+});

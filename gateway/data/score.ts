@@ -2,6 +2,7 @@ import { GatehouseError } from '../../contracts/errors.ts';
 import type { ScoreRequest, ScoreResponse } from '../../contracts/score.ts';
 import type { EntityState } from '../../scoring/features/contract.ts';
 import { eventKey, eventUnit, paymentEvent } from '../../scoring/ingest.ts';
+import { withRate } from '../../scoring/rates.ts';
 import { assess, type FraudModel } from '../../scoring/risk/pipeline.ts';
 import { takesPart } from '../../scoring/risk/rollout.ts';
 import type { EntityKind } from '../../store/contract.ts';
@@ -18,7 +19,7 @@ const utf8 = {
  * a twin request and a request that follows a crash half-way all end with the one stored answer.
  */
 export function createScoreHandler(deps: DataDeps) {
-  const { store, engine, catalogue, bundles, config, metrics, log, now, restrictions, watch, desk } = deps;
+  const { store, engine, catalogue, bundles, config, metrics, log, now, restrictions, watch, desk, rates } = deps;
   const durable = config.durability === 'sync';
   const terms = { suspend: config.suspendMs, restrict_payment_method: config.restrictMs };
   const stages = {
@@ -31,7 +32,7 @@ export function createScoreHandler(deps: DataDeps) {
     const nowMs = now();
     const started = performance.now();
     const request = settleTime(sent, nowMs, config.clockSkewMaxMs, '/timestamp_ms');
-    const event = paymentEvent(request, request.timestamp_ms);
+    const event = withRate(paymentEvent(request, request.timestamp_ms), rates);
     const unit = eventUnit(engine, (id) => catalogue.get(id), event, nowMs);
     // `decide` waits for both, so the event itself need not be on disk before the model runs.
     const [result] = await store.ingest([unit], { durable: false });

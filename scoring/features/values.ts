@@ -39,7 +39,7 @@ export class EventValues {
         default:
           for (const line of event.items ?? []) {
             if (ref.kind === 'item' && line.item_id !== ref.id) continue;
-            add(values, field === 'quantity' ? (line.quantity ?? 1) : priceOf(line, items));
+            add(values, field === 'quantity' ? (line.quantity ?? 1) : priceOf(line, items, event.rate));
           }
       }
     }
@@ -60,20 +60,21 @@ function flagValue(flag: boolean | undefined): number | undefined {
   return flag === undefined ? undefined : flag ? 1 : 0;
 }
 
-function priceOf(line: EventItem, items: ItemLookup): number | undefined {
-  return line.price ?? items(line.item_id)?.price;
+/** In the shop's currency, which the catalogue's prices are in. */
+function priceOf(line: EventItem, items: ItemLookup, rate = 1): number | undefined {
+  return line.price === undefined ? items(line.item_id)?.price : line.price * rate;
 }
 
-/** The event's `value`, or price x quantity over its items; undefined when no price is known. */
+/** The event's `value`, or price x quantity over its items, in the shop's currency; undefined when no price is known. */
 export function eventAmount(event: TimedEvent, items: ItemLookup): number | undefined {
-  return event.value ?? itemsAmount(event, items, undefined);
+  return event.value === undefined ? itemsAmount(event, items, undefined) : event.value * (event.rate ?? 1);
 }
 
 function itemsAmount(event: TimedEvent, items: ItemLookup, onlyItem: string | undefined): number | undefined {
   let amount: number | undefined;
   for (const line of event.items ?? []) {
     if (onlyItem !== undefined && line.item_id !== onlyItem) continue;
-    const price = priceOf(line, items);
+    const price = priceOf(line, items, event.rate);
     if (price !== undefined) amount = (amount ?? 0) + price * (line.quantity ?? 1);
   }
   return amount;
