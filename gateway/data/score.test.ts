@@ -232,7 +232,7 @@ describe('currencies', () => {
   test('one without a rate is refused, and counts nothing', async () => {
     const before = await rated.journalEnd();
     expect(problemOf(await pay('pounds', 5, 'GBP'))).toEqual({ status: 422, code: 'currency_unknown' });
-    const event = { event_id: 'x', name: 'purchase', user_id: 'u', value: 5, currency: 'GBP' };
+    const event = { event_id: 'x', name: 'page_view', user_id: 'u', value: 5, currency: 'GBP' };
     expect(problemOf(await rated.ask('POST', '/v1/events', { events: [event] })).code).toBe('currency_unknown');
     expect(await rated.journalEnd()).toBe(before);
   });
