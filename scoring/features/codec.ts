@@ -33,6 +33,11 @@ const usedByLevel: (readonly Cell[])[] = [];
 let places = new Int32Array(0);
 
 export function encodeState(state: State): Uint8Array {
+  writeState(state);
+  return writer.copy();
+}
+
+function writeState(state: State): void {
   const { schema, levels } = state;
   writer.reset();
   writer.reserve(HEAD_BYTES_MAX + schema.columnKeys.length * 4);
@@ -45,7 +50,6 @@ export function encodeState(state: State): Uint8Array {
   writeColumns(schema);
   writeLevels(state);
   writeLists(state);
-  return writer.copy();
 }
 
 /** Writes the keys of the columns in use and notes each ordinal's place among them, -1 where it has none. */
@@ -238,10 +242,16 @@ function readRows(reader: ByteReader, level: Level | undefined, offsets: readonl
 
 export function stateCodec(schemaOf: (kind: EntityKind) => KindSchema): StateCodec<EntityState> {
   return {
-    encode(state) {
-      if (!(state instanceof State)) throw new Error('this state was not made by the feature engine');
-      return encodeState(state);
+    encode: (state) => encodeState(own(state)),
+    encodeShared(state) {
+      writeState(own(state));
+      return writer.written();
     },
     decode: (bytes) => decodeState(schemaOf, bytes),
   };
+}
+
+function own(state: EntityState): State {
+  if (!(state instanceof State)) throw new Error('this state was not made by the feature engine');
+  return state;
 }
