@@ -1,18 +1,19 @@
-import { Decoder, Encoder } from '@msgpack/msgpack';
+import { Decoder } from '@msgpack/msgpack';
 import type { Fact } from '../contracts/fact.ts';
 import type { Alert } from '../contracts/push.ts';
+import { Packer } from './packer.ts';
 
-const encoder = new Encoder({ ignoreUndefined: true });
+const packer = new Packer();
 const decoder = new Decoder();
 
 /** MessagePack bytes of a plain value; keys with undefined are left out. The bytes are only good until the next call. */
 export function encodeShared(value: unknown): Uint8Array {
-  return encoder.encodeSharedRef(value);
+  return packer.pack(value);
 }
 
 /** MessagePack bytes of a plain value; keys with undefined are left out. */
 export function encodeValue(value: unknown): Uint8Array {
-  return encoder.encode(value);
+  return packer.pack(value).slice();
 }
 
 export function decodeValue(bytes: Uint8Array): unknown {
