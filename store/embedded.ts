@@ -106,7 +106,10 @@ export class EmbeddedStore<S> implements Store<S> {
       if (durable) await this.#committer.barrier();
       return { won: false, answer: record.answer };
     }
-    this.#setKey(batch, name, { ...record, answer: Uint8Array.from(answer) });
+    this.#setKey(batch, name, {
+      ...record, // A copy of its own. Not `from`: it goes through the iterator, a step a byte.
+      answer: new Uint8Array(answer),
+    });
     this.#appendFact(batch, decision);
     if (alert) this.#appendAlert(batch, alert);
     this.#committer.count(batch, 1);
