@@ -34,6 +34,7 @@ import { ITEMS_COLLECTION } from './data/items.ts';
 import { createDataRoutes } from './data/routes.ts';
 import { Metrics, statusClass } from './metrics.ts';
 import { createAdmission } from './overload/admission.ts';
+import { createQueueDelay } from './overload/queue-delay.ts';
 import { probeInChild } from './probe.ts';
 import { createPushHub } from './push/hub.ts';
 import { openRules } from './rules-file.ts';
@@ -142,8 +143,8 @@ export async function startGateway(config: Config): Promise<Gateway> {
 
     const admission = createAdmission({
       inFlightMax: config.inFlightMax,
-      eventLoopDelayMaxMs: config.eventLoopDelayMaxMs,
-      eventLoopDelayMs: () => metrics.eventLoopDelay.p99S * 1000,
+      queueDelayMaxMs: config.eventLoopDelayMaxMs,
+      queueDelayMs: createQueueDelay({ nowMs: () => performance.now(), afterPoll: setImmediate }),
       onShed: (reason) => metrics.counter('shed', reason).inc(),
     });
     const hub = createPushHub({
