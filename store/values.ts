@@ -1,6 +1,7 @@
 import { Decoder } from '@msgpack/msgpack';
 import type { Fact } from '../contracts/fact.ts';
 import type { Alert } from '../contracts/push.ts';
+import type { Slabs } from './batch.ts';
 import { Packer } from './packer.ts';
 
 const packer = new Packer();
@@ -31,9 +32,10 @@ export interface KeyRecord {
 // offset f64 | atMs f64 | has answer u8 | digest length u16 | digest utf8 | answer
 const KEY_HEADER_BYTES = 19;
 
-export function encodeKeyRecord(record: KeyRecord): Buffer {
+/** The record's row, in memory of `slabs`. */
+export function encodeKeyRecord(record: KeyRecord, slabs: Slabs): Buffer {
   const digestBytes = Buffer.byteLength(record.digest);
-  const out = Buffer.allocUnsafe(KEY_HEADER_BYTES + digestBytes + (record.answer?.length ?? 0));
+  const out = slabs.take(KEY_HEADER_BYTES + digestBytes + (record.answer?.length ?? 0));
   out.writeDoubleBE(record.offset, 0);
   out.writeDoubleBE(record.atMs, 8);
   out[16] = record.answer ? 1 : 0;
