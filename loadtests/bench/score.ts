@@ -2,7 +2,9 @@
  * What one `POST /v1/score`, and one `POST /v1/events` of 100 events, cost in this process: everything between the socket and the disk, without
  * sockets. Durable, on a folder of its own; the shop is that of the load tests, made on first use.
  *
- *   node dist/loadtests/bench/score.js [folder of the shop] [requests]
+ * First each stage of a score alone, in microseconds of CPU, then the whole.
+ *
+ *   node dist/loadtests/bench/score.js [folder of the shop] [requests] [stages | score | events]
  */
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -25,15 +27,19 @@ import { RuleBook } from '../../scoring/risk/rules.ts';
 import { copyShop } from '../load/processes.ts';
 import { EVENTS_PER_REQUEST, requestSource, type Workload } from '../load/workloads.ts';
 import { prepareShop, rulesPath } from '../shop.ts';
+import { scoreStages } from './score-stages.ts';
 
 const SHOP = { items: 10_000, users: 20_000, seed: 1 };
 /** Requests in flight: as many as the load test's connections. */
 const IN_FLIGHT = 64;
 const EVENT_REQUESTS_IN_FLIGHT = 16;
+/** Payments of which the stages are timed. */
+const STAGE_PAYMENTS = 4096;
 
 const shopDir = process.argv[2] ?? join(tmpdir(), `gatehouse-load-${SHOP.items}-${SHOP.users}-${SHOP.seed}`);
 const requests = Number(process.argv[3] ?? 20_000);
 const only = process.argv[4];
+const wants = (part: string): boolean => only === undefined || only === part;
 
 /** What a handler reads of a request, without a socket behind it. */
 function requestOf(path: string, body: Uint8Array, key: string): HttpRequest {
@@ -52,14 +58,20 @@ function requestOf(path: string, body: Uint8Array, key: string): HttpRequest {
   };
 }
 
-async function drive(route: HttpRoute, workload: Workload, run: string, count: number, inFlight: number): Promise<number[]> {
+/** Bodies of `count` requests, each with ids of its own. */
+function bodiesOf(workload: Workload, run: string, count: number): Uint8Array[] {
   const source = requestSource({ workload, key: '', items: SHOP.items, users: SHOP.users, seed: SHOP.seed, run });
+  return Array.from({ length: count }, () => {
+    const bytes = source.next();
+    return new Uint8Array(bytes.subarray(bytes.indexOf('\r\n\r\n') + 4));
+  });
+}
+
+async function drive(route: HttpRoute, workload: Workload, run: string, count: number, inFlight: number): Promise<number[]> {
+  const bodies = bodiesOf(workload, run, count);
   const latenciesMs: number[] = [];
-  let left = count;
   const client = async (): Promise<void> => {
-    while (left-- > 0) {
-      const bytes = source.next();
-      const body = new Uint8Array(bytes.subarray(bytes.indexOf('\r\n\r\n') + 4));
+    for (let body = bodies.pop(); body; body = bodies.pop()) {
       const startMs = performance.now();
       const { status, body: answer } = await route.handler(requestOf(route.path, body, ''));
       if (status >= 300) throw new Error(`${workload} was answered ${status}: ${String(answer)}`);
@@ -95,6 +107,12 @@ const metrics = new Metrics();
 try {
   const bundle = await loadBundle(join(bundlesDir(config), shop.bundle), { engine, readIndex: readSnapshot });
   const rules = RuleBook.parse(await readFile(rulesPath(shopDir), 'utf8'), engine.names(FRAUD_SET));
+  if (wants('stages')) {
+    if (!bundle.fraud) throw new Error('the bundle has no fraud model');
+    await scoreStages(engine, bundle.fraud, rules, bodiesOf('score', 'stages', STAGE_PAYMENTS), (stage, us) => {
+      process.stdout.write(`${stage.padEnd(34)} ${us.toFixed(2).padStart(8)} us\n`);
+    });
+  }
   const routes = createDataRoutes({
     config,
     store,
@@ -120,7 +138,7 @@ try {
     if (!route) throw new Error(`no route ${path}`);
     return route;
   };
-  if (only !== 'events') await measure(routeOf('/v1/score'), 'score', 'score', requests, IN_FLIGHT, 1);
+  if (wants('score')) await measure(routeOf('/v1/score'), 'score', 'score', requests, IN_FLIGHT, 1);
   if (only !== 'score')
     await measure(routeOf('/v1/events'), 'events', 'event', Math.ceil(requests / 50), EVENT_REQUESTS_IN_FLIGHT, EVENTS_PER_REQUEST);
 } finally {
