@@ -4,7 +4,7 @@ import Type from 'typebox';
 import { Compile } from 'typebox/compile';
 import { describe, expect, test } from 'vitest';
 import { type ErrorCode, GatehouseError } from './errors.ts';
-import { checkShape, decodeBody, encodeBody, FIELD_ERRORS_MAX, negotiate } from './wire.ts';
+import { checkShape, decodeBody, encodeBody, FIELD_ERRORS_MAX, JsonText, negotiate } from './wire.ts';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const json = (text: string): unknown => decodeBody(bytes(text), 'application/json');
@@ -84,6 +84,13 @@ test('an encoded body decodes to the value', () => {
     const { bytes: body, contentType } = encodeBody({ a: 1, b: undefined }, encoding);
     expect(decodeBody(typeof body === 'string' ? bytes(body) : body, contentType)).toEqual({ a: 1 });
   }
+});
+
+test('what is JSON already is sent as it is, or as the same value in MessagePack', () => {
+  const text = '{ "a": [1, "\u00e9"] }';
+  expect(encodeBody(new JsonText(text), 'json')).toEqual({ bytes: text, contentType: 'application/json' });
+  const { bytes: body, contentType } = encodeBody(new JsonText(text), 'msgpack');
+  expect(decodeBody(body as Uint8Array, contentType)).toEqual({ a: [1, '\u00e9'] });
 });
 
 test('a wrong shape names its places, a bounded number of them', () => {

@@ -121,9 +121,27 @@ export function negotiate(accept: string | undefined): Encoding {
   return packed > json ? 'msgpack' : 'json';
 }
 
+/** A body that is JSON already, because it was stored as such: it is sent as it is, and only read again for who wants MessagePack. */
+export class JsonText {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
 export function encodeBody(value: unknown, encoding: Encoding): { bytes: Uint8Array | string; contentType: string } {
-  const bytes = encoding === 'json' ? JSON.stringify(value) : encode(value, { ignoreUndefined: true });
-  return { bytes, contentType: CONTENT_TYPES[encoding] };
+  return {
+    bytes: value instanceof JsonText ? encodeJsonText(value.text, encoding) : encodePlain(value, encoding),
+    contentType: CONTENT_TYPES[encoding],
+  };
+}
+
+function encodeJsonText(text: string, encoding: Encoding): Uint8Array | string {
+  return encoding === 'json' ? text : encode(JSON.parse(text));
+}
+
+function encodePlain(value: unknown, encoding: Encoding): Uint8Array | string {
+  return encoding === 'json' ? JSON.stringify(value) : encode(value, { ignoreUndefined: true });
 }
 
 /** What a compiled TypeBox schema offers. */

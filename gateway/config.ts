@@ -184,7 +184,7 @@ export const SETTINGS = {
     200,
     5,
     60 * SECOND_MS,
-    'Event loop delay above which new requests are shed. 200 ms is well past every deadline, so work taken then would be late.',
+    'How long a request may have waited for the event loop before it is shed; twice as long for events, four times for scores. 200 ms is well past every deadline, so work taken then would be late.',
   ),
   clockSkewMaxMs: integer(
     'GATEHOUSE_CLOCK_SKEW_MAX_MS',

@@ -36,6 +36,7 @@ import { createDataRoutes } from './data/routes.ts';
 import { openFeatures } from './features-file.ts';
 import { Metrics, statusClass } from './metrics.ts';
 import { createAdmission } from './overload/admission.ts';
+import { createQueueDelay } from './overload/queue-delay.ts';
 import { probeInChild } from './probe.ts';
 import { createPushHub } from './push/hub.ts';
 import { openRestrictions } from './restrictions.ts';
@@ -151,8 +152,8 @@ export async function startGateway(config: Config, now: () => number = Date.now)
 
     const admission = createAdmission({
       inFlightMax: config.inFlightMax,
-      eventLoopDelayMaxMs: config.eventLoopDelayMaxMs,
-      eventLoopDelayMs: () => metrics.eventLoopDelay.p99S * 1000,
+      queueDelayMaxMs: config.eventLoopDelayMaxMs,
+      queueDelayMs: createQueueDelay({ nowMs: () => performance.now(), afterPoll: setImmediate }),
       onShed: (reason) => metrics.counter('shed', reason).inc(),
     });
     const hub = createPushHub({

@@ -90,7 +90,7 @@ export interface GaugeCell {
   set(value: number): void;
 }
 
-/** Long enough to catch a stall that comes every few seconds, short enough that the overload guard and the dashboard see it while it lasts. */
+/** Long enough to catch a stall that comes every few seconds, short enough that the dashboard sees it while it lasts. */
 const EVENT_LOOP_WINDOW_MS = 5000;
 const EVENT_LOOP_RESOLUTION_MS = 10;
 const NS_PER_S = 1e9;
@@ -168,7 +168,7 @@ export class Metrics {
     return this.#loopDelay;
   }
 
-  /** Forget the delays so far. Loading a bundle at start holds the loop, and says nothing about requests: they were shed for five seconds after it. */
+  /** Forget the delays so far. Loading a bundle at start holds the loop, and says nothing about requests: it looked like a stall of the gateway. */
   restartLoopWindow(): void {
     this.#loop.reset();
     this.#loopDelay = NO_DELAY;

@@ -4,7 +4,10 @@ import { ScoreRequest } from '../contracts/score.ts';
 import type { Unit } from '../store/contract.ts';
 import type { EntityState, FeatureEngine, ItemLookup } from './features/contract.ts';
 
-const EVENT_FIELDS = Object.keys(Event.properties).sort() as (keyof TimedEvent)[];
+/** The fields of a digest in their order, with what stands before the value of each. */
+const DIGEST_FIELDS = (Object.keys(Event.properties).sort() as (keyof TimedEvent)[])
+  .filter((field) => field !== 'timestamp_ms')
+  .map((field) => ({ field, label: `${field}=` }));
 
 /** The idempotency key of an event. A transaction's payment attempt is the event whose id is the transaction id. */
 export function eventKey(eventId: string): string {
@@ -17,10 +20,9 @@ export function eventKey(eventId: string): string {
  */
 export function eventDigest(event: TimedEvent): string {
   let text = '';
-  for (const field of EVENT_FIELDS) {
-    if (field === 'timestamp_ms') continue;
+  for (const { field, label } of DIGEST_FIELDS) {
     const value = event[field];
-    if (value !== undefined) text += `${field}=${typeof value === 'object' ? JSON.stringify(value) : value}\n`;
+    if (value !== undefined) text += `${label}${typeof value === 'object' ? JSON.stringify(value) : value}\n`;
   }
   return hash('sha1', text, 'base64').slice(0, 22);
 }

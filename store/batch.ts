@@ -15,7 +15,8 @@ export interface LogPositions {
 export class Batch<S> {
   readonly id: number;
   readonly ops: DiskOp[] = [];
-  readonly dirty = new Set<CacheEntry<S>>();
+  /** Entries whose state it changed, each once: those whose `batch` is its id. */
+  readonly dirty: CacheEntry<S>[] = [];
   readonly keys = new Set<string>();
   readonly docs = new Set<string>();
   readonly alerts: AlertRecord[] = [];
@@ -43,7 +44,7 @@ export class Batch<S> {
   }
 
   get empty(): boolean {
-    return this.ops.length === 0 && this.dirty.size === 0 && this.keys.size === 0 && !this.flushStates;
+    return this.ops.length === 0 && this.dirty.length === 0 && this.keys.size === 0 && !this.flushStates;
   }
 }
 

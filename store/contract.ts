@@ -13,6 +13,8 @@ export interface EntityRef {
 /** How the store turns an entity's state into bytes. The feature engine supplies it; the store never looks inside. */
 export interface StateCodec<S> {
   encode(state: S): Uint8Array;
+  /** The same bytes, only good until the codec's next call: for a caller that copies them at once. */
+  encodeShared(state: S): Uint8Array;
   /** Throws `store_incompatible` on a version it does not know. */
   decode(bytes: Uint8Array): S;
 }

@@ -106,7 +106,7 @@ export class EmbeddedStore<S> implements Store<S> {
       if (durable) await this.#committer.barrier();
       return { won: false, answer: record.answer };
     }
-    this.#setKey(batch, name, { ...record, answer: Uint8Array.from(answer) });
+    this.#setKey(batch, name, { ...record, answer: this.#slabs.copy(answer) });
     this.#appendFact(batch, decision);
     if (alert) this.#appendAlert(batch, alert);
     this.#committer.count(batch, 1);
@@ -312,7 +312,7 @@ export class EmbeddedStore<S> implements Store<S> {
   #seal(batch: Batch<S>): void {
     for (const name of batch.keys) {
       const record = this.#keys.get(name);
-      if (record) batch.ops.push({ table: 'keys', key: name, value: encodeKeyRecord(record) });
+      if (record) batch.ops.push({ table: 'keys', key: name, value: encodeKeyRecord(record, this.#slabs) });
     }
     this.#states.seal(batch);
     batch.positions = { ...this.#logs };

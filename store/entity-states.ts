@@ -2,7 +2,7 @@ import type { Batch } from './batch.ts';
 import type { EntityKind, EntityRef, StateCodec, Unit } from './contract.ts';
 import type { Disk } from './disk.ts';
 import { safeKey } from './keys.ts';
-import { type ChangedState, REDO_BYTES_MAX, RedoLog } from './redo.ts';
+import { REDO_BYTES_MAX, RedoLog } from './redo.ts';
 import { type CacheEntry, StateCache } from './state-cache.ts';
 import { STATE_HEADER_BYTES, stateTouchedMs } from './values.ts';
 
@@ -46,19 +46,18 @@ export class EntityStates<S> {
     if (this.#cache.peek(ref.kind, ref.id) !== entry) this.#cache.add(entry, this.#durableId());
     entry.state = state;
     entry.touchedMs = nowMs;
+    if (entry.batch !== batch.id) batch.dirty.push(entry);
     entry.batch = batch.id;
-    batch.dirty.add(entry);
     return state;
   }
 
   /** Encode what the batch changed. */
   seal(batch: Batch<S>): void {
-    const changed: ChangedState[] = [];
-    for (const { kind, id, state, touchedMs } of batch.dirty) {
+    for (const { key, state, touchedMs } of batch.dirty) {
       if (state === undefined) throw new Error('a dirty entity has a state');
-      changed.push({ key: stateKey(kind, id), touchedMs, encoded: this.#codec.encode(state) });
+      this.#redo.put(key, touchedMs, this.#codec.encodeShared(state));
     }
-    batch.redo = this.#redo.seal(changed, batch.flushStates, batch.ops);
+    batch.redo = this.#redo.seal(batch.flushStates, batch.ops);
   }
 
   /** Whether a state that was last touched before `beforeMs` has not reached its row, where a purge looks for it. */
@@ -98,8 +97,8 @@ export class EntityStates<S> {
       return cached;
     }
     this.#misses++;
-    const entry: CacheEntry<S> = { kind, id, state: undefined, touchedMs: 0, batch: 0, used: false, newer: undefined, older: undefined };
     const key = stateKey(kind, id);
+    const entry: CacheEntry<S> = { kind, id, key, state: undefined, touchedMs: 0, batch: 0, used: false, newer: undefined, older: undefined };
     const bytes = this.#redo.get(key) ?? this.#disk.get('states', key);
     if (bytes === undefined) return entry;
     entry.touchedMs = stateTouchedMs(bytes);

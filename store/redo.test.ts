@@ -27,10 +27,10 @@ function tables() {
 }
 
 const numberIn = (stored: Uint8Array | undefined): number | undefined => stored && Buffer.from(stored).readUInt32BE(STATE_HEADER_BYTES);
-function changed(key: string, value: number) {
+function put(log: RedoLog, key: string, value: number): void {
   const encoded = Buffer.alloc(4 + (value % 40));
   encoded.writeUInt32BE(value);
-  return { key, touchedMs: value, encoded };
+  log.put(key, value, encoded);
 }
 
 test.each([1, 2, 3, 4])('the newest durable version is found, whatever is retired, lost or read back (seed %i)', (seed) => {
@@ -49,11 +49,8 @@ test.each([1, 2, 3, 4])('the newest durable version is found, whatever is retire
     for (let batches = 1 + below(3); batches > 0; batches--) {
       const ops: DiskOp[] = [];
       const values = new Map(Array.from({ length: below(6) }, (_, i): [string, number] => [`k${below(30)}`, round * 100 + batches * 10 + i]));
-      const step = log.seal(
-        [...values].map(([key, value]) => changed(key, value)),
-        below(50) === 0,
-        ops,
-      );
+      for (const [key, value] of values) put(log, key, value);
+      const step = log.seal(below(50) === 0, ops);
       sealed.push({ step, ops, values: [...values] });
     }
     if (below(4) === 0) log.lost();
@@ -77,7 +74,8 @@ test('a state that changes often is written to its row once', () => {
   const log = new RedoLog(disk, 1e6);
   const write = (key: string, value: number, flush = false): number => {
     const ops: DiskOp[] = [];
-    const step = log.seal(key === '' ? [] : [changed(key, value)], flush, ops);
+    if (key !== '') put(log, key, value);
+    const step = log.seal(flush, ops);
     commit(ops);
     log.committed(step);
     return ops.filter(({ table }) => table === 'states').length;
@@ -93,8 +91,26 @@ test('a state that changes often is written to its row once', () => {
 test('a damaged row is refused', () => {
   const { rows, commit, disk } = tables();
   const ops: DiskOp[] = [];
-  new RedoLog(disk, 1e6).seal([changed('a', 1)], false, ops);
+  const log = new RedoLog(disk, 1e6);
+  put(log, 'a', 1);
+  log.seal(false, ops);
   commit(ops);
   rows.redo.set(1, rows.redo.get(1)!.subarray(0, -1));
   expect(() => new RedoLog(disk, 1e6)).toThrow('store_incompatible');
+});
+
+test('keys beyond ASCII and rows larger than the first buffer come back as they were', () => {
+  const { commit, disk } = tables();
+  const log = new RedoLog(disk, 1e9);
+  const keys = ['user:r\u00fcber', 'user:r\u{1f600}', ...Array.from({ length: 2_000 }, (_, i) => `user:r${'k'.repeat(i % 200)}${i}`)];
+  const ops: DiskOp[] = [];
+  keys.forEach((key, i) => {
+    put(log, key, i + 1);
+  });
+  const step = log.seal(false, ops);
+  commit(ops);
+  log.committed(step);
+  const again = new RedoLog(disk, 1e9);
+  expect(again.bytes).toBeGreaterThan(64 * 1024);
+  for (const opened of [log, again]) expect(keys.map((key) => numberIn(opened.get(key)))).toEqual(keys.map((_, i) => i + 1));
 });

@@ -12,26 +12,20 @@ const RETIRE_BYTES_MAX = 8 * 1024 * 1024;
 /** Log rows read in one go at start. */
 const READ_SLICE = 64;
 
-/** A state that a batch changed. */
-export interface ChangedState {
-  readonly key: string;
-  readonly touchedMs: number;
-  readonly encoded: Uint8Array;
-}
-
 /** The states that one batch changed, as they stand in its row of the log. */
 interface Segment {
   readonly id: number;
   readonly row: Buffer;
   readonly keys: readonly string[];
-  /** Where each key's value stands in `row`. */
-  readonly places: readonly Place[];
+  /** Where the value of each key begins and ends in `row`, two numbers a key. */
+  readonly bounds: readonly number[];
 }
 
+/** Where the newest durable value of a key stands. Moved from segment to segment with the key, because a busy key changes with every batch. */
 interface Place {
-  readonly segment: Segment;
-  readonly from: number;
-  readonly to: number;
+  segment: Segment;
+  from: number;
+  to: number;
 }
 
 /** What a batch brings to the log and what it takes out, known at its sealing and done once it is durable. */
@@ -42,6 +36,10 @@ export interface RedoStep {
 
 // key length u16 | value length u32 | key utf8 | value as in the table of states
 const ENTRY_HEADER_BYTES = 6;
+/** UTF-8 takes at most three bytes for a unit of UTF-16. */
+const KEY_BYTES_PER_UNIT = 3;
+/** The first buffer that a row is gathered in; it doubles when needed, up to the largest batch. */
+const ROW_BYTES_AT_FIRST = 64 * 1024;
 
 /**
  * States on their way to their rows. LMDB rewrites a whole page (4 KB) for each row that changes, and a payment changes half a dozen states of 230 bytes
@@ -61,6 +59,11 @@ export class RedoLog {
   #retiring = 0;
   #retiringBytes = 0;
   #nextId = 1;
+  /** The row that is being gathered: reused from batch to batch, and copied once when it is sealed. */
+  #gathered = Buffer.allocUnsafeSlow(ROW_BYTES_AT_FIRST);
+  #gatheredBytes = 0;
+  #gatheredKeys: string[] = [];
+  #gatheredBounds: number[] = [];
   bytes = 0;
 
   /** Reads what the last process left. Throws `store_incompatible` on a row that does not hold together. */
@@ -83,9 +86,25 @@ export class RedoLog {
     return place?.segment.row.subarray(place.from, place.to);
   }
 
-  /** Adds to `ops` the row that holds `changed`, and what makes room for it; with `flush`, what writes all older states to their rows. */
-  seal(changed: readonly ChangedState[], flush: boolean, ops: DiskOp[]): RedoStep {
-    const added = changed.length > 0 ? pack(this.#nextId++, changed) : undefined;
+  /** A state that the batch which is sealed next has changed. `encoded` is copied. */
+  put(key: string, touchedMs: number, encoded: Uint8Array): void {
+    let at = this.#gatheredBytes;
+    this.#reserve(ENTRY_HEADER_BYTES + key.length * KEY_BYTES_PER_UNIT + STATE_HEADER_BYTES + encoded.length);
+    const row = this.#gathered;
+    const keyBytes = writeKey(row, key, at + ENTRY_HEADER_BYTES);
+    row.writeUInt16BE(keyBytes, at);
+    row.writeUInt32BE(STATE_HEADER_BYTES + encoded.length, at + 2);
+    at += ENTRY_HEADER_BYTES + keyBytes;
+    row.writeDoubleBE(touchedMs, at);
+    row.set(encoded, at + STATE_HEADER_BYTES);
+    this.#gatheredBytes = at + STATE_HEADER_BYTES + encoded.length;
+    this.#gatheredKeys.push(key);
+    this.#gatheredBounds.push(at, this.#gatheredBytes);
+  }
+
+  /** Adds to `ops` the row that holds what was put, and what makes room for it; with `flush`, what writes all older states to their rows. */
+  seal(flush: boolean, ops: DiskOp[]): RedoStep {
+    const added = this.#takeGathered();
     const addedBytes = added?.row.length ?? 0;
     if (added) ops.push({ table: 'redo', key: added.id, value: added.row });
     const over = this.bytes - this.#retiringBytes + addedBytes - this.#bytesMax;
@@ -96,8 +115,7 @@ export class RedoLog {
   /** When the oldest change in the log was made; undefined when it is empty. */
   oldestMs(): number | undefined {
     const first = this.#segments[0];
-    const place = first?.places[0];
-    return first && place && stateTouchedMs(first.row.subarray(place.from, place.to));
+    return first && stateTouchedMs(first.row.subarray(first.bounds[0], first.bounds[1]));
   }
 
   committed({ added, retired }: RedoStep): void {
@@ -122,10 +140,10 @@ export class RedoLog {
     const retired: Segment[] = [];
     for (let left = bytes; left > 0 && this.#retiring < this.#segments.length; this.#retiring++) {
       const segment = this.#segments[this.#retiring]!;
-      segment.keys.forEach((key, i) => {
-        const { from, to } = segment.places[i]!;
-        if (this.#newest.get(key)?.segment === segment) ops.push({ table: 'states', key, value: segment.row.subarray(from, to) });
-      });
+      for (const key of segment.keys) {
+        const place = this.#newest.get(key);
+        if (place?.segment === segment) ops.push({ table: 'states', key, value: segment.row.subarray(place.from, place.to) });
+      }
       ops.push({ table: 'redo', key: segment.id, value: undefined });
       retired.push(segment);
       this.#retiringBytes += segment.row.length;
@@ -138,44 +156,59 @@ export class RedoLog {
     this.#segments.push(segment);
     this.#nextId = Math.max(this.#nextId, segment.id + 1);
     this.bytes += segment.row.length;
-    segment.keys.forEach((key, i) => {
-      this.#newest.set(key, segment.places[i]!);
-    });
+    const { keys, bounds } = segment;
+    for (let i = 0; i < keys.length; i++) {
+      const [from, to] = [bounds[2 * i]!, bounds[2 * i + 1]!];
+      const place = this.#newest.get(keys[i]!);
+      if (place === undefined) this.#newest.set(keys[i]!, { segment, from, to });
+      else {
+        place.segment = segment;
+        place.from = from;
+        place.to = to;
+      }
+    }
+  }
+
+  #reserve(more: number): void {
+    if (this.#gatheredBytes + more <= this.#gathered.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(this.#gathered.length * 2, this.#gatheredBytes + more));
+    larger.set(this.#gathered.subarray(0, this.#gatheredBytes));
+    this.#gathered = larger;
+  }
+
+  #takeGathered(): Segment | undefined {
+    if (this.#gatheredKeys.length === 0) return undefined;
+    const row = Buffer.allocUnsafeSlow(this.#gatheredBytes);
+    row.set(this.#gathered.subarray(0, this.#gatheredBytes));
+    const segment: Segment = { id: this.#nextId++, row, keys: this.#gatheredKeys, bounds: this.#gatheredBounds };
+    this.#gatheredBytes = 0;
+    this.#gatheredKeys = [];
+    this.#gatheredBounds = [];
+    return segment;
   }
 }
 
-function pack(id: number, changed: readonly ChangedState[]): Segment {
-  const keyBytes = changed.map(({ key }) => Buffer.byteLength(key));
-  const length = changed.reduce((sum, { encoded }, i) => sum + ENTRY_HEADER_BYTES + keyBytes[i]! + STATE_HEADER_BYTES + encoded.length, 0);
-  const row = Buffer.allocUnsafeSlow(length);
-  const places: Place[] = [];
-  const segment: Segment = { id, row, keys: changed.map(({ key }) => key), places };
-  let at = 0;
-  changed.forEach(({ key, touchedMs, encoded }, i) => {
-    const from = at + ENTRY_HEADER_BYTES + keyBytes[i]!;
-    row.writeUInt16BE(keyBytes[i]!, at);
-    row.writeUInt32BE(STATE_HEADER_BYTES + encoded.length, at + 2);
-    row.write(key, at + ENTRY_HEADER_BYTES);
-    row.writeDoubleBE(touchedMs, from);
-    row.set(encoded, from + STATE_HEADER_BYTES);
-    at = from + STATE_HEADER_BYTES + encoded.length;
-    places.push({ segment, from, to: at });
-  });
-  return segment;
+/** Writes a key in UTF-8; returns its bytes. A loop, because keys are short and nearly always ASCII. */
+function writeKey(row: Buffer, key: string, at: number): number {
+  for (let i = 0; i < key.length; i++) {
+    const unit = key.charCodeAt(i);
+    if (unit > 127) return row.write(key, at);
+    row[at + i] = unit;
+  }
+  return key.length;
 }
 
 function parse(id: number, row: Buffer): Segment {
   const keys: string[] = [];
-  const places: Place[] = [];
-  const segment: Segment = { id, row, keys, places };
+  const bounds: number[] = [];
   for (let at = 0; at < row.length; ) {
     const keyAt = at + ENTRY_HEADER_BYTES;
     const from = keyAt <= row.length ? keyAt + row.readUInt16BE(at) : Number.POSITIVE_INFINITY;
     const to = from <= row.length ? from + row.readUInt32BE(at + 2) : Number.POSITIVE_INFINITY;
     if (to > row.length) throw new GatehouseError('store_incompatible', `row ${id} of the redo log does not hold together`);
     keys.push(row.toString('utf8', keyAt, from));
-    places.push({ segment, from, to });
+    bounds.push(from, to);
     at = to;
   }
-  return segment;
+  return { id, row, keys, bounds };
 }

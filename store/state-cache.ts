@@ -4,6 +4,8 @@ import { ENTITY_KINDS, type EntityKind } from './contract.ts';
 export interface CacheEntry<S> {
   readonly kind: EntityKind;
   readonly id: string;
+  /** What the disk knows it by. Kept, because making it from the id at each change took as long as a look-up. */
+  readonly key: string;
   state: S | undefined;
   touchedMs: number;
   batch: number;

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Fact } from '../contracts/fact.ts';
 import type { Alert } from '../contracts/push.ts';
 import type { EntityRef, RetentionPolicy, StateCodec, Store, Unit } from './contract.ts';
-import { decodeValue, encodeValue } from './values.ts';
+import { decodeValue, encodeShared, encodeValue } from './values.ts';
 
 /** The state of the suite's entities: how many units it has seen, and which. */
 export interface Tally {
@@ -10,7 +10,11 @@ export interface Tally {
   keys: string[];
 }
 
-export const tallyCodec: StateCodec<Tally> = { encode: (state) => encodeValue(state), decode: (bytes) => decodeValue(bytes) as Tally };
+export const tallyCodec: StateCodec<Tally> = {
+  encode: (state) => encodeValue(state),
+  encodeShared: (state) => encodeShared(state),
+  decode: (bytes) => decodeValue(bytes) as Tally,
+};
 
 export const SUITE_RETENTION: RetentionPolicy = {
   journalRecordsMax: 1_000_000,

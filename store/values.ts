@@ -1,18 +1,20 @@
-import { Decoder, Encoder } from '@msgpack/msgpack';
+import { Decoder } from '@msgpack/msgpack';
 import type { Fact } from '../contracts/fact.ts';
 import type { Alert } from '../contracts/push.ts';
+import type { Slabs } from './batch.ts';
+import { Packer } from './packer.ts';
 
-const encoder = new Encoder({ ignoreUndefined: true });
+const packer = new Packer();
 const decoder = new Decoder();
 
 /** MessagePack bytes of a plain value; keys with undefined are left out. The bytes are only good until the next call. */
 export function encodeShared(value: unknown): Uint8Array {
-  return encoder.encodeSharedRef(value);
+  return packer.pack(value);
 }
 
 /** MessagePack bytes of a plain value; keys with undefined are left out. */
 export function encodeValue(value: unknown): Uint8Array {
-  return encoder.encode(value);
+  return packer.pack(value).slice();
 }
 
 export function decodeValue(bytes: Uint8Array): unknown {
@@ -30,9 +32,10 @@ export interface KeyRecord {
 // offset f64 | atMs f64 | has answer u8 | digest length u16 | digest utf8 | answer
 const KEY_HEADER_BYTES = 19;
 
-export function encodeKeyRecord(record: KeyRecord): Buffer {
+/** The record's row, in memory of `slabs`. */
+export function encodeKeyRecord(record: KeyRecord, slabs: Slabs): Buffer {
   const digestBytes = Buffer.byteLength(record.digest);
-  const out = Buffer.allocUnsafe(KEY_HEADER_BYTES + digestBytes + (record.answer?.length ?? 0));
+  const out = slabs.take(KEY_HEADER_BYTES + digestBytes + (record.answer?.length ?? 0));
   out.writeDoubleBE(record.offset, 0);
   out.writeDoubleBE(record.atMs, 8);
   out[16] = record.answer ? 1 : 0;

@@ -1,5 +1,6 @@
 import { GatehouseError } from '../../contracts/errors.ts';
-import type { ScoreRequest, ScoreResponse } from '../../contracts/score.ts';
+import type { ScoreRequest } from '../../contracts/score.ts';
+import { JsonText } from '../../contracts/wire.ts';
 import type { EntityState } from '../../scoring/features/contract.ts';
 import { eventKey, eventUnit, paymentEvent } from '../../scoring/ingest.ts';
 import { withRate } from '../../scoring/rates.ts';
@@ -9,10 +10,10 @@ import type { EntityKind } from '../../store/contract.ts';
 import type { DataDeps } from './plane.ts';
 import { settleTime } from './time.ts';
 
-const utf8 = {
-  encode: (text: string) => Buffer.from(text, 'utf8'),
-  decode: (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'),
-};
+/** An answer as the store keeps it: JSON in UTF-8. */
+function storedAnswer(bytes: Uint8Array): JsonText {
+  return new JsonText(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'));
+}
 
 /**
  * `POST /v1/score`. The payment attempt is journalled and counted first, then judged; the decision is recorded once per transaction. A retry,
@@ -28,7 +29,7 @@ export function createScoreHandler(deps: DataDeps) {
     store: metrics.latency('stages', 'score_store'),
   };
 
-  return async function handleScore(sent: ScoreRequest): Promise<ScoreResponse> {
+  return async function handleScore(sent: ScoreRequest): Promise<JsonText> {
     const nowMs = now();
     const started = performance.now();
     const request = settleTime(sent, nowMs, config.clockSkewMaxMs, '/timestamp_ms');
@@ -38,12 +39,13 @@ export function createScoreHandler(deps: DataDeps) {
     const [result] = await store.ingest([unit], { durable: false });
     if (!result) throw new Error('the store gave no result for a unit');
     if (result.conflict) throw new GatehouseError('event_conflict', `${request.transaction_id} was scored before with another content`);
-    if (result.answer) return JSON.parse(utf8.decode(result.answer)) as ScoreResponse;
+    if (result.answer) return storedAnswer(result.answer);
     const states: Partial<Record<EntityKind, EntityState | undefined>> = {};
-    unit.entities.forEach((ref, i) => {
+    for (let i = 0; i < unit.entities.length; i++) {
+      const { kind } = unit.entities[i]!;
       // Items are many; the fraud features are about the payment's other entities.
-      if (ref.kind !== 'item') states[ref.kind] = result.states[i];
-    });
+      if (kind !== 'item') states[kind] = result.states[i];
+    }
     const seen = performance.now();
     stages.state.observe((seen - started) / 1000);
 
@@ -76,10 +78,10 @@ export function createScoreHandler(deps: DataDeps) {
     // Before the decision in the store's order: a crash between the two leaves a restriction that the retry imposes again, never a decision without its effect.
     if (outcome.imposed !== undefined && !restrictions.impose(outcome.imposed))
       log.error({ ...outcome.imposed }, 'too many restrictions: this one holds for its payment alone');
-    const answer = utf8.encode(JSON.stringify(outcome.response));
-    const decided = await store.decide(eventKey(request.transaction_id), outcome.decision, answer, outcome.alert, { durable });
+    const answer = JSON.stringify(outcome.response);
+    const decided = await store.decide(eventKey(request.transaction_id), outcome.decision, Buffer.from(answer, 'utf8'), outcome.alert, { durable });
     stages.store.observe((performance.now() - assessed) / 1000);
-    if (!decided.won) return JSON.parse(utf8.decode(decided.answer)) as ScoreResponse;
+    if (!decided.won) return storedAnswer(decided.answer);
     metrics.counter('decisions', outcome.response.decision).inc();
     const said = outcome.decision.other_model;
     if (said !== undefined) metrics.counter('otherModel', outcome.response.decision, said.decision).inc();
@@ -88,6 +90,6 @@ export function createScoreHandler(deps: DataDeps) {
     for (const hit of outcome.decision.shadow_hits ?? []) metrics.counter('shadowHits', hit.rule).inc();
     desk.observe(outcome.response.rule_hits, nowMs);
     if (outcome.alert) metrics.counter('alerts', outcome.alert.severity).inc();
-    return outcome.response;
+    return new JsonText(answer);
   };
 }

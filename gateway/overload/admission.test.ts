@@ -14,7 +14,7 @@ function admits(enter: (priority: Priority) => unknown, priority: Priority): boo
 
 test('sheds the least important first as the gateway fills up', () => {
   const shed: string[] = [];
-  const admission = createAdmission({ inFlightMax: 100, eventLoopDelayMaxMs: 50, eventLoopDelayMs: () => 0, onShed: (reason) => shed.push(reason) });
+  const admission = createAdmission({ inFlightMax: 100, queueDelayMaxMs: 50, queueDelayMs: () => 0, onShed: (reason) => shed.push(reason) });
   const entered: Record<string, number> = {};
   for (const priority of PRIORITIES) {
     while (admits(admission.enter, priority)) entered[priority] = (entered[priority] ?? 0) + 1;
@@ -25,7 +25,7 @@ test('sheds the least important first as the gateway fills up', () => {
 });
 
 test('leaving makes room', () => {
-  const admission = createAdmission({ inFlightMax: 1, eventLoopDelayMaxMs: 50, eventLoopDelayMs: () => 0 });
+  const admission = createAdmission({ inFlightMax: 1, queueDelayMaxMs: 50, queueDelayMs: () => 0 });
   const leave = admission.enter('score');
   expect(admits(admission.enter, 'score')).toBe(false);
   leave();
@@ -39,6 +39,6 @@ test.each([
   [120, ['score']],
   [300, []],
 ])('a delay of %i ms lets in %j', (delayMs, expected) => {
-  const admission = createAdmission({ inFlightMax: 100, eventLoopDelayMaxMs: 50, eventLoopDelayMs: () => delayMs });
+  const admission = createAdmission({ inFlightMax: 100, queueDelayMaxMs: 50, queueDelayMs: () => delayMs });
   expect(PRIORITIES.filter((priority) => admits(admission.enter, priority))).toEqual(expected);
 });

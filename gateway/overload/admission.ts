@@ -13,8 +13,9 @@ const DELAY: Readonly<Record<Priority, number>> = { recommend: 1, items: 1.5, ev
 
 export interface AdmissionOptions {
   readonly inFlightMax: number;
-  readonly eventLoopDelayMaxMs: number;
-  readonly eventLoopDelayMs: () => number;
+  readonly queueDelayMaxMs: number;
+  /** How long the request that asks has waited already (`createQueueDelay`). */
+  readonly queueDelayMs: () => number;
   readonly onShed?: (reason: 'in_flight' | 'event_loop') => void;
 }
 
@@ -26,7 +27,7 @@ export interface Admission {
 
 /** Refuses work early, least important first, while what is refused still costs next to nothing. */
 export function createAdmission(options: AdmissionOptions): Admission {
-  const { inFlightMax, eventLoopDelayMaxMs, eventLoopDelayMs, onShed } = options;
+  const { inFlightMax, queueDelayMaxMs, queueDelayMs, onShed } = options;
   let inFlight = 0;
   const leave = (): void => {
     inFlight--;
@@ -37,7 +38,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
         onShed?.('in_flight');
         throw new GatehouseError('overloaded', `${inFlight} requests are in work`);
       }
-      if (eventLoopDelayMs() > eventLoopDelayMaxMs * DELAY[priority]) {
+      if (queueDelayMs() > queueDelayMaxMs * DELAY[priority]) {
         onShed?.('event_loop');
         throw new GatehouseError('overloaded', 'answers would come late');
       }

@@ -13,7 +13,7 @@ const NEVER = Number.MAX_SAFE_INTEGER;
 /** Opens the store of the settings to read alone, also beside the gateway that has it. */
 export async function openJournalOf({ store, dataDir, redisUrl, redisPrefix }: JournalSettings): Promise<JournalReader> {
   if (store === 'lmdb') return openLmdbJournal(join(dataDir, 'store'));
-  const codec = { encode: () => new Uint8Array(), decode: (): never => unread() };
+  const codec = { encode: unread, encodeShared: unread, decode: unread };
   const retention = { journalRecordsMax: NEVER, alertsMax: NEVER, idempotencyMs: NEVER, stateTtlMs: NEVER };
   return openRedisStore<never>({ url: redisUrl, prefix: redisPrefix, codec, retention, resume: () => undefined });
 }

@@ -18,12 +18,13 @@ const IN_FLIGHT = 16;
 const USERS = 20_000;
 const ITEMS = 5_000;
 
+const scratch = Buffer.alloc(STATE_BYTES);
 const codec: StateCodec<BenchState> = {
-  encode(state) {
-    const out = Buffer.alloc(STATE_BYTES);
-    out.writeDoubleBE(state.count, 0);
-    out.writeDoubleBE(state.lastMs, 8);
-    return out;
+  encode: (state) => Buffer.from(codec.encodeShared(state)),
+  encodeShared(state) {
+    scratch.writeDoubleBE(state.count, 0);
+    scratch.writeDoubleBE(state.lastMs, 8);
+    return scratch;
   },
   decode(bytes) {
     const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);

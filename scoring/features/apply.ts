@@ -39,7 +39,9 @@ export function entitiesOf(schemas: ReadonlyMap<EntityKind, KindSchema>, event: 
   if (event.ip !== undefined && networks && planFor(networks, event)) refs.push({ kind: 'network', id: networkOf(event.ip) });
   const items = schemas.get('item');
   if (items && event.items && planFor(items, event)) {
-    for (const id of new Set(event.items.map((line) => line.item_id))) refs.push({ kind: 'item', id });
+    // Most events are of one item, and a set for it costs more than all the rest of the list.
+    if (event.items.length === 1) refs.push({ kind: 'item', id: event.items[0]!.item_id });
+    else for (const id of new Set(event.items.map((line) => line.item_id))) refs.push({ kind: 'item', id });
   }
   return refs;
 }
@@ -97,8 +99,9 @@ function applyTops(ref: EntityRef, state: State, plan: Plan, event: TimedEvent, 
       const place = keepNewest(top, spec.width, spec.entriesMax, atMs, eventKey);
       if (place >= 0) top.data[place * spec.width + 2] = value;
     } else if (spec.of !== undefined) {
-      keyHashes(spec.of, ref, event, items, keys);
-      for (const key of keys) {
+      const count = keyHashes(spec.of, ref, event, items, keys);
+      for (let i = 0; i < count; i++) {
+        const key = keys[i]!;
         if (spec.role === 'distinct') keepDistinct(top, spec.entriesMax, atMs, key);
         else keepNewest(top, spec.width, spec.entriesMax, atMs, key);
       }

@@ -4,6 +4,8 @@ import { GatehouseError } from '../../contracts/errors.ts';
 const BUFFER_BYTES_AT_FIRST = 4096;
 /** Integers up to here are written as zigzag varints; anything else as 8 raw bytes. */
 const ZIGZAG_MAX = 2 ** 50;
+const TWO_28 = 2 ** 28;
+const TWO_32 = 2 ** 32;
 
 /** Writes into a buffer that is reused from state to state. Callers reserve room first, then write without checks. */
 export class ByteWriter {
@@ -25,6 +27,11 @@ export class ByteWriter {
     larger.set(this.bytes.subarray(0, this.at));
     this.bytes = larger;
     this.view = new DataView(larger.buffer);
+  }
+
+  /** Everything written, until the next `reset`. */
+  written(): Uint8Array {
+    return this.bytes.subarray(0, this.at);
   }
 
   /** A copy of everything written, out of Node's pool: an ArrayBuffer of its own costs more than the bytes in it. */
@@ -49,10 +56,11 @@ export class ByteWriter {
     this.at += 4;
   }
 
-  /** A 53-bit hash: 7 bytes. */
+  /** A 53-bit hash: 7 bytes. Shifts and one division: the remainder of doubles took longer than all the rest of a state. */
   hash(value: number): void {
-    this.u32(value % 4294967296);
-    const high = Math.floor(value / 4294967296);
+    const low = value >>> 0;
+    this.u32(low);
+    const high = (value - low) / TWO_32;
     this.bytes[this.at++] = high & 255;
     this.bytes[this.at++] = (high >>> 8) & 255;
     this.bytes[this.at++] = high >>> 16;
@@ -61,9 +69,15 @@ export class ByteWriter {
   /** A whole number from 0 to 2^53: at most 8 bytes. */
   varint(value: number): void {
     let rest = value;
-    while (rest >= 0x10000000) {
-      this.bytes[this.at++] = (rest % 128) | 128;
-      rest = Math.floor(rest / 128);
+    if (rest >= TWO_28) {
+      // Four groups of 7 bits at once, so that the loop below works on 32-bit integers.
+      const high = Math.floor(rest / TWO_28);
+      const low = rest - high * TWO_28;
+      this.bytes[this.at++] = (low & 127) | 128;
+      this.bytes[this.at++] = ((low >>> 7) & 127) | 128;
+      this.bytes[this.at++] = ((low >>> 14) & 127) | 128;
+      this.bytes[this.at++] = (low >>> 21) | 128;
+      rest = high;
     }
     while (rest >= 128) {
       this.bytes[this.at++] = (rest & 127) | 128;

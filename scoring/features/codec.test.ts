@@ -65,6 +65,15 @@ describe('state codec', () => {
     expect(engine.codec.encode(decoded)).toEqual(bytes);
   });
 
+  test('the shared bytes are the same ones, and the next call takes their place', () => {
+    const [busy, other] = [busyState(), applyAll(engine, USER, [{ event_id: 'x', name: 'view_item', timestamp_ms: T0, user_id: 'u' }])!];
+    const shared = engine.codec.encodeShared(busy);
+    expect(Buffer.from(shared)).toEqual(Buffer.from(engine.codec.encode(busy)));
+    const again = engine.codec.encodeShared(other);
+    expect(again.buffer).toBe(shared.buffer);
+    expect(Buffer.from(again)).toEqual(Buffer.from(engine.codec.encode(other)));
+  });
+
   test('reads a state that lies inside a larger buffer', () => {
     const bytes = engine.codec.encode(busyState());
     const larger = new Uint8Array(bytes.length + 20).fill(7);

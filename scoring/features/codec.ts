@@ -27,12 +27,20 @@ const NUMBER_BYTES_MAX = 9;
 const HEAD_BYTES_MAX = 64;
 
 const writer = new ByteWriter();
-const NONE: readonly Cell[] = [];
-/** Scratch of one call, kept because a state is encoded with every change: the columns in use of each level, and each ordinal's place among them. */
-const usedByLevel: (readonly Cell[])[] = [];
+/**
+ * Scratch of one call, kept because a state is encoded with every change: the columns in use of each level (so many at the beginning of its list), and
+ * each ordinal's place among them.
+ */
+const usedByLevel: Cell[][] = [];
+const usedCounts: number[] = [];
 let places = new Int32Array(0);
 
 export function encodeState(state: State): Uint8Array {
+  writeState(state);
+  return writer.copy();
+}
+
+function writeState(state: State): void {
   const { schema, levels } = state;
   writer.reset();
   writer.reserve(HEAD_BYTES_MAX + schema.columnKeys.length * 4);
@@ -40,36 +48,39 @@ export function encodeState(state: State): Uint8Array {
   writer.u8(ENTITY_KINDS.indexOf(schema.kind));
   for (let i = 0; i < levels.length; i++) {
     const rows = levels[i];
-    usedByLevel[i] = rows ? usedCells(schema.levels[i]!, rows) : NONE;
+    usedByLevel[i] ??= [];
+    usedCounts[i] = rows ? findUsed(schema.levels[i]!, rows, usedByLevel[i]!) : 0;
   }
   writeColumns(schema);
   writeLevels(state);
   writeLists(state);
-  return writer.copy();
 }
 
 /** Writes the keys of the columns in use and notes each ordinal's place among them, -1 where it has none. */
 function writeColumns({ columnKeys, levels }: KindSchema): void {
   if (places.length < columnKeys.length) places = new Int32Array(columnKeys.length);
   for (let ordinal = 0; ordinal < columnKeys.length; ordinal++) places[ordinal] = -1;
-  for (let i = 0; i < levels.length; i++) for (const { ordinal } of usedByLevel[i]!) places[ordinal] = 0;
+  for (let i = 0; i < levels.length; i++) {
+    const used = usedByLevel[i]!;
+    for (let j = 0; j < usedCounts[i]!; j++) places[used[j]!.ordinal] = 0;
+  }
   let count = 0;
   for (let ordinal = 0; ordinal < columnKeys.length; ordinal++) if (places[ordinal] === 0) places[ordinal] = count++;
   writer.varint(count);
   for (let ordinal = 0; ordinal < columnKeys.length; ordinal++) if (places[ordinal]! >= 0) writer.u32(columnKeys[ordinal]!);
 }
 
-/** The columns in which some row holds something. */
-function usedCells({ cells, stride }: Level, { data, count }: Rows): readonly Cell[] {
+/** Puts the columns in which some row holds something at the beginning of `used`; returns how many. */
+function findUsed({ cells, stride }: Level, { data, count }: Rows, used: Cell[]): number {
   const end = count * stride;
-  const used: Cell[] = [];
+  let found = 0;
   for (let i = 0; i < cells.length; i++) {
     const cell = cells[i]!;
     let at = cell.at;
     while (at < end && data[at] === cell.blank) at += stride;
-    if (at < end) used.push(cell);
+    if (at < end) used[found++] = cell;
   }
-  return used;
+  return found;
 }
 
 function writeLevels({ schema, levels }: State): void {
@@ -81,29 +92,33 @@ function writeLevels({ schema, levels }: State): void {
     if (!rows || rows.count === 0) continue;
     const level = schema.levels[i]!;
     const used = usedByLevel[i]!;
-    writer.reserve(HEAD_BYTES_MAX + used.length * NUMBER_BYTES_MAX);
+    const usedCount = usedCounts[i]!;
+    writer.reserve(HEAD_BYTES_MAX + usedCount * NUMBER_BYTES_MAX);
     writer.varint(level.tileMs);
-    writer.varint(used.length);
-    for (const { ordinal } of used) writer.varint(places[ordinal]!);
+    writer.varint(usedCount);
+    for (let j = 0; j < usedCount; j++) writer.varint(places[used[j]!.ordinal]!);
     writer.varint(rows.count);
     let before = 0;
     for (let row = 0; row < rows.count; row++) {
-      writer.reserve(HEAD_BYTES_MAX + used.length * (NUMBER_BYTES_MAX + 1));
+      writer.reserve(HEAD_BYTES_MAX + usedCount * (NUMBER_BYTES_MAX + 1));
       const from = row * level.stride;
       writer.varint(rows.data[from]! - before);
       before = rows.data[from]!;
-      writeRow(rows.data, from, used);
+      writeRow(rows.data, from, used, usedCount);
     }
   }
 }
 
-function writeRow(data: Float64Array, from: number, used: readonly Cell[]): void {
-  for (let i = 0; i < used.length; i += 8) {
+function writeRow(data: Float64Array, from: number, used: readonly Cell[], usedCount: number): void {
+  for (let i = 0; i < usedCount; i += 8) {
     let bits = 0;
-    for (let j = i; j < i + 8 && j < used.length; j++) if (data[from + used[j]!.at] !== used[j]!.blank) bits |= 1 << (j - i);
+    for (let j = i; j < i + 8 && j < usedCount; j++) if (data[from + used[j]!.at] !== used[j]!.blank) bits |= 1 << (j - i);
     writer.u8(bits);
   }
-  for (const { at, blank } of used) if (data[from + at] !== blank) writer.number(data[from + at]!);
+  for (let i = 0; i < usedCount; i++) {
+    const { at, blank } = used[i]!;
+    if (data[from + at] !== blank) writer.number(data[from + at]!);
+  }
 }
 
 function writeLists({ schema, tops, histories }: State): void {
@@ -238,10 +253,16 @@ function readRows(reader: ByteReader, level: Level | undefined, offsets: readonl
 
 export function stateCodec(schemaOf: (kind: EntityKind) => KindSchema): StateCodec<EntityState> {
   return {
-    encode(state) {
-      if (!(state instanceof State)) throw new Error('this state was not made by the feature engine');
-      return encodeState(state);
+    encode: (state) => encodeState(own(state)),
+    encodeShared(state) {
+      writeState(own(state));
+      return writer.written();
     },
     decode: (bytes) => decodeState(schemaOf, bytes),
   };
+}
+
+function own(state: EntityState): State {
+  if (!(state instanceof State)) throw new Error('this state was not made by the feature engine');
+  return state;
 }

@@ -1,5 +1,6 @@
 import { type ByteReader, type ByteWriter, damaged } from './bytes.ts';
 import type { TopSpec } from './schema.ts';
+import { SHARE_SIGHTINGS_MAX } from './tiles.ts';
 import { newTop, type Top } from './top.ts';
 
 /** A time of at most 8 bytes, a hash of 7, a number of at most 9. */
@@ -19,20 +20,40 @@ export function writeTop(writer: ByteWriter, spec: TopSpec, top: Top): void {
   const { width } = spec;
   writer.reserve(16 + count * (ENTRY_BYTES_MAX + KEY_BYTES));
   writer.varint(count);
-  const keys: number[] = [];
   if (spec.role === 'sightings') {
-    for (let i = 0; i < count; i++) if (!keys.includes(data[i * width + 1]!)) keys.push(data[i * width + 1]!);
-    writer.varint(keys.length);
-    for (const key of keys) writer.hash(key);
+    writeSightings(writer, top);
+    return;
   }
   let before = 0;
   for (let i = 0; i < count; i++) {
     const at = i * width;
     writer.varint(data[at]! - before);
     before = data[at]!;
-    if (spec.role === 'sightings') writer.varint(keys.indexOf(data[at + 1]!));
-    else if (spec.role !== 'first') writer.hash(data[at + 1]!);
+    if (spec.role !== 'first') writer.hash(data[at + 1]!);
     if (spec.role === 'recent' || spec.role === 'values') writer.number(data[at + 2]!);
+  }
+}
+
+/** Scratch of one call: the keys in the order of their first sighting, and each sighting's place among them. */
+const sightingKeys = new Float64Array(SHARE_SIGHTINGS_MAX);
+const sightingPlaces = new Uint8Array(SHARE_SIGHTINGS_MAX);
+
+function writeSightings(writer: ByteWriter, { data, count }: Top): void {
+  let keys = 0;
+  for (let i = 0; i < count; i++) {
+    const key = data[i * 2 + 1]!;
+    let place = 0;
+    while (place < keys && sightingKeys[place] !== key) place++;
+    if (place === keys) sightingKeys[keys++] = key;
+    sightingPlaces[i] = place;
+  }
+  writer.varint(keys);
+  for (let i = 0; i < keys; i++) writer.hash(sightingKeys[i]!);
+  let before = 0;
+  for (let i = 0; i < count; i++) {
+    writer.varint(data[i * 2]! - before);
+    before = data[i * 2]!;
+    writer.varint(sightingPlaces[i]!);
   }
 }
 

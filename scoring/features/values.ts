@@ -80,21 +80,26 @@ function itemsAmount(event: TimedEvent, items: ItemLookup, onlyItem: string | un
   return amount;
 }
 
-/** Collects into `out` the hashes of the ids that an event shows of `field`: one, or one an item. */
-export function keyHashes(field: KeyField, ref: EntityRef, event: TimedEvent, items: ItemLookup, out: number[]): void {
-  out.length = 0;
+/**
+ * Puts the hashes of the ids that an event shows of `field` (one, or one an item) at the beginning of `out`; returns how many. What stands behind them
+ * is left over from before: an array that is emptied loses its memory, and needs new for every event.
+ */
+export function keyHashes(field: KeyField, ref: EntityRef, event: TimedEvent, items: ItemLookup, out: number[]): number {
   if (field === 'day_part') {
-    out.push(hash53(dayPart(event.timestamp_ms)));
-    return;
+    out[0] = hash53(dayPart(event.timestamp_ms));
+    return 1;
   }
   if (field !== 'item_id' && field !== 'category' && field !== 'brand') {
     const key = event[field];
-    if (key !== undefined) out.push(hash53(key));
-    return;
+    if (key === undefined) return 0;
+    out[0] = hash53(key);
+    return 1;
   }
+  let count = 0;
   for (const line of event.items ?? []) {
     if (ref.kind === 'item' && line.item_id !== ref.id) continue;
     const key = field === 'item_id' ? line.item_id : items(line.item_id)?.[field];
-    if (key !== undefined) out.push(hash53(key));
+    if (key !== undefined) out[count++] = hash53(key);
   }
+  return count;
 }

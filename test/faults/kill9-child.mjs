@@ -6,10 +6,11 @@ import { openLmdbStore } from '../../dist/store/lmdb.js';
 const [, , path, start, mode] = process.argv;
 const BATCH = 7;
 const IN_FLIGHT = 4;
+const encode = (state) => Buffer.from(JSON.stringify(state));
 
 const store = await openLmdbStore({
   path,
-  codec: { encode: (state) => Buffer.from(JSON.stringify(state)), decode: (bytes) => JSON.parse(Buffer.from(bytes).toString()) },
+  codec: { encode, encodeShared: encode, decode: (bytes) => JSON.parse(Buffer.from(bytes).toString()) },
   retention: { journalRecordsMax: 1e9, alertsMax: 1e9, idempotencyMs: 1e12, stateTtlMs: 1e12 },
 });
 
