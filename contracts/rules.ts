@@ -146,7 +146,7 @@ export type RuleVersion = Static<typeof RuleVersion>;
 /** Whether going live needs a second person. */
 export const RULE_APPROVALS = ['off', 'two_person'] as const;
 
-/** Versions shown of each rule: what an analyst compares; the journal has every one. */
+/** Versions shown of each rule, besides those in force: what an analyst compares; the journal has every one. */
 export const RULE_VERSIONS_SHOWN = 20;
 export const RulesResponse = Type.Object(
   {

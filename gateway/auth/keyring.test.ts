@@ -52,6 +52,25 @@ describe('keys', () => {
   });
 });
 
+describe('operators', () => {
+  const [anna, bert] = [generateKey('admin'), generateKey('admin')];
+
+  test('are known by their names, in plain or by hash', async () => {
+    const keyring = await keyringOver(new DocsStore(), { adminTokens: [`anna=${anna}`, `bert=sha256:${hashKey(bert).toString('hex')}`] });
+    const who = (token: string): string => keyring.check(`Bearer ${token}`, 'admin').id;
+    expect([who(anna), who(bert), who(ADMIN)]).toEqual(['anna', 'bert', 'admin']);
+  });
+
+  test.each([
+    ['no name', [anna]],
+    ['a name that the gateway uses itself', [`circuit-breaker=${anna}`]],
+    ['a name that is given twice', [`anna=${anna}`, `anna=${bert}`]],
+    ['a token of another kind', [`anna=${SECRET}`]],
+  ])('%s is refused', async (_, adminTokens) => {
+    await expect(keyringOver(new DocsStore(), { adminTokens })).rejects.toMatchObject({ code: 'config_invalid' });
+  });
+});
+
 describe('check', () => {
   test('each kind may do what its table says and nothing else', async () => {
     const keyring = await keyringOver(new DocsStore());

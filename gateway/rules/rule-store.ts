@@ -78,9 +78,9 @@ export class RuleStore {
   list(): RulesResponse {
     const rules = [...this.#versions.values()].sort((a, b) => (a.id === b.id ? b.version - a.version : a.id < b.id ? -1 : 1));
     let shown = 0;
-    const newest = rules.filter(({ id }, i) => {
+    const newest = rules.filter(({ id, state }, i) => {
       shown = rules[i - 1]?.id === id ? shown + 1 : 1;
-      return shown <= RULE_VERSIONS_SHOWN;
+      return shown <= RULE_VERSIONS_SHOWN || state === 'live' || state === 'shadow';
     });
     return { approval: this.#options.approval, ruleset: this.#book.ruleset, rules: newest };
   }

@@ -32,7 +32,7 @@ export function changesOfFile(
     if (kept.has(old) || old.state === 'retired' || old.state === 'draft') continue;
     if (!REPLACED.has(old.author) && !(named.has(old.id) && old.state === 'live')) continue;
     const { tripped: _, ...rest } = old;
-    changes.push({ ...rest, state: 'retired', changed_by: FILE_AUTHOR });
+    changes.push({ ...rest, state: 'retired', changed_by: FILE_AUTHOR, changed_ms: fresh(old, FILE_AUTHOR).changed_ms });
   }
   return changes;
 }
