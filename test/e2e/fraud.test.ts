@@ -89,7 +89,7 @@ describeWith(SET, 'card fraud over the public API', () => {
     [train, between, week] = [await payments(TRAIN.from, TRAIN.to), await payments(TRAIN.to, TEST.from), await payments(TEST.from, TEST.to)];
     listener = await AlertListener.open(gateway);
     answers = await playWeek();
-  }, 1_200_000);
+  }, 1_800_000);
   afterAll(async () => {
     listener?.close();
     await gateway?.stop();
