@@ -1,85 +1,96 @@
-import type { Neighbour } from './contract.ts';
+import type { Handles } from '../contracts/handles.ts';
 
 /**
- * Keeps the k best of a stream of (similarity, id), ties by id: a binary heap with the worst of the kept at its root, so that most
- * candidates cost one comparison with `floor`.
+ * Keeps the k best of a stream of (similarity, handle), ties by id: a binary heap with the worst of the kept at its root, so that most
+ * candidates cost one comparison with `floor`. Its arrays are used again from search to search.
  */
 export class TopK {
-  readonly #k: number;
-  readonly #similarities: number[] = [];
-  readonly #ids: string[] = [];
+  #k = 0;
+  #count = 0;
+  #similarities = new Float64Array(64);
+  #handles = new Int32Array(64);
+  #ids: Handles | undefined;
 
-  constructor(k: number) {
+  /** Begins anew with the k best; `ids` tells ties apart. */
+  reset(k: number, ids: Handles): void {
     this.#k = k;
+    this.#count = 0;
+    this.#ids = ids;
   }
 
   /** A candidate below this can't enter. */
   get floor(): number {
-    return this.#ids.length < this.#k ? Number.NEGATIVE_INFINITY : this.#k === 0 ? Number.POSITIVE_INFINITY : this.#similarities[0]!;
+    return this.#count < this.#k ? Number.NEGATIVE_INFINITY : this.#k === 0 ? Number.POSITIVE_INFINITY : this.#similarities[0]!;
   }
 
   /** Whether `offer` would keep it; lets a caller skip a costly filter. */
-  wants(similarity: number, id: string): boolean {
-    if (this.#ids.length < this.#k) return true;
+  wants(similarity: number, handle: number): boolean {
+    if (this.#count < this.#k) return true;
     if (this.#k === 0) return false;
     const worst = this.#similarities[0]!;
-    return similarity > worst || (similarity === worst && id < this.#ids[0]!);
+    return similarity > worst || (similarity === worst && this.#ids!.compare(handle, this.#handles[0]!) < 0);
   }
 
-  offer(similarity: number, id: string): void {
-    if (!this.wants(similarity, id)) return;
-    if (this.#ids.length < this.#k) {
-      this.#similarities.push(similarity);
-      this.#ids.push(id);
-      this.#siftUp(this.#ids.length - 1);
-    } else {
-      this.#similarities[0] = similarity;
-      this.#ids[0] = id;
-      this.#siftDown();
+  offer(similarity: number, handle: number): void {
+    if (!this.wants(similarity, handle)) return;
+    if (this.#count < this.#k) {
+      if (this.#count === this.#handles.length) this.#grow();
+      this.#siftUp(this.#count++, similarity, handle);
+    } else this.#siftDown(similarity, handle, this.#count);
+  }
+
+  /** Writes the kept ones, best first, and returns how many there are. The heap is empty afterwards. */
+  drain(handles: Int32Array, similarities: Float64Array | undefined): number {
+    const count = this.#count;
+    for (let left = count - 1; left >= 0; left--) {
+      handles[left] = this.#handles[0]!;
+      if (similarities) similarities[left] = this.#similarities[0]!;
+      if (left > 0) this.#siftDown(this.#similarities[left]!, this.#handles[left]!, left);
     }
+    this.#count = 0;
+    return count;
   }
 
-  /** The kept ones, best first. */
-  sorted(): Neighbour[] {
-    const out = this.#ids.map((id, i) => ({ id, similarity: this.#similarities[i]! }));
-    return out.sort((a, b) => b.similarity - a.similarity || (a.id < b.id ? -1 : 1));
+  /** Whether the first is worse than the second. */
+  #worse(similarity: number, handle: number, than: number): boolean {
+    const other = this.#similarities[than]!;
+    return similarity < other || (similarity === other && this.#ids!.compare(handle, this.#handles[than]!) > 0);
   }
 
-  #worse(a: number, b: number): boolean {
-    const difference = this.#similarities[a]! - this.#similarities[b]!;
-    return difference < 0 || (difference === 0 && this.#ids[a]! > this.#ids[b]!);
+  #put(at: number, similarity: number, handle: number): void {
+    this.#similarities[at] = similarity;
+    this.#handles[at] = handle;
   }
 
-  #swap(a: number, b: number): void {
-    const similarity = this.#similarities[a]!;
-    this.#similarities[a] = this.#similarities[b]!;
-    this.#similarities[b] = similarity;
-    const id = this.#ids[a]!;
-    this.#ids[a] = this.#ids[b]!;
-    this.#ids[b] = id;
-  }
-
-  #siftUp(start: number): void {
+  #siftUp(start: number, similarity: number, handle: number): void {
     let at = start;
     while (at > 0) {
       const parent = (at - 1) >> 1;
-      if (!this.#worse(at, parent)) return;
-      this.#swap(at, parent);
+      if (!this.#worse(similarity, handle, parent)) break;
+      this.#put(at, this.#similarities[parent]!, this.#handles[parent]!);
       at = parent;
     }
+    this.#put(at, similarity, handle);
   }
 
-  #siftDown(): void {
+  /** Puts the pair in the place of the root of a heap of `length`. */
+  #siftDown(similarity: number, handle: number, length: number): void {
     let at = 0;
-    const length = this.#ids.length;
-    for (;;) {
-      const left = 2 * at + 1;
-      if (left >= length) return;
-      const right = left + 1;
-      const child = right < length && this.#worse(right, left) ? right : left;
-      if (!this.#worse(child, at)) return;
-      this.#swap(at, child);
+    for (let child = 1; child < length; child = 2 * at + 1) {
+      if (child + 1 < length && this.#worse(this.#similarities[child + 1]!, this.#handles[child + 1]!, child)) child++;
+      if (this.#worse(similarity, handle, child)) break;
+      this.#put(at, this.#similarities[child]!, this.#handles[child]!);
       at = child;
     }
+    this.#put(at, similarity, handle);
+  }
+
+  #grow(): void {
+    const similarities = new Float64Array(2 * this.#handles.length);
+    similarities.set(this.#similarities);
+    this.#similarities = similarities;
+    const handles = new Int32Array(2 * this.#handles.length);
+    handles.set(this.#handles);
+    this.#handles = handles;
   }
 }
