@@ -1,7 +1,7 @@
 import { Handles, NO_HANDLE, withPlace } from '../contracts/handles.ts';
+import { TopK } from '../contracts/topk.ts';
 import type { Metric, Neighbour, SearchOptions, VectorIndex } from './contract.ts';
 import { norm, similarity } from './similarity.ts';
-import { TopK } from './topk.ts';
 
 /** Squares of larger components could overflow float32 inside native code: 4096 x (1e15)^2 = 4e33 is well below 3.4e38. */
 export const COMPONENT_ABS_MAX = 1e15;
@@ -189,7 +189,12 @@ export class VectorSlab {
 
   similarities(query: Float32Array, ids: readonly string[]): Float64Array {
     const out = new Float64Array(ids.length);
-    this.similaritiesTo(query, Int32Array.from(ids, (id) => this.handles.find(id)), ids.length, out);
+    this.similaritiesTo(
+      query,
+      Int32Array.from(ids, (id) => this.handles.find(id)),
+      ids.length,
+      out,
+    );
     return out;
   }
 

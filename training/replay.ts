@@ -1,7 +1,10 @@
 import type { TimedEvent } from '../contracts/event.ts';
 import type { Fact } from '../contracts/fact.ts';
+import { Handles } from '../contracts/handles.ts';
 import type { EntityState, FeatureEngine, Subject } from '../scoring/features/contract.ts';
 import { Catalogue } from '../scoring/recommend/catalogue.ts';
+import { ItemNumbersTable } from '../scoring/recommend/item-numbers.ts';
+import { RANK_SET } from '../scoring/recommend/pipeline.ts';
 import { Trending } from '../scoring/recommend/trending.ts';
 import type { EntityKind, EntityRef } from '../store/contract.ts';
 
@@ -11,13 +14,18 @@ import type { EntityKind, EntityRef } from '../store/contract.ts';
  */
 export class Replay {
   readonly engine: FeatureEngine;
-  readonly catalogue = new Catalogue();
-  readonly trending = new Trending();
+  readonly catalogue: Catalogue;
+  readonly trending: Trending;
+  readonly itemNumbers: ItemNumbersTable;
   readonly #states = new Map<string, EntityState>();
   readonly #lookup = (itemId: string) => this.catalogue.get(itemId);
 
-  constructor(engine: FeatureEngine) {
+  /** `handles`: those of the models that are asked about this shop. */
+  constructor(engine: FeatureEngine, handles = new Handles()) {
     this.engine = engine;
+    this.catalogue = new Catalogue(handles);
+    this.trending = new Trending(handles);
+    this.itemNumbers = new ItemNumbersTable(engine, RANK_SET, handles);
   }
 
   apply(fact: Fact): void {
@@ -28,6 +36,7 @@ export class Replay {
         this.#states.set(key, this.engine.apply(ref, this.#states.get(key), event, this.#lookup));
       }
       this.trending.add(event);
+      this.itemNumbers.touched(event);
     } else if (fact.kind === 'item_put') this.catalogue.put(fact.item);
     else if (fact.kind === 'item_delete') {
       this.catalogue.delete(fact.item_id);

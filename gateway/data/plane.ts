@@ -1,6 +1,7 @@
 import type { EntityState, FeatureEngine } from '../../scoring/features/contract.ts';
 import type { BundleManager } from '../../scoring/models/manager.ts';
 import type { Catalogue } from '../../scoring/recommend/catalogue.ts';
+import type { ItemNumbersTable } from '../../scoring/recommend/item-numbers.ts';
 import type { Placement } from '../../scoring/recommend/placements.ts';
 import type { Trending } from '../../scoring/recommend/trending.ts';
 import type { RuleBook } from '../../scoring/risk/rules.ts';
@@ -19,6 +20,8 @@ export interface DataDeps {
   readonly engine: FeatureEngine;
   readonly catalogue: Catalogue;
   readonly trending: Trending;
+  /** What ranking needs of the items' states: told of each event that an item is in. */
+  readonly itemNumbers: ItemNumbersTable;
   readonly bundles: Pick<BundleManager, 'lease'>;
   /** Read at each request: a reload swaps it whole. */
   readonly rules: () => RuleBook;

@@ -7,13 +7,14 @@ import type { DataDeps } from './plane.ts';
 
 /** `POST` and `GET /v1/recommend`. */
 export function createRecommendHandler(deps: DataDeps) {
-  const { store, engine, catalogue, trending, bundles, placements, config, metrics, log, now } = deps;
+  const { store, engine, catalogue, trending, itemNumbers, bundles, placements, config, metrics, log, now } = deps;
   const cells = Object.fromEntries(RECOMMEND_STAGES.map((stage) => [stage, metrics.latency('stages', stage)])) as Record<RecommendStage, LatencyCell>;
   const recommend = createRecommender({
     store,
     engine,
     catalogue,
     trending,
+    itemNumbers,
     candidatesMax: config.candidatesMax,
     onStage: (stage, ms) => cells[stage].observe(ms / 1000),
     now: () => performance.now(),

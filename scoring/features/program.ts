@@ -1,5 +1,6 @@
+import { GatehouseError } from '../../contracts/errors.ts';
 import type { EntityKind } from '../../store/contract.ts';
-import type { Candidate, Feature, KeyField, Subject } from './contract.ts';
+import type { Candidate, CandidateColumns, Feature, ItemNumbers, KeyField, Subject } from './contract.ts';
 import { hash53 } from './hash.ts';
 import { type KindReader, KindReaderBuilder } from './reader.ts';
 import { columnName, columnsOf, type KindSchema, topOf } from './schema.ts';
@@ -30,6 +31,8 @@ interface Step {
 export type StateOf = (kind: EntityKind) => State | undefined;
 
 const NO_CONTEXT: ArrayLike<number> = [];
+/** No event's hash: a subject without one. */
+const NO_KEY = -1;
 const NO_STEP = { slots: new Float64Array(0), at: 0, by: 0, field: 'amount', kind: 'user', key: 0 } as const;
 
 /**
@@ -125,6 +128,53 @@ export class SetProgram {
     this.write(out, offset);
   }
 
+  itemNumbers(set: string): ItemNumbers {
+    if (this.itemShareSteps.length > 0) {
+      throw new GatehouseError('config_invalid', `the set ${set} asks for a share of an item's own list, which ranking does not keep`);
+    }
+    const reader = this.readers.get('item');
+    return { count: reader?.slots.length ?? 0, holdMs: reader?.holdMs ?? Number.POSITIVE_INFINITY };
+  }
+
+  readItem(state: State | undefined, nowMs: number, out: Float64Array, offset: number): void {
+    const reader = this.readers.get('item');
+    if (!reader) return;
+    reader.read(state, nowMs, NO_KEY);
+    for (let i = 0; i < reader.slots.length; i++) out[offset + i] = reader.slots[i]!;
+  }
+
+  /** As `rows`, of items whose numbers were read before. */
+  columnRows(subject: Subject, stateOf: StateOf, { count, handles, facts, context, itemNumbers }: CandidateColumns, out: Float32Array): void {
+    this.readSubject(subject, stateOf);
+    const slots = this.readers.get('item')?.slots ?? NO_STEP.slots;
+    const item = { price: 0, stock: 0, created_ms: 0 };
+    const values: number[] = context.map(() => 0);
+    const candidate: Candidate = { item, state: undefined, context: values };
+    const keys = this.keyFields.map((field) => (field === 'category' || field === 'brand' ? field : undefined));
+    for (let c = 0; c < count; c++) {
+      const handle = handles[c]!;
+      for (let i = 0; i < slots.length; i++) slots[i] = itemNumbers[handle * slots.length + i]!;
+      item.price = facts.price(handle);
+      item.stock = facts.stock(handle);
+      item.created_ms = facts.createdMs(handle);
+      for (let i = 0; i < values.length; i++) values[i] = context[i]![c]!;
+      for (let i = 0; i < keys.length; i++) if (keys[i]) this.keys[i] = keys[i] === 'category' ? facts.categoryKey(handle) : facts.brandKey(handle);
+      this.run(this.candidateSteps, subject, candidate);
+      this.write(out, c * this.values.length);
+    }
+  }
+
+  /** Everything that is the same for all candidates. */
+  private readSubject(subject: Subject, stateOf: StateOf): void {
+    const ownKey = this.ownKey(subject);
+    for (const [kind, reader] of this.readers) if (kind !== 'item') reader.read(stateOf(kind), subject.nowMs, ownKey);
+    this.countShares(this.sharedSteps.share, stateOf, subject.nowMs);
+    this.countShares(this.candidateSteps.share, stateOf, subject.nowMs);
+    const nobody: Candidate = { item: undefined, state: undefined, context: NO_CONTEXT };
+    this.readKeys(subject, nobody);
+    this.run(this.sharedSteps, subject, nobody);
+  }
+
   rows(
     subject: Subject,
     stateOf: StateOf,
@@ -135,12 +185,7 @@ export class SetProgram {
     const ownKey = this.ownKey(subject);
     const { candidateSteps, itemShareSteps } = this;
     const itemReader = this.readers.get('item');
-    for (const [kind, reader] of this.readers) if (kind !== 'item') reader.read(stateOf(kind), subject.nowMs, ownKey);
-    this.countShares(this.sharedSteps.share, stateOf, subject.nowMs);
-    this.countShares(candidateSteps.share, stateOf, subject.nowMs);
-    const nobody: Candidate = { item: undefined, state: undefined, context: NO_CONTEXT };
-    this.readKeys(subject, nobody);
-    this.run(this.sharedSteps, subject, nobody);
+    this.readSubject(subject, stateOf);
     let state: State | undefined;
     const stateOfItem: StateOf = () => state;
     for (let c = 0; c < candidates.length; c++) {
@@ -175,7 +220,7 @@ export class SetProgram {
   }
 
   private ownKey(subject: Subject): number {
-    return this.needsOwnKey && subject.event ? hash53(subject.event.event_id) : -1;
+    return this.needsOwnKey && subject.event ? hash53(subject.event.event_id) : NO_KEY;
   }
 
   /** One loop a sort of step: a single loop that branches on the sort took four times as long. Ratios come last, in their order. */

@@ -1,4 +1,4 @@
-import type { Handles } from '../contracts/handles.ts';
+import type { Handles } from './handles.ts';
 
 /**
  * Keeps the k best of a stream of (similarity, handle), ties by id: a binary heap with the worst of the kept at its root, so that most
