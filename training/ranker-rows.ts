@@ -82,7 +82,7 @@ export class RankerRows {
     this.#width = engine.names(RANK_SET).length;
     const rows = new Float32Array(count * this.#width);
     const subject = { nowMs: query.atMs, states: { user, session } };
-    engine.rows(RANK_SET, subject, { count, handles, facts: catalogue, context, itemNumbers: itemNumbers.values }, rows);
+    engine.rows(RANK_SET, subject, { count, handles, items: catalogue, context, itemNumbers: itemNumbers.values }, rows);
     const ids = Array.from(handles.subarray(0, count), (handle) => catalogue.handles.idOf(handle));
     this.#answered.push({ query, ids, rows, baselines: baselinesOf(set) });
   }

@@ -123,20 +123,20 @@ export interface Candidate {
   readonly context: ArrayLike<number>;
 }
 
-/** What the engine needs to know of items that have handles; NaN where an item does not say. Keys are hashes of the names (hash53). */
+/** Where the facts of an item stand among its `width` numbers. Keys are hashes of the names (hash53). */
+export const FACTS = { price: 0, stock: 1, createdMs: 2, categoryKey: 3, brandKey: 4, width: 5 } as const;
+
+/** What the engine needs to know of items that have handles. */
 export interface CandidateFacts {
-  price(handle: number): number;
-  stock(handle: number): number;
-  createdMs(handle: number): number;
-  categoryKey(handle: number): number;
-  brandKey(handle: number): number;
+  /** FACTS.width numbers an item, by handle; NaN where an item does not say. */
+  readonly facts: Float64Array;
 }
 
 /** One request's candidates as columns: the first `count` of each. */
 export interface CandidateColumns {
   readonly count: number;
   readonly handles: Int32Array;
-  readonly facts: CandidateFacts;
+  readonly items: CandidateFacts;
   /** In the order of `contextKeys(set)`. */
   readonly context: readonly Float64Array[];
   /** What `readItem` gave of each item, by handle, `itemNumbers(set).count` numbers each. */

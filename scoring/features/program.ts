@@ -1,6 +1,6 @@
 import { GatehouseError } from '../../contracts/errors.ts';
 import type { EntityKind } from '../../store/contract.ts';
-import type { Candidate, CandidateColumns, Feature, ItemNumbers, KeyField, Subject } from './contract.ts';
+import { type Candidate, type CandidateColumns, FACTS, type Feature, type ItemNumbers, type KeyField, type Subject } from './contract.ts';
 import { hash53 } from './hash.ts';
 import { type KindReader, KindReaderBuilder } from './reader.ts';
 import { columnName, columnsOf, type KindSchema, topOf } from './schema.ts';
@@ -144,21 +144,23 @@ export class SetProgram {
   }
 
   /** As `rows`, of items whose numbers were read before. */
-  columnRows(subject: Subject, stateOf: StateOf, { count, handles, facts, context, itemNumbers }: CandidateColumns, out: Float32Array): void {
+  columnRows(subject: Subject, stateOf: StateOf, { count, handles, items, context, itemNumbers }: CandidateColumns, out: Float32Array): void {
     this.readSubject(subject, stateOf);
     const slots = this.readers.get('item')?.slots ?? NO_STEP.slots;
     const item = { price: 0, stock: 0, created_ms: 0 };
     const values: number[] = context.map(() => 0);
     const candidate: Candidate = { item, state: undefined, context: values };
-    const keys = this.keyFields.map((field) => (field === 'category' || field === 'brand' ? field : undefined));
+    const { facts } = items;
+    const keyAt = this.keyFields.map((field) => (field === 'category' ? FACTS.categoryKey : field === 'brand' ? FACTS.brandKey : -1));
     for (let c = 0; c < count; c++) {
       const handle = handles[c]!;
       for (let i = 0; i < slots.length; i++) slots[i] = itemNumbers[handle * slots.length + i]!;
-      item.price = facts.price(handle);
-      item.stock = facts.stock(handle);
-      item.created_ms = facts.createdMs(handle);
+      const own = handle * FACTS.width;
+      item.price = facts[own + FACTS.price]!;
+      item.stock = facts[own + FACTS.stock]!;
+      item.created_ms = facts[own + FACTS.createdMs]!;
       for (let i = 0; i < values.length; i++) values[i] = context[i]![c]!;
-      for (let i = 0; i < keys.length; i++) if (keys[i]) this.keys[i] = keys[i] === 'category' ? facts.categoryKey(handle) : facts.brandKey(handle);
+      for (let i = 0; i < keyAt.length; i++) if (keyAt[i]! >= 0) this.keys[i] = facts[own + keyAt[i]!]!;
       this.run(this.candidateSteps, subject, candidate);
       this.write(out, c * this.values.length);
     }

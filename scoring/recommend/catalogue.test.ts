@@ -44,10 +44,10 @@ test('after any changes, newest and categories are what the items say', () => {
       expect(catalogue.size).toBe(model.size);
       for (const name of ['a', 'b', 'c']) {
         const members = [...model.values()].filter(({ category }) => category === name).map(({ item_id }) => item_id);
-        const number = catalogue.categoryNumber(name);
-        const listed = Array.from(catalogue.inCategory(number), (handle) => catalogue.handles.idOf(handle));
+        const listed: string[] = [];
+        catalogue.field('category').each({ in: new Set([name]) }, (handle) => listed.push(catalogue.handles.idOf(handle)));
         expect(listed.sort()).toEqual(members.sort());
-        for (const id of members) expect(catalogue.category(catalogue.handles.find(id))).toBe(number);
+        expect(new Set(members.map((id) => catalogue.category(catalogue.handles.find(id)))).size).toBe(Math.min(1, members.length));
       }
     }),
     { seed: 6, numRuns: 500 },

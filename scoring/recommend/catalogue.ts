@@ -1,9 +1,16 @@
 import { Handles, NO_HANDLE, withPlace } from '../../contracts/handles.ts';
 import type { Item } from '../../contracts/item.ts';
-import type { CandidateFacts } from '../features/contract.ts';
+import { type CandidateFacts, FACTS } from '../features/contract.ts';
 import { hash53 } from '../features/hash.ts';
-import { AgeOrder } from './age-order.ts';
-import { Postings } from './postings.ts';
+import { Bitmap } from './bitmap.ts';
+import { ATTRIBUTES, ItemField } from './item-field.ts';
+import { SortedHandles } from './sorted-handles.ts';
+
+/**
+ * Fields that filters have named, each kept in step with every item from then on: as many as one item may have. Past it the one that was made first
+ * goes, and is made again when it is needed.
+ */
+const FIELDS_MAX = 70;
 
 /**
  * The items of the shop, in memory, as columns by handle: every stage asks it for every candidate. Derived from the store's `items` documents at
@@ -14,22 +21,20 @@ export class Catalogue implements CandidateFacts {
   readonly handles: Handles;
   readonly #items: (Item | undefined)[] = [];
   #size = 0;
-  /** Number columns have NaN where an item does not say. */
-  #price = new Float64Array(0);
-  #stock = new Float64Array(0);
-  #created = new Float64Array(0);
-  #sellable = new Uint8Array(0);
+  /** FACTS numbers an item, side by side: what ranking reads of a candidate is one cache line instead of five. */
+  #facts = new Float64Array(0);
+  readonly #sellable = new Bitmap();
   readonly #categories = new Words();
   readonly #brands = new Words();
   #category = new Int32Array(0);
-  #brand = new Int32Array(0);
-  /** By category number. */
-  readonly #byCategory: Postings[] = [];
-  readonly #newest: AgeOrder;
+  readonly #newest: SortedHandles;
+  readonly #fields = new Map<string, ItemField>();
+  /** Attributes that an item has or had. */
+  readonly #attributes = new Set<string>();
 
   constructor(handles: Handles = new Handles()) {
     this.handles = handles;
-    this.#newest = new AgeOrder(handles, (handle) => this.#created[handle]! || 0);
+    this.#newest = new SortedHandles(handles, (handle) => this.createdMs(handle) || 0);
   }
 
   get size(): number {
@@ -46,56 +51,44 @@ export class Catalogue implements CandidateFacts {
 
   put(item: Item): void {
     const handle = this.handles.intern(item.item_id);
-    if (this.#items[handle]) this.#takeOut(handle);
+    this.#takeOut(handle);
     this.#makeRoom(handle);
     this.#items[handle] = item;
     this.#size++;
-    this.#price[handle] = item.price ?? Number.NaN;
-    this.#stock[handle] = item.stock ?? Number.NaN;
-    this.#created[handle] = item.created_ms ?? Number.NaN;
-    this.#sellable[handle] = item.active !== false && item.stock !== 0 ? 1 : 0;
-    this.#brand[handle] = this.#brands.numberOf(item.brand);
+    const facts = this.#facts;
+    facts[handle * FACTS.width + FACTS.price] = item.price ?? Number.NaN;
+    facts[handle * FACTS.width + FACTS.stock] = item.stock ?? Number.NaN;
+    facts[handle * FACTS.width + FACTS.createdMs] = item.created_ms ?? Number.NaN;
     const category = this.#categories.numberOf(item.category);
+    facts[handle * FACTS.width + FACTS.categoryKey] = this.#categories.keyOf(category);
+    facts[handle * FACTS.width + FACTS.brandKey] = this.#brands.keyOf(this.#brands.numberOf(item.brand));
     this.#category[handle] = category;
-    if (category !== NO_HANDLE) {
-      this.#byCategory[category] ??= new Postings();
-      this.#byCategory[category].add(handle);
-    }
+    if (item.active !== false && item.stock !== 0) this.#sellable.add(handle);
     this.#newest.add(handle);
+    for (const name in item.attributes) this.#attributes.add(name);
+    for (const field of this.#fields.values()) field.add(handle, item);
   }
 
   delete(itemId: string): boolean {
-    const handle = this.handles.find(itemId);
-    if (!this.#items[handle]) return false;
-    this.#takeOut(handle);
-    this.#items[handle] = undefined;
-    this.#sellable[handle] = 0;
-    return true;
+    return this.#takeOut(this.handles.find(itemId));
   }
 
   /** Whether the item may be shown at all: known, active and not out of stock. */
   sellable(handle: number): boolean {
-    return this.#sellable[handle] === 1;
+    return this.#sellable.has(handle);
   }
 
-  price(handle: number): number {
-    return valueAt(this.#price, handle);
+  /** All that may be shown. Not to be changed by the caller. */
+  get sellableBits(): Bitmap {
+    return this.#sellable;
   }
 
-  stock(handle: number): number {
-    return valueAt(this.#stock, handle);
+  get facts(): Float64Array {
+    return this.#facts;
   }
 
   createdMs(handle: number): number {
-    return valueAt(this.#created, handle);
-  }
-
-  categoryKey(handle: number): number {
-    return this.#categories.keyOf(this.category(handle));
-  }
-
-  brandKey(handle: number): number {
-    return this.#brands.keyOf(this.#brand[handle] ?? NO_HANDLE);
+    return this.#facts[handle * FACTS.width + FACTS.createdMs]!;
   }
 
   /** The number of the item's category; NO_HANDLE without one. */
@@ -103,15 +96,22 @@ export class Catalogue implements CandidateFacts {
     return this.#category[handle] ?? NO_HANDLE;
   }
 
-  /** The number of a category that an item has or had; NO_HANDLE for any other. */
-  categoryNumber(name: string): number {
-    return this.#categories.find(name);
-  }
-
-  /** The items of a category, in no particular order. Valid until the catalogue changes. */
-  inCategory(category: number): Int32Array {
-    const members = this.#byCategory[category];
-    return members ? members.handles.subarray(0, members.count) : NOBODY;
+  /**
+   * A field to filter by; made when it is first asked for, which goes through the whole catalogue once. One that no item has is not kept, so that
+   * invented names cost nothing and push nothing out.
+   */
+  field(name: string): ItemField {
+    const known = this.#fields.get(name);
+    if (known) return known;
+    const field = new ItemField(this.handles, name);
+    if (name.startsWith(ATTRIBUTES) && !this.#attributes.has(name.slice(ATTRIBUTES.length))) return field;
+    for (let handle = 0; handle < this.#items.length; handle++) {
+      const item = this.#items[handle];
+      if (item) field.add(handle, item);
+    }
+    if (this.#fields.size >= FIELDS_MAX) this.#fields.delete(this.#fields.keys().next().value!);
+    this.#fields.set(name, field);
+    return field;
   }
 
   /** Calls `visit` with each item's handle, the newest first, ties by id, until it returns false. */
@@ -124,34 +124,25 @@ export class Catalogue implements CandidateFacts {
     return this.#newest.compare(a, b);
   }
 
-  /** Out of the lists that are kept by its values. The item itself stays where it is. */
-  #takeOut(handle: number): void {
+  /** The item goes, and everything that is kept by its values. Returns whether it was there. */
+  #takeOut(handle: number): boolean {
+    const item = this.#items[handle];
+    if (!item) return false;
+    for (const field of this.#fields.values()) field.remove(handle, item);
     this.#newest.remove(handle);
-    this.#byCategory[this.#category[handle]!]?.remove(handle);
-    this.#price[handle] = Number.NaN;
-    this.#stock[handle] = Number.NaN;
-    this.#created[handle] = Number.NaN;
+    this.#sellable.delete(handle);
+    this.#facts.fill(Number.NaN, handle * FACTS.width, (handle + 1) * FACTS.width);
     this.#category[handle] = NO_HANDLE;
-    this.#brand[handle] = NO_HANDLE;
+    this.#items[handle] = undefined;
     this.#size--;
+    return true;
   }
 
   #makeRoom(handle: number): void {
     while (this.#items.length <= handle) this.#items.push(undefined);
-    this.#price = withPlace(this.#price, handle, Number.NaN);
-    this.#stock = withPlace(this.#stock, handle, Number.NaN);
-    this.#created = withPlace(this.#created, handle, Number.NaN);
-    this.#sellable = withPlace(this.#sellable, handle, 0);
+    this.#facts = withPlace(this.#facts, (handle + 1) * FACTS.width - 1, Number.NaN);
     this.#category = withPlace(this.#category, handle, NO_HANDLE);
-    this.#brand = withPlace(this.#brand, handle, NO_HANDLE);
   }
-}
-
-const NOBODY = new Int32Array(0);
-
-function valueAt(column: Float64Array, handle: number): number {
-  const value = column[handle];
-  return value === undefined ? Number.NaN : value;
 }
 
 /** Numbers for the names of categories or brands, each with the hash that shares are counted by. */
@@ -165,10 +156,6 @@ class Words {
     const number = this.#numbers.intern(name);
     if (number === this.#keys.length) this.#keys.push(hash53(name));
     return number;
-  }
-
-  find(name: string): number {
-    return this.#numbers.find(name);
   }
 
   /** NaN for none. */

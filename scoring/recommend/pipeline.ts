@@ -10,6 +10,7 @@ import type { CandidateSet } from './candidates/set.ts';
 import type { Catalogue } from './catalogue.ts';
 import { diversify } from './diversify.ts';
 import type { HandleMap } from './handle-map.ts';
+import { ItemFilter } from './item-filter.ts';
 import type { ItemNumbersTable } from './item-numbers.ts';
 import type { Placement } from './placements.ts';
 import type { RetrievalModels } from './retrieval.ts';
@@ -19,12 +20,6 @@ const DAY_MS = 86_400_000;
 export const RANK_SET = 'rank';
 /** Working memory kept for the next requests, some 100 KB each: as many as are in work at once on a busy gateway. */
 const IDLE_MAX = 64;
-/**
- * Up to so many items, or this share of the catalogue, looking at each of them is cheaper than looking for them: a search whose filter lets one
- * of a hundred through visits everything, which took 90 ms at 100,000 items.
- */
-const SCAN_ITEMS_MAX = 1_000;
-const SCAN_SHARE_MAX = 0.05;
 
 /** Scores rows of the `rank` feature set: `rows` is n x features, the answer has n scores. */
 export interface Ranker {
@@ -64,12 +59,14 @@ class Work {
   readonly context: readonly Float64Array[];
   /** Positions of the candidates, the best first. */
   readonly order: Int32Array;
+  readonly filter: ItemFilter;
 
   constructor(deps: RecommendDeps) {
     this.gathering = new Gathering(deps);
     this.rows = new Float32Array(deps.candidatesMax * deps.engine.names(RANK_SET).length);
     this.context = deps.engine.contextKeys(RANK_SET).map((key) => this.gathering.set.column(key));
     this.order = new Int32Array(deps.candidatesMax);
+    this.filter = new ItemFilter(deps.catalogue);
   }
 }
 
@@ -134,7 +131,7 @@ export function createRecommender(deps: RecommendDeps) {
     gathering.begin(user, session);
     lap('state');
 
-    const shown = showable(request, placement, gathering, nowMs);
+    const shown = showable(request, placement, work, nowMs);
     const limit = request.limit ?? placement.limit;
     const missing = await gathering.gather(
       {
@@ -142,7 +139,7 @@ export function createRecommender(deps: RecommendDeps) {
         item: request.item_id === undefined ? NO_HANDLE : handles.find(request.item_id),
         caps: placement.sources,
         allow: shown.allow,
-        few: shown.members?.filter(shown.allow),
+        few: shown.few?.filter(shown.allow),
       },
       models ?? {},
     );
@@ -180,7 +177,7 @@ export function createRecommender(deps: RecommendDeps) {
         return blend(set);
       }
     }
-    engine.rows(RANK_SET, subject, { count, handles: set.handles, facts: catalogue, context, itemNumbers: itemNumbers.values }, rows);
+    engine.rows(RANK_SET, subject, { count, handles: set.handles, items: catalogue, context, itemNumbers: itemNumbers.values }, rows);
     lap('features');
     if (now() > deadline) {
       degradedBy.push('deadline');
@@ -232,7 +229,7 @@ export function createRecommender(deps: RecommendDeps) {
   }
 
   /** The last resort behind all sources: whatever may be sold, popular first. What is suppressed comes back only when nothing else is left. */
-  function fill(items: RecommendedItem[], limit: number, { allow, allowSuppressed, members }: Showable, nowMs: number): void {
+  function fill(items: RecommendedItem[], limit: number, { allow, allowSuppressed, few }: Showable, nowMs: number): void {
     const taken = new Set(items.map((item) => item.item_id));
     const floor = items.length > 0 ? items[items.length - 1]!.score : 0;
     for (const fits of [allow, allowSuppressed]) {
@@ -244,11 +241,10 @@ export function createRecommender(deps: RecommendDeps) {
         }
         return items.length < limit;
       };
-      if (members) {
-        const few = members.filter(fits);
+      if (few) {
         const found = new Int32Array(few.length);
         for (const handle of found.subarray(0, popularOf(few, few.length, { top, catalogue, trending, models: {} }, found))) take(handle);
-        for (const handle of few.sort((a, b) => catalogue.compareAge(a, b))) take(handle);
+        for (const handle of few.toSorted((a, b) => catalogue.compareAge(a, b))) take(handle);
       } else {
         for (const handle of trending.top(nowMs)) if (!take(handle)) return;
         catalogue.eachNewest(take);
@@ -266,7 +262,7 @@ export function createRecommender(deps: RecommendDeps) {
   }
 
   /** Which items this request may see. */
-  function showable(request: RecommendRequest, placement: Placement, gathering: Gathering, nowMs: number): Showable {
+  function showable(request: RecommendRequest, placement: Placement, { gathering, filter }: Work, nowMs: number): Showable {
     const barred = gathering.map();
     const suppressed = gathering.map();
     for (const id of request.exclude ?? []) bar(barred, id);
@@ -276,28 +272,16 @@ export function createRecommender(deps: RecommendDeps) {
       const { handles: bought, lastMs, length } = gathering.purchases;
       for (let i = 0; i < length; i++) if (lastMs[i]! >= sinceMs) suppressed.add(bought[i]!);
     }
-    const category = request.category === undefined ? undefined : catalogue.categoryNumber(request.category);
-    const members = category === undefined ? undefined : catalogue.inCategory(category);
-    const allowSuppressed = (handle: number): boolean =>
-      catalogue.sellable(handle) &&
-      category !== NO_HANDLE &&
-      (category === undefined || catalogue.category(handle) === category) &&
-      !barred.has(handle);
-    return {
-      allow: (handle) => allowSuppressed(handle) && !suppressed.has(handle),
-      allowSuppressed,
-      members: members && isFew(members.length) ? members : undefined,
-    };
+    const filters = [placement.filter ?? [], request.filter ?? []];
+    if (request.category !== undefined) filters.push([{ field: 'category', in: [request.category] }]);
+    const { fits, few } = filter.evaluate(filters);
+    const allowSuppressed = (handle: number): boolean => fits(handle) && !barred.has(handle);
+    return { allow: (handle) => allowSuppressed(handle) && !suppressed.has(handle), allowSuppressed, few };
   }
 
   function bar(barred: HandleMap, id: string): void {
     const handle = handles.find(id);
     if (handle !== NO_HANDLE) barred.add(handle);
-  }
-
-  /** Whether going through the items costs less than searching with a filter. */
-  function isFew(count: number): boolean {
-    return count <= Math.max(SCAN_ITEMS_MAX, SCAN_SHARE_MAX * catalogue.size);
   }
 }
 
@@ -306,5 +290,5 @@ interface Showable {
   /** With what was bought lately. */
   readonly allowSuppressed: (handle: number) => boolean;
   /** Where both take none but a few: these. */
-  readonly members: Int32Array | undefined;
+  readonly few: Int32Array | undefined;
 }

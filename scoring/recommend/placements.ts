@@ -2,6 +2,7 @@ import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { GatehouseError } from '../../contracts/errors.ts';
 import { Id } from '../../contracts/event.ts';
+import { Filter } from '../../contracts/filter.ts';
 import { RECOMMEND_LIMIT_MAX } from '../../contracts/recommend.ts';
 
 const Cap = Type.Integer({ minimum: 0, maximum: 500 });
@@ -13,6 +14,8 @@ export const Placement = Type.Object(
     limit: Type.Integer({ minimum: 1, maximum: RECOMMEND_LIMIT_MAX }),
     sources: Type.Object({ user_vector: Cap, item_to_item: Cap, buy_again: Cap, popular: Cap, new: Cap }, { additionalProperties: false }),
     /** Items bought within this many days are left out; 0 lets them in (a wholesaler's customers buy again). */
+    /** What every item of this slot must fulfil. */
+    filter: Type.Optional(Filter),
     suppress_purchased_days: Type.Integer({ minimum: 0, maximum: 3650 }),
     /** Share of the answer kept for items that are newer than `new_days`, so that a new item is seen at all. */
     new_share: Type.Number({ minimum: 0, maximum: 0.5 }),

@@ -4,18 +4,18 @@ import type { Handles } from '../../contracts/handles.ts';
 const CHUNK_MAX = 512;
 
 /**
- * Handles in order, the newest first, ties by id. A sorted list in chunks: one array would move 4 MB at each change of a million items.
- * `createdMs` must not change while a handle is in the list.
+ * Handles in the order of a number of theirs, the greatest first, ties by id. A sorted list in chunks: one array would move 4 MB at each change of
+ * a million items. A handle's number must not change while it is in the list.
  */
-export class AgeOrder {
+export class SortedHandles {
   readonly #ids: Handles;
-  readonly #createdMs: (handle: number) => number;
+  readonly #numberOf: (handle: number) => number;
   readonly #chunks: Int32Array[] = [];
   readonly #counts: number[] = [];
 
-  constructor(ids: Handles, createdMs: (handle: number) => number) {
+  constructor(ids: Handles, numberOf: (handle: number) => number) {
     this.#ids = ids;
-    this.#createdMs = createdMs;
+    this.#numberOf = numberOf;
   }
 
   add(handle: number): void {
@@ -47,7 +47,7 @@ export class AgeOrder {
     this.#counts.splice(c, 1);
   }
 
-  /** Calls `visit` with each handle, the newest first, until it returns false. */
+  /** Calls `visit` with each handle, in order, until it returns false. */
   each(visit: (handle: number) => boolean): void {
     for (let c = 0; c < this.#chunks.length; c++) {
       const chunk = this.#chunks[c]!;
@@ -55,9 +55,40 @@ export class AgeOrder {
     }
   }
 
+  /** How many have a number from `min` to `max`; exact but for the chunks at both ends, which count whole. */
+  atMostBetween(min: number, max: number): number {
+    let count = 0;
+    for (let c = this.#chunkFrom(max); c < this.#chunks.length && this.#numberOf(this.#chunks[c]![0]!) >= min; c++) count += this.#counts[c]!;
+    return count;
+  }
+
+  /** Calls `visit` with each handle whose number is from `min` to `max`. */
+  eachBetween(min: number, max: number, visit: (handle: number) => void): void {
+    for (let c = this.#chunkFrom(max); c < this.#chunks.length; c++) {
+      const chunk = this.#chunks[c]!;
+      for (let i = 0; i < this.#counts[c]!; i++) {
+        const number = this.#numberOf(chunk[i]!);
+        if (number < min) return;
+        if (number <= max) visit(chunk[i]!);
+      }
+    }
+  }
+
   /** Below 0 where the first comes first. */
   compare(a: number, b: number): number {
-    return this.#createdMs(b) - this.#createdMs(a) || this.#ids.compare(a, b);
+    return this.#numberOf(b) - this.#numberOf(a) || this.#ids.compare(a, b);
+  }
+
+  /** The chunk in which numbers of at most `max` begin. */
+  #chunkFrom(max: number): number {
+    let low = 0;
+    let high = this.#chunks.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.#numberOf(this.#chunks[middle]![0]!) > max) low = middle;
+      else high = middle - 1;
+    }
+    return low;
   }
 
   /** The last chunk that does not begin behind the handle. */
