@@ -51,7 +51,7 @@ const STORE_ERRORS = ['store_unavailable', 'store_full'] as const;
 const VersionParameter = { version: BundleManifest.properties.version };
 
 /** A `GET` carries the request in its query: every value but the arrays of the body form. */
-const RecommendQuery = Type.Omit(RecommendRequest, ['exclude']);
+const RecommendQuery = Type.Omit(RecommendRequest, ['exclude', 'filter']);
 const StreamQuery = Type.Object({ token: Type.Optional(Type.String({ maxLength: 4096 })) }, { additionalProperties: false });
 
 /** Every route of both planes, once. Handlers, access control, OpenAPI, metrics and docs take theirs from here. */

@@ -178,7 +178,7 @@ export interface FeatureEngine {
   itemNumbers(set: string): ItemNumbers;
   /** Writes these numbers, as of `nowMs`, into `out` at `offset`. */
   readItem(set: string, state: EntityState | undefined, nowMs: number, out: Float64Array, offset: number): void;
-  /** As `vectors`, bit for bit, for candidates that are kept as columns. */
+  /** As `vectors`, value for value, for candidates that are kept as columns. */
   rows(set: string, subject: Subject, candidates: CandidateColumns, out: Float32Array): void;
   /** Calls `visit` with each entry of a history, newest first, ties by item id. The entry may change after the next event. */
   eachInHistory(state: EntityState | undefined, name: string, visit: (entry: HistoryEntry) => void): void;

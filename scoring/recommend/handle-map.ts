@@ -83,6 +83,12 @@ export class HandleMap {
     return position;
   }
 
+  /** Adds the handle with this score, or gives it this score. */
+  put(handle: number, score: number): void {
+    const position = this.add(handle);
+    this.scores[position] = score;
+  }
+
   #placeOf(handle: number): number {
     return Math.imul(handle, SPREAD) >>> (32 - this.#bits);
   }

@@ -48,7 +48,7 @@ describe('a bundle that was written', () => {
 
     const { itemFactors, factors, regularization, alpha } = parts.userTower;
     const touched = new HandleMap();
-    touched.scores[touched.add(handles.find('i3'))] = 2;
+    touched.put(handles.find('i3'), 2);
     const user = await bundle.recommend.userTower!.fold(touched);
     const direct = foldIn(gram(itemFactors, factors), itemFactors.subarray(3 * factors, 4 * factors), Float32Array.of(2 * alpha), regularization);
     direct.forEach((value, i) => {

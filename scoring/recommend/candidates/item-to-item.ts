@@ -63,12 +63,12 @@ function relate(table: NeighbourTable, context: CandidateContext): HandleMap {
 /** Weights by item. */
 function seedsOf({ item, session, interactions, purchases, map }: CandidateContext): HandleMap {
   const seeds = map();
-  if (item !== NO_HANDLE) seeds.scores[seeds.add(item)] = CONTEXT_ITEM_WEIGHT;
+  if (item !== NO_HANDLE) seeds.put(item, CONTEXT_ITEM_WEIGHT);
   let weight = 1;
   for (const { handles, length } of [session, interactions, purchases]) {
     for (let i = 0; i < length && seeds.count < SEEDS_MAX; i++) {
       if (seeds.has(handles[i]!)) continue;
-      seeds.scores[seeds.add(handles[i]!)] = weight;
+      seeds.put(handles[i]!, weight);
       weight *= SEED_DECAY;
     }
   }
