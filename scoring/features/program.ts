@@ -43,6 +43,7 @@ export class SetProgram {
   readonly names: readonly string[];
   readonly contextKeys: readonly string[];
   private readonly values: Float64Array;
+  private readonly columns = new Columns();
   private readonly readers = new Map<EntityKind, KindReader>();
   private readonly sharedSteps: StepGroup;
   private readonly candidateSteps: StepGroup;
@@ -143,26 +144,17 @@ export class SetProgram {
     for (let i = 0; i < reader.slots.length; i++) out[offset + i] = reader.slots[i]!;
   }
 
-  /** As `rows`, of items whose numbers were read before. */
-  columnRows(subject: Subject, stateOf: StateOf, { count, handles, items, context, itemNumbers }: CandidateColumns, out: Float32Array): void {
+  /** As `rows`, of items whose numbers were read before: one loop over all candidates a step, instead of all steps a candidate. */
+  columnRows(subject: Subject, stateOf: StateOf, candidates: CandidateColumns, out: Float32Array): void {
     this.readSubject(subject, stateOf);
-    const slots = this.readers.get('item')?.slots ?? NO_STEP.slots;
-    const item = { price: 0, stock: 0, created_ms: 0 };
-    const values: number[] = context.map(() => 0);
-    const candidate: Candidate = { item, state: undefined, context: values };
-    const { facts } = items;
-    const keyAt = this.keyFields.map((field) => (field === 'category' ? FACTS.categoryKey : field === 'brand' ? FACTS.brandKey : -1));
-    for (let c = 0; c < count; c++) {
-      const handle = handles[c]!;
-      for (let i = 0; i < slots.length; i++) slots[i] = itemNumbers[handle * slots.length + i]!;
-      const own = handle * FACTS.width;
-      item.price = facts[own + FACTS.price]!;
-      item.stock = facts[own + FACTS.stock]!;
-      item.created_ms = facts[own + FACTS.createdMs]!;
-      for (let i = 0; i < values.length; i++) values[i] = context[i]![c]!;
-      for (let i = 0; i < keyAt.length; i++) if (keyAt[i]! >= 0) this.keys[i] = facts[own + keyAt[i]!]!;
-      this.run(this.candidateSteps, subject, candidate);
-      this.write(out, c * this.values.length);
+    const { values, columns } = this;
+    const { count } = candidates;
+    columns.load(candidates, values.length, this.readers.get('item')?.slots.length ?? 0);
+    for (const group of Object.values(this.sharedSteps)) for (const { to } of group) columns.fill(to, values[to]!);
+    this.runColumns(subject, candidates);
+    const { data } = columns;
+    for (let f = 0; f < values.length; f++) {
+      for (let c = 0, from = f * count, at = f; c < count; c++, from++, at += values.length) out[at] = data[from]!;
     }
   }
 
@@ -229,19 +221,77 @@ export class SetProgram {
   private run(steps: StepGroup, subject: Subject, candidate: Candidate): void {
     const { values } = this;
     for (const { to, slots, at } of steps.slot) values[to] = slots[at]!;
-    for (const { to, slots, at } of steps.units) {
-      const units = slots[at]!;
-      values[to] = units === Infinity || units === -Infinity ? Number.NaN : units / UNITS_PER_ONE;
-    }
-    for (const { to, slots, at, by } of steps.mean) {
-      const count = slots[by]!;
-      values[to] = count === 0 ? Number.NaN : slots[at]! / (count * UNITS_PER_ONE);
-    }
+    for (const { to, slots, at } of steps.units) values[to] = unitsOf(slots[at]!);
+    for (const { to, slots, at, by } of steps.mean) values[to] = meanOf(slots[at]!, slots[by]!);
     for (const { to, field } of steps.subject) values[to] = subjectValue(field, subject.nowMs, subject.event, candidate.item);
     for (const { to, at } of steps.context) values[to] = candidate.context[at] ?? Number.NaN;
     for (const { to, by, key } of steps.share) values[to] = this.shares[by]!.shareOf(this.keys[key]!);
-    for (const { to, at, by } of steps.ratio) values[to] = values[by] === 0 ? Number.NaN : values[at]! / values[by]!;
+    for (const { to, at, by } of steps.ratio) values[to] = ratioOf(values[at]!, values[by]!);
   }
+
+  /** `run` for the candidates' steps, by column. */
+  private runColumns(subject: Subject, { count: n, handles, items: { facts }, context }: CandidateColumns): void {
+    const { data, numbers } = this.columns;
+    const steps = this.candidateSteps;
+    for (const { to, at } of steps.slot) for (let c = 0; c < n; c++) data[to * n + c] = numbers[at * n + c]!;
+    for (const { to, at } of steps.units) {
+      for (let c = 0; c < n; c++) data[to * n + c] = unitsOf(numbers[at * n + c]!);
+    }
+    for (const { to, at, by } of steps.mean) {
+      for (let c = 0; c < n; c++) data[to * n + c] = meanOf(numbers[at * n + c]!, numbers[by * n + c]!);
+    }
+    const item = { price: 0, stock: 0, created_ms: 0 };
+    for (const { to, field } of steps.subject) {
+      for (let c = 0; c < n; c++) {
+        const own = handles[c]! * FACTS.width;
+        item.price = facts[own + FACTS.price]!;
+        item.stock = facts[own + FACTS.stock]!;
+        item.created_ms = facts[own + FACTS.createdMs]!;
+        data[to * n + c] = subjectValue(field, subject.nowMs, subject.event, item);
+      }
+    }
+    for (const { to, at } of steps.context) for (let c = 0; c < n; c++) data[to * n + c] = context[at]![c]!;
+    for (const { to, by, key } of steps.share) {
+      const field = this.keyFields[key];
+      const keyAt = field === 'category' ? FACTS.categoryKey : field === 'brand' ? FACTS.brandKey : -1;
+      const share = this.shares[by]!;
+      for (let c = 0; c < n; c++) data[to * n + c] = share.shareOf(keyAt < 0 ? this.keys[key]! : facts[handles[c]! * FACTS.width + keyAt]!);
+    }
+    for (const { to, at, by } of steps.ratio) for (let c = 0; c < n; c++) data[to * n + c] = ratioOf(data[at * n + c]!, data[by * n + c]!);
+  }
+}
+
+/** A column a feature, and one a number of the item's state, each as long as there are candidates. Used again from request to request. */
+class Columns {
+  data = new Float64Array(0);
+  numbers = new Float64Array(0);
+  private count = 0;
+
+  load({ count, handles, itemNumbers }: CandidateColumns, features: number, perItem: number): void {
+    this.count = count;
+    if (this.data.length < features * count) this.data = new Float64Array(features * count);
+    if (this.numbers.length < perItem * count) this.numbers = new Float64Array(perItem * count);
+    for (let c = 0; c < count; c++) {
+      const from = handles[c]! * perItem;
+      for (let i = 0; i < perItem; i++) this.numbers[i * count + c] = itemNumbers[from + i]!;
+    }
+  }
+
+  fill(column: number, value: number): void {
+    this.data.fill(value, column * this.count, (column + 1) * this.count);
+  }
+}
+
+function unitsOf(units: number): number {
+  return units === Infinity || units === -Infinity ? Number.NaN : units / UNITS_PER_ONE;
+}
+
+function meanOf(sum: number, count: number): number {
+  return count === 0 ? Number.NaN : sum / (count * UNITS_PER_ONE);
+}
+
+function ratioOf(numerator: number, denominator: number): number {
+  return denominator === 0 ? Number.NaN : numerator / denominator;
 }
 
 function byOp(steps: readonly Step[]): StepGroup {

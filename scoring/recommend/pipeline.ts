@@ -13,6 +13,7 @@ import type { HandleMap } from './handle-map.ts';
 import { ItemFilter } from './item-filter.ts';
 import type { ItemNumbersTable } from './item-numbers.ts';
 import type { Placement } from './placements.ts';
+import { rankOrder } from './rank-order.ts';
 import type { RetrievalModels } from './retrieval.ts';
 import type { Trending } from './trending.ts';
 
@@ -59,6 +60,7 @@ class Work {
   readonly context: readonly Float64Array[];
   /** Positions of the candidates, the best first. */
   readonly order: Int32Array;
+  readonly keys: Float64Array;
   readonly filter: ItemFilter;
 
   constructor(deps: RecommendDeps) {
@@ -66,6 +68,7 @@ class Work {
     this.rows = new Float32Array(deps.candidatesMax * deps.engine.names(RANK_SET).length);
     this.context = deps.engine.contextKeys(RANK_SET).map((key) => this.gathering.set.column(key));
     this.order = new Int32Array(deps.candidatesMax);
+    this.keys = new Float64Array(deps.candidatesMax);
     this.filter = new ItemFilter(deps.catalogue);
   }
 }
@@ -197,15 +200,14 @@ export function createRecommender(deps: RecommendDeps) {
   }
 
   function select(
-    { gathering: { set }, order }: Work,
+    { gathering: { set }, order, keys }: Work,
     scores: ArrayLike<number>,
     placement: Placement,
     limit: number,
     nowMs: number,
   ): RecommendedItem[] {
     const ranked = order.subarray(0, set.count);
-    for (let i = 0; i < ranked.length; i++) ranked[i] = i;
-    ranked.sort((a, b) => scores[b]! - scores[a]! || handles.compare(set.handles[a]!, set.handles[b]!));
+    rankOrder(scores, ranked, keys, (a, b) => handles.compare(set.handles[a]!, set.handles[b]!));
     const picked = diversify(ranked, scores, (i) => catalogue.category(set.handles[i]!), limit, placement.diversity);
     reserveNew(picked, ranked, set, placement, nowMs);
     return picked.map((i) => ({ item_id: handles.idOf(set.handles[i]!), score: scores[i]!, sources: set.sources(i), reason: reason(set, i) }));
