@@ -19,6 +19,7 @@ export function createRecommendHandler(deps: DataDeps) {
     onStage: (stage, ms) => cells[stage].observe(ms / 1000),
     now: () => performance.now(),
   });
+  for (const { when } of placements.values()) if (when !== undefined) catalogue.rule(when);
   const fallback = placements.get(DEFAULT_PLACEMENT) ?? placements.values().next().value ?? DEFAULT_PLACEMENTS[0]!;
 
   return async function handleRecommend(request: RecommendRequest): Promise<RecommendResponse> {

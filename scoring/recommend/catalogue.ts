@@ -3,7 +3,8 @@ import type { Item } from '../../contracts/item.ts';
 import { type CandidateFacts, FACTS } from '../features/contract.ts';
 import { hash53 } from '../features/hash.ts';
 import { Bitmap } from './bitmap.ts';
-import { ATTRIBUTES, ItemField } from './item-field.ts';
+import { ATTRIBUTES, ItemField, readerOf } from './item-field.ts';
+import { compileItemRule } from './item-rule.ts';
 import { SortedHandles } from './sorted-handles.ts';
 
 /**
@@ -29,6 +30,8 @@ export class Catalogue implements CandidateFacts {
   #category = new Int32Array(0);
   readonly #newest: SortedHandles;
   readonly #fields = new Map<string, ItemField>();
+  /** Rules of placements: as many as these have. */
+  readonly #rules = new Map<string, ItemField>();
   /** Attributes that an item has or had. */
   readonly #attributes = new Set<string>();
 
@@ -67,6 +70,7 @@ export class Catalogue implements CandidateFacts {
     this.#newest.add(handle);
     for (const name in item.attributes) this.#attributes.add(name);
     for (const field of this.#fields.values()) field.add(handle, item);
+    for (const field of this.#rules.values()) field.add(handle, item);
   }
 
   delete(itemId: string): boolean {
@@ -103,15 +107,32 @@ export class Catalogue implements CandidateFacts {
   field(name: string): ItemField {
     const known = this.#fields.get(name);
     if (known) return known;
-    const field = new ItemField(this.handles, name);
+    const field = new ItemField(this.handles, readerOf(name));
     if (name.startsWith(ATTRIBUTES) && !this.#attributes.has(name.slice(ATTRIBUTES.length))) return field;
+    this.#fill(field);
+    if (this.#fields.size >= FIELDS_MAX) this.#fields.delete(this.#fields.keys().next().value!);
+    this.#fields.set(name, field);
+    return field;
+  }
+
+  /**
+   * Whether items fulfil a rule (CEL), as a field of true and false. Made at its first call, by asking it of each item: call it at start, not in a
+   * request. Throws `config_invalid`.
+   */
+  rule(when: string): ItemField {
+    const known = this.#rules.get(when);
+    if (known) return known;
+    const field = new ItemField(this.handles, compileItemRule(when));
+    this.#fill(field);
+    this.#rules.set(when, field);
+    return field;
+  }
+
+  #fill(field: ItemField): void {
     for (let handle = 0; handle < this.#items.length; handle++) {
       const item = this.#items[handle];
       if (item) field.add(handle, item);
     }
-    if (this.#fields.size >= FIELDS_MAX) this.#fields.delete(this.#fields.keys().next().value!);
-    this.#fields.set(name, field);
-    return field;
   }
 
   /** Calls `visit` with each item's handle, the newest first, ties by id, until it returns false. */
@@ -129,6 +150,7 @@ export class Catalogue implements CandidateFacts {
     const item = this.#items[handle];
     if (!item) return false;
     for (const field of this.#fields.values()) field.remove(handle, item);
+    for (const field of this.#rules.values()) field.remove(handle, item);
     this.#newest.remove(handle);
     this.#sellable.delete(handle);
     this.#facts.fill(Number.NaN, handle * FACTS.width, (handle + 1) * FACTS.width);

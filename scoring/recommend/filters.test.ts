@@ -13,7 +13,7 @@ import { Catalogue } from './catalogue.ts';
 import { ItemFilter } from './item-filter.ts';
 import { ItemNumbersTable } from './item-numbers.ts';
 import { createRecommender, RANK_SET, type RecommendModels } from './pipeline.ts';
-import { DEFAULT_PLACEMENTS, type Placement } from './placements.ts';
+import { DEFAULT_PLACEMENTS, type Placement, parsePlacements } from './placements.ts';
 import { Trending } from './trending.ts';
 
 const NOW = 1_750_000_000_000;
@@ -173,6 +173,29 @@ describe('an answer behind a filter', async () => {
     const answer = await recommend({ user_id: 'u', limit: 50, filter: german }, { ...placement, filter: cheap }, models, NOW, 1);
     expect(answer.items).toHaveLength(50);
     for (const { item_id } of answer.items) expect(mayShow(items.get(item_id)!, [...cheap, ...german])).toBe(true);
+  });
+
+  test("is what the placement's rule lets through, also after items changed", async () => {
+    const when = '(item.price < 30.0 && item.brand != "b1") || "rare" in item.attributes';
+    const lets = (item: Item): boolean => ((item.price ?? Number.NaN) < 30 && item.brand !== 'b1') || item.attributes?.['rare'] === true;
+    const some = { ...placement, when };
+    const before = await recommend({ user_id: 'u', limit: 100 }, some, models, NOW, 1);
+    expect(before.items).toHaveLength(100);
+    for (const { item_id } of before.items) expect(mayShow(items.get(item_id)!, []) && lets(items.get(item_id)!)).toBe(true);
+    const best = items.get(before.items[0]!.item_id)!;
+    catalogue.put({ ...best, price: 31, attributes: {} });
+    const after = await recommend({ user_id: 'u', limit: 100 }, some, models, NOW, 1);
+    expect(after.items.map(({ item_id }) => item_id)).not.toContain(best.item_id);
+    catalogue.put(best);
+    // A rule that reads what an item lacks is false of it, by itself and behind a negation.
+    for (const expression of ['item.attributes.rare == true', '!(item.attributes.rare == true)']) {
+      const { items: found } = await recommend({ user_id: 'u', limit: 100 }, { ...placement, when: expression }, models, NOW, 1);
+      for (const { item_id } of found) expect(items.get(item_id)!.attributes).toHaveProperty('rare');
+    }
+  });
+
+  test.each(['item.price', 'item.colour == "red"', 'item.price < ', 'price < 3.0', 'item.title.matches("(a+)+b")'])('has no rule %s', (when) => {
+    expect(() => parsePlacements(JSON.stringify([{ ...placement, when }]))).toThrow('config_invalid');
   });
 
   test('loses an item in the moment that it is sold out, and has it again when it is not', async () => {

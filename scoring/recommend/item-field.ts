@@ -11,18 +11,18 @@ export type FieldValue = string | number | boolean;
  * item.
  */
 export class ItemField {
-  readonly #valueOf: (item: Item) => FieldValue | undefined;
+  readonly #read: (item: Item) => FieldValue | undefined;
   readonly #postings = new Map<FieldValue, Postings>();
   #numbers = new Float64Array(0);
   readonly #sorted: SortedHandles;
 
-  constructor(ids: Handles, name: string) {
-    this.#valueOf = readerOf(name);
+  constructor(ids: Handles, read: (item: Item) => FieldValue | undefined) {
+    this.#read = read;
     this.#sorted = new SortedHandles(ids, (handle) => this.#numbers[handle]!);
   }
 
   add(handle: number, item: Item): void {
-    const value = this.#valueOf(item);
+    const value = this.#read(item);
     if (value === undefined) return;
     if (typeof value === 'number') {
       this.#numbers = withPlace(this.#numbers, handle, 0);
@@ -37,7 +37,7 @@ export class ItemField {
 
   /** `item` as it was when it was added. */
   remove(handle: number, item: Item): void {
-    const value = this.#valueOf(item);
+    const value = this.#read(item);
     if (value === undefined) return;
     if (typeof value === 'number') this.#sorted.remove(handle);
     else if (this.#postings.get(value)?.remove(handle) === 0) this.#postings.delete(value);
@@ -45,7 +45,7 @@ export class ItemField {
 
   /** Whether an item fulfils the condition by its own value. */
   fits(item: Item, condition: Condition): boolean {
-    const value = this.#valueOf(item);
+    const value = this.#read(item);
     if (value === undefined) return condition.in === undefined && condition.min === undefined && condition.max === undefined;
     if (condition.in && !condition.in.has(value)) return false;
     if (condition.not_in?.has(value)) return false;
@@ -113,7 +113,8 @@ export interface Condition {
 /** Before the name of an attribute. */
 export const ATTRIBUTES = 'attributes.';
 
-function readerOf(name: string): (item: Item) => FieldValue | undefined {
+/** How a field is read of an item. Throws RangeError on one that items do not have. */
+export function readerOf(name: string): (item: Item) => FieldValue | undefined {
   if (name.startsWith(ATTRIBUTES)) {
     const attribute = name.slice(ATTRIBUTES.length);
     return (item) => (item.attributes && Object.hasOwn(item.attributes, attribute) ? item.attributes[attribute] : undefined);

@@ -18,6 +18,8 @@ interface Part {
   readonly condition: Condition;
 }
 
+const FULFILLED: Condition = { in: new Set([true]) };
+
 /** What a request may see by its conditions: `fits`, and where they are few the fitting items themselves. */
 export interface Fitting {
   readonly fits: (handle: number) => boolean;
@@ -38,8 +40,8 @@ export class ItemFilter {
     this.#catalogue = catalogue;
   }
 
-  /** Of items for sale. What it returns is valid until the next call; an item that is changed later is judged by what it was. */
-  evaluate(filters: readonly Filter[]): Fitting {
+  /** Of items for sale; `rule` is one of the catalogue's. What it returns is valid until the next call; an item that is changed later is judged by what it was. */
+  evaluate(filters: readonly Filter[], rule?: string): Fitting {
     const catalogue = this.#catalogue;
     const parts = filters.flat().map(
       ({ field, ...condition }): Part => ({
@@ -47,6 +49,7 @@ export class ItemFilter {
         condition: { ...condition, in: condition.in && new Set(condition.in), not_in: condition.not_in && new Set(condition.not_in) },
       }),
     );
+    if (rule !== undefined) parts.push({ field: catalogue.rule(rule), condition: FULFILLED });
     if (parts.length === 0) return { fits: (handle) => catalogue.sellable(handle), few: undefined };
     const fewest = parts.reduce((least, part) => (part.field.atMost(part.condition) < least.field.atMost(least.condition) ? part : least));
     if (fewest.field.atMost(fewest.condition) <= Math.max(LIST_ITEMS_MAX, LIST_SHARE_MAX * catalogue.size)) return this.#byList(fewest, parts);

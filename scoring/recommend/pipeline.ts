@@ -276,7 +276,7 @@ export function createRecommender(deps: RecommendDeps) {
     }
     const filters = [placement.filter ?? [], request.filter ?? []];
     if (request.category !== undefined) filters.push([{ field: 'category', in: [request.category] }]);
-    const { fits, few } = filter.evaluate(filters);
+    const { fits, few } = filter.evaluate(filters, placement.when);
     const allowSuppressed = (handle: number): boolean => fits(handle) && !barred.has(handle);
     return { allow: (handle) => allowSuppressed(handle) && !suppressed.has(handle), allowSuppressed, few };
   }
