@@ -7,6 +7,7 @@
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Filter } from '../../contracts/filter.ts';
 import type { Item } from '../../contracts/item.ts';
 import type { RecommendRequest } from '../../contracts/recommend.ts';
 import { readConfig } from '../../gateway/config.ts';
@@ -17,6 +18,7 @@ import { DEFAULT_DECLARATIONS } from '../../scoring/features/defaults.ts';
 import { createFeatureEngine } from '../../scoring/features/engine.ts';
 import { loadBundle } from '../../scoring/models/bundle.ts';
 import { Catalogue } from '../../scoring/recommend/catalogue.ts';
+import { ItemFilter } from '../../scoring/recommend/item-filter.ts';
 import { ItemNumbersTable } from '../../scoring/recommend/item-numbers.ts';
 import { createRecommender, RANK_SET, RECOMMEND_STAGES, type RecommendStage } from '../../scoring/recommend/pipeline.ts';
 import { DEFAULT_PLACEMENTS } from '../../scoring/recommend/placements.ts';
@@ -31,6 +33,20 @@ const WARM_REQUESTS = 2_000;
 const ROUNDS = 5;
 const ROUND_REQUESTS = 1_000;
 const NO_HURRY_MS = 60_000;
+const FILTER_REQUESTS = 300;
+/** From narrow to wide: the slow ones used to be those that let a few of a hundred through. */
+const FILTERS: readonly Filter[] = [
+  [{ field: 'category', in: ['category-3'] }],
+  [
+    { field: 'brand', in: ['brand-1', 'brand-2', 'brand-3', 'brand-4', 'brand-5'] },
+    { field: 'price', max: 40 },
+  ],
+  [{ field: 'price', min: 100, max: 110 }],
+  [
+    { field: 'price', min: 20, max: 100 },
+    { field: 'stock', min: 100 },
+  ],
+];
 
 function line(name: string, value: string): void {
   process.stdout.write(`${name.padEnd(34)}${value}\n`);
@@ -74,9 +90,9 @@ async function main(): Promise<void> {
     });
     const random = seededRandom(SEED);
     const [home, product] = DEFAULT_PLACEMENTS;
-    const ask = async (): Promise<void> => {
+    const ask = async (filter: Filter = []): Promise<void> => {
       const user = skewed(random, USERS);
-      const request: RecommendRequest = { user_id: userId(user), session_id: `session-${user}`, limit: LIMIT };
+      const request: RecommendRequest = { user_id: userId(user), session_id: `session-${user}`, limit: LIMIT, filter };
       const onProduct = random.next() < 0.5;
       const { items: answer, degradedBy } = await recommend(
         onProduct ? { ...request, item_id: itemId(skewed(random, items)) } : request,
@@ -91,19 +107,40 @@ async function main(): Promise<void> {
     const rounds: Record<string, number>[] = [];
     for (let round = 0; round < ROUNDS; round++) {
       for (const stage of RECOMMEND_STAGES) spentMs[stage] = 0;
-      const start = cpuMs();
-      for (let i = 0; i < ROUND_REQUESTS; i++) await ask();
-      const wholeMs = cpuMs() - start;
-      rounds.push({ whole: (wholeMs * 1000) / ROUND_REQUESTS, ...mapValues(spentMs, (ms) => (ms * 1000) / ROUND_REQUESTS) });
+      const wholeUs = await meanUs(ROUND_REQUESTS, () => ask());
+      rounds.push({ whole: wholeUs, ...mapValues(spentMs, (ms) => (ms * 1000) / ROUND_REQUESTS) });
     }
     line('items', `${items}, median of ${ROUNDS} rounds of ${ROUND_REQUESTS}`);
     for (const stage of [...RECOMMEND_STAGES, 'whole']) line(stage, `${median(rounds.map((round) => round[stage]!)).toFixed(0)} us a request`);
+    for (const filter of FILTERS) {
+      await ask(filter);
+      const us = await meanUs(FILTER_REQUESTS, () => ask(filter));
+      line(`behind ${filter.map(({ field }) => field).join(' and ')}`, `${us.toFixed(0)} us a request; ${fitting(catalogue, filter)} items fit`);
+    }
+    const someItems = Array.from({ length: FILTER_REQUESTS }, () => catalogue.at(random.int(items))!);
+    line(
+      'changing an item',
+      `${(await meanUs(someItems.length, async (i) => catalogue.put({ ...someItems[i]!, price: 1 + (i % 97) }))).toFixed(0)} us`,
+    );
     line('resident', `${Math.round(process.memoryUsage().rss / 2 ** 20)} MB`);
     await bundle.release();
   } finally {
     await store.close();
     await rm(dataDir, { recursive: true, force: true });
   }
+}
+
+async function meanUs(times: number, work: (i: number) => Promise<void>): Promise<number> {
+  const start = cpuMs();
+  for (let i = 0; i < times; i++) await work(i);
+  return ((cpuMs() - start) * 1000) / times;
+}
+
+function fitting(catalogue: Catalogue, filter: Filter): number {
+  const { fits } = new ItemFilter(catalogue).evaluate([filter]);
+  let count = 0;
+  for (let handle = 0; handle < catalogue.handles.size; handle++) if (fits(handle)) count++;
+  return count;
 }
 
 function mapValues(record: Readonly<Record<string, number>>, change: (value: number) => number): Record<string, number> {

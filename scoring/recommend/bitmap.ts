@@ -12,6 +12,10 @@ export class Bitmap {
     this.#words[at] = this.#words[at]! | (1 << (handle & 31));
   }
 
+  addAll(handles: Int32Array): void {
+    for (let i = 0; i < handles.length; i++) this.add(handles[i]!);
+  }
+
   delete(handle: number): void {
     const at = handle >>> 5;
     if (at < this.#words.length) this.#words[at] = this.#words[at]! & ~(1 << (handle & 31));

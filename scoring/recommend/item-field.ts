@@ -68,12 +68,15 @@ export class ItemField {
   /** Calls `visit` with items among which are all that fulfil a condition for which `atMost` is finite. */
   each(condition: Condition, visit: (handle: number) => void): void {
     const { in: values, min, max } = condition;
+    const visitAll = (handles: Int32Array): void => {
+      for (let i = 0; i < handles.length; i++) visit(handles[i]!);
+    };
     if (values) {
       for (const value of values) {
-        if (typeof value === 'number') this.#sorted.eachBetween(value, value, visit);
+        if (typeof value === 'number') this.#sorted.eachBetween(value, value, visitAll);
         else this.#postings.get(value)?.each(visit);
       }
-    } else this.#sorted.eachBetween(min ?? Number.NEGATIVE_INFINITY, max ?? Number.POSITIVE_INFINITY, visit);
+    } else this.#sorted.eachBetween(min ?? Number.NEGATIVE_INFINITY, max ?? Number.POSITIVE_INFINITY, visitAll);
   }
 
   /** Takes out of `out` whatever does not fulfil the condition; `scratch` is overwritten. */
@@ -88,7 +91,7 @@ export class ItemField {
     }
     if (min === undefined && max === undefined) return;
     scratch.clear();
-    this.#sorted.eachBetween(min ?? Number.NEGATIVE_INFINITY, max ?? Number.POSITIVE_INFINITY, (handle) => scratch.add(handle));
+    this.#sorted.eachBetween(min ?? Number.NEGATIVE_INFINITY, max ?? Number.POSITIVE_INFINITY, (handles) => scratch.addAll(handles));
     out.and(scratch);
   }
 
@@ -96,7 +99,7 @@ export class ItemField {
   #gather(values: ReadonlySet<FieldValue>, out: Bitmap): void {
     out.clear();
     for (const value of values) {
-      if (typeof value === 'number') this.#sorted.eachBetween(value, value, (handle) => out.add(handle));
+      if (typeof value === 'number') this.#sorted.eachBetween(value, value, (handles) => out.addAll(handles));
       else this.#postings.get(value)?.addTo(out);
     }
   }

@@ -5,13 +5,18 @@ import type { Condition, ItemField } from './item-field.ts';
 
 /** Going through so many items, or this share of the catalogue, and asking each of them costs less than joining bitmaps of the whole catalogue. */
 const LIST_ITEMS_MAX = 1_000;
-const LIST_SHARE_MAX = 0.01;
+const LIST_SHARE_MAX = 0.05;
 /**
- * Up to so many fitting items, or this share of the catalogue, the sources go through them, and nearest ones are found exactly: a graph search whose
- * filter lets one of a hundred through visits everything, which took 90 ms at 100,000 items.
+ * Up to so many fitting items, or this share of the catalogue, a source goes through them instead of through its own list: a list whose filter lets
+ * one of a hundred through is gone through to its end.
  */
 const FEW_ITEMS_MAX = 2_000;
-const FEW_SHARE_MAX = 0.05;
+const FEW_SHARE_MAX = 0.01;
+/**
+ * Up to so many times the root of the catalogue's size, the nearest of the fitting items are found exactly. A scan costs about 0.05 us an item, a
+ * search of the graph for 100 some 500 us for each time that the fitting items go into the catalogue: as much at 30,000 of 100,000, or 100,000 of 1,000,000.
+ */
+const EXACT_PER_ROOT = 100;
 
 interface Part {
   readonly field: ItemField;
@@ -23,8 +28,10 @@ const FULFILLED: Condition = { in: new Set([true]) };
 /** What a request may see by its conditions: `fits`, and where they are few the fitting items themselves. */
 export interface Fitting {
   readonly fits: (handle: number) => boolean;
-  /** All that fit and are for sale; in no particular order. */
+  /** Where they are few: all that fit and are for sale, in no particular order. */
   readonly few: Int32Array | undefined;
+  /** Where searching exactly among them costs less than searching the graph: the same. */
+  readonly exact: Int32Array | undefined;
 }
 
 /**
@@ -50,7 +57,7 @@ export class ItemFilter {
       }),
     );
     if (rule !== undefined) parts.push({ field: catalogue.rule(rule), condition: FULFILLED });
-    if (parts.length === 0) return { fits: (handle) => catalogue.sellable(handle), few: undefined };
+    if (parts.length === 0) return { fits: (handle) => catalogue.sellable(handle), few: undefined, exact: undefined };
     const fewest = parts.reduce((least, part) => (part.field.atMost(part.condition) < least.field.atMost(least.condition) ? part : least));
     if (fewest.field.atMost(fewest.condition) <= Math.max(LIST_ITEMS_MAX, LIST_SHARE_MAX * catalogue.size)) return this.#byList(fewest, parts);
     return this.#byBits(parts);
@@ -67,7 +74,7 @@ export class ItemFilter {
       this.#bits.add(handle);
       few.push(handle);
     });
-    return { fits: (handle) => this.#bits.has(handle) && catalogue.sellable(handle), few: Int32Array.from(few) };
+    return this.#fitting(few.length, () => Int32Array.from(few));
   }
 
   #byBits(parts: readonly Part[]): Fitting {
@@ -76,13 +83,21 @@ export class ItemFilter {
     bits.copy(catalogue.sellableBits);
     for (const { field, condition } of parts) field.keepFitting(condition, bits, this.#scratch);
     const count = bits.count();
-    const fits = (handle: number): boolean => bits.has(handle) && catalogue.sellable(handle);
-    if (count > Math.max(FEW_ITEMS_MAX, FEW_SHARE_MAX * catalogue.size)) return { fits, few: undefined };
-    const few = new Int32Array(count);
-    let at = 0;
-    bits.each((handle) => {
-      few[at++] = handle;
+    return this.#fitting(count, () => {
+      const list = new Int32Array(count);
+      let at = 0;
+      bits.each((handle) => {
+        list[at++] = handle;
+      });
+      return list;
     });
-    return { fits, few };
+  }
+
+  /** What the bits say, `count` of them. The list is made where somebody is to go through it. */
+  #fitting(count: number, list: () => Int32Array): Fitting {
+    const catalogue = this.#catalogue;
+    const exact = count <= EXACT_PER_ROOT * Math.sqrt(catalogue.size) ? list() : undefined;
+    const isFew = count <= Math.max(FEW_ITEMS_MAX, FEW_SHARE_MAX * catalogue.size);
+    return { fits: (handle) => this.#bits.has(handle) && catalogue.sellable(handle), few: isFew ? exact : undefined, exact };
   }
 }

@@ -143,6 +143,7 @@ export function createRecommender(deps: RecommendDeps) {
         caps: placement.sources,
         allow: shown.allow,
         few: shown.few?.filter(shown.allow),
+        exact: shown.exact,
       },
       models ?? {},
     );
@@ -276,9 +277,9 @@ export function createRecommender(deps: RecommendDeps) {
     }
     const filters = [placement.filter ?? [], request.filter ?? []];
     if (request.category !== undefined) filters.push([{ field: 'category', in: [request.category] }]);
-    const { fits, few } = filter.evaluate(filters, placement.when);
+    const { fits, few, exact } = filter.evaluate(filters, placement.when);
     const allowSuppressed = (handle: number): boolean => fits(handle) && !barred.has(handle);
-    return { allow: (handle) => allowSuppressed(handle) && !suppressed.has(handle), allowSuppressed, few };
+    return { allow: (handle) => allowSuppressed(handle) && !suppressed.has(handle), allowSuppressed, few, exact };
   }
 
   function bar(barred: HandleMap, id: string): void {
@@ -293,4 +294,5 @@ interface Showable {
   readonly allowSuppressed: (handle: number) => boolean;
   /** Where both take none but a few: these. */
   readonly few: Int32Array | undefined;
+  readonly exact: Int32Array | undefined;
 }

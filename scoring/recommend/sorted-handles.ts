@@ -62,15 +62,16 @@ export class SortedHandles {
     return count;
   }
 
-  /** Calls `visit` with each handle whose number is from `min` to `max`. */
-  eachBetween(min: number, max: number, visit: (handle: number) => void): void {
+  /** Calls `visit` with runs of handles whose numbers are from `min` to `max`: views, valid until the next change. Looks at the numbers at both ends alone. */
+  eachBetween(min: number, max: number, visit: (handles: Int32Array) => void): void {
     for (let c = this.#chunkFrom(max); c < this.#chunks.length; c++) {
       const chunk = this.#chunks[c]!;
-      for (let i = 0; i < this.#counts[c]!; i++) {
-        const number = this.#numberOf(chunk[i]!);
-        if (number < min) return;
-        if (number <= max) visit(chunk[i]!);
-      }
+      let from = 0;
+      let to = this.#counts[c]!;
+      while (from < to && this.#numberOf(chunk[from]!) > max) from++;
+      while (from < to && this.#numberOf(chunk[to - 1]!) < min) to--;
+      if (from < to) visit(chunk.subarray(from, to));
+      if (to < this.#counts[c]!) return;
     }
   }
 

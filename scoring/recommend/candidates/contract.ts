@@ -26,6 +26,8 @@ export interface CandidateContext {
   readonly allow: (handle: number) => boolean;
   /** Where only few may be shown: all of them. A source then goes through them instead of the whole catalogue. */
   readonly few: Int32Array | undefined;
+  /** Where searching exactly among some costs less than searching an index: these. Ask `allow` of each. */
+  readonly exact: Int32Array | undefined;
   /** An empty map that is the caller's own until the answer is made. */
   readonly map: () => HandleMap;
   /** For use between two awaits: other requests use it as well. */

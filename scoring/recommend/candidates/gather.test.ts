@@ -138,7 +138,7 @@ describe('a gathering', () => {
           const allow = (handle: number): boolean => within.has(handle) && !out.has(handle);
           const request = { nowMs: NOW, user, session: undefined, caps: { ...CAPS, ...some }, candidatesMax: 200, allow };
           const told = async (few: Int32Array | undefined): Promise<Map<string, CandidateSource[]>> => {
-            const { items } = await gathered(one, one.models, { ...request, few });
+            const { items } = await gathered(one, one.models, { ...request, few, exact: few });
             return new Map(items.map((item) => [item.id, item.sources]));
           };
           expect(await told(Int32Array.from(within).filter(allow))).toEqual(await told(undefined));

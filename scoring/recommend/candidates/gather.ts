@@ -30,6 +30,7 @@ export interface CandidateRequest {
   readonly caps: SourceCaps;
   readonly allow: (handle: number) => boolean;
   readonly few?: Int32Array | undefined;
+  readonly exact?: Int32Array | undefined;
 }
 
 export interface GatherDeps {
@@ -93,7 +94,7 @@ export class Gathering {
    */
   async gather(request: Omit<CandidateRequest, 'user' | 'session'>, models: RetrievalModels): Promise<CandidateSource['name'][]> {
     const { catalogue, trending, candidatesMax } = this.#deps;
-    const { nowMs, caps, allow, few, item = NO_HANDLE } = request;
+    const { nowMs, caps, allow, few, exact, item = NO_HANDLE } = request;
     const { interactions, purchases, session } = this;
     const context: CandidateContext = {
       nowMs,
@@ -106,6 +107,7 @@ export class Gathering {
       session,
       allow,
       few,
+      exact,
       map: this.#map,
       top: TOP,
     };

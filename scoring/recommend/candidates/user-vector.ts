@@ -20,22 +20,27 @@ export const userVector: CandidateSource = {
 function run(context: CandidateContext, index: VectorIndex, user: Float32Array): SourceRun {
   return {
     find: (max, found) =>
-      context.few ? nearestOf(context.few, max, context, index, user, found) : index.nearest(user, max, { filter: context.allow }, found),
+      context.exact ? nearestOf(context.exact, max, context, index, user, found) : index.nearest(user, max, { filter: context.allow }, found),
     score: (candidates, [column]) => index.similaritiesTo(user, candidates.handles, candidates.count, column!),
   };
 }
 
+/** By exact search among `some`. */
 function nearestOf(
-  few: Int32Array,
+  some: Int32Array,
   max: number,
-  { top, catalogue }: CandidateContext,
+  { top, catalogue, allow }: CandidateContext,
   index: VectorIndex,
   user: Float32Array,
   found: Int32Array,
 ): number {
-  const similarities = new Float64Array(few.length);
-  index.similaritiesTo(user, few, few.length, similarities);
+  const similarities = new Float64Array(some.length);
+  index.similaritiesTo(user, some, some.length, similarities);
   top.reset(max, catalogue.handles);
-  for (let i = 0; i < few.length; i++) if (!Number.isNaN(similarities[i]!)) top.offer(similarities[i]!, few[i]!);
+  for (let i = 0; i < some.length; i++) {
+    const similarity = similarities[i]!;
+    // Items without a vector are no numbers, which pass no comparison.
+    if (similarity >= top.floor && top.wants(similarity, some[i]!) && allow(some[i]!)) top.offer(similarity, some[i]!);
+  }
   return top.drain(found, undefined);
 }
