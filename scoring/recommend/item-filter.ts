@@ -66,11 +66,14 @@ export class ItemFilter {
   #byList(fewest: Part, parts: readonly Part[]): Fitting {
     const catalogue = this.#catalogue;
     const few: number[] = [];
+    // Reading items costs more than all the rest: not done for a condition that its own list says whole.
+    const { in: values, not_in, min, max } = fewest.condition;
+    const isWhole = not_in === undefined && (values === undefined || (min === undefined && max === undefined));
+    const open = isWhole ? parts.filter((part) => part !== fewest) : parts;
     this.#bits.clear();
     fewest.field.each(fewest.condition, (handle) => {
-      const item = catalogue.at(handle);
-      if (!item || !catalogue.sellable(handle) || this.#bits.has(handle)) return;
-      for (const { field, condition } of parts) if (!field.fits(item, condition)) return;
+      if (!catalogue.sellable(handle) || this.#bits.has(handle)) return;
+      for (const { field, condition } of open) if (!field.fits(catalogue.at(handle)!, condition)) return;
       this.#bits.add(handle);
       few.push(handle);
     });
