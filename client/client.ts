@@ -49,7 +49,7 @@ export interface GatehouseClient {
   events(events: readonly NewEvent[], call?: CallOptions): Promise<EventsResponse>;
   recommend(request: RecommendRequest, call?: CallOptions): Promise<RecommendResponse>;
   /** The same by `GET`. */
-  recommendGet(request: Omit<RecommendRequest, 'exclude'>, call?: CallOptions): Promise<RecommendResponse>;
+  recommendGet(request: Omit<RecommendRequest, 'exclude' | 'filter'>, call?: CallOptions): Promise<RecommendResponse>;
   score(request: ScoreRequest, call?: CallOptions): Promise<ScoreResponse>;
   putItems(items: readonly Item[], call?: CallOptions): Promise<ItemsResponse>;
   /** One request of at most 1000 items: all of them change or none. */

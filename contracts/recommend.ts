@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { Country, Id } from './event.ts';
+import { Filter } from './filter.ts';
 
 export const RECOMMEND_LIMIT_MAX = 100;
 
@@ -14,6 +15,8 @@ export const RecommendRequest = Type.Object(
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: RECOMMEND_LIMIT_MAX })),
     country: Type.Optional(Country),
     category: Type.Optional(Type.String({ maxLength: 100 })),
+    /** On top of the placement's own. */
+    filter: Type.Optional(Filter),
     exclude: Type.Optional(Type.Array(Id, { maxItems: 500 })),
     explain: Type.Optional(Type.Boolean()),
   },

@@ -55,7 +55,7 @@ export interface Route {
 const VersionParameter = { version: BundleManifest.properties.version };
 
 /** A `GET` carries the request in its query: every value but the arrays of the body form. */
-const RecommendQuery = Type.Omit(RecommendRequest, ['exclude']);
+const RecommendQuery = Type.Omit(RecommendRequest, ['exclude', 'filter']);
 const StreamQuery = Type.Object({ token: Type.Optional(Type.String({ maxLength: 4096 })) }, { additionalProperties: false });
 
 /** Every route of both planes, once. Handlers, access control, OpenAPI, metrics and docs take theirs from here. */

@@ -13,6 +13,8 @@ import { loadBundle } from '../scoring/models/bundle.ts';
 import { BundleManager } from '../scoring/models/manager.ts';
 import { parseRates, type RateTable } from '../scoring/rates.ts';
 import { Catalogue } from '../scoring/recommend/catalogue.ts';
+import { ItemNumbersTable } from '../scoring/recommend/item-numbers.ts';
+import { RANK_SET } from '../scoring/recommend/pipeline.ts';
 import { DEFAULT_PLACEMENTS, type Placement, parsePlacements } from '../scoring/recommend/placements.ts';
 import { Trending } from '../scoring/recommend/trending.ts';
 import { FRAUD_SET } from '../scoring/risk/pipeline.ts';
@@ -96,15 +98,18 @@ export async function startGateway(config: Config, now: () => number = Date.now)
     makeDataDir(config);
     const engine = await openFeatures(config.featuresFile);
     const catalogue = new Catalogue();
-    const trending = new Trending();
+    const trending = new Trending(catalogue.handles);
+    const itemNumbers = new ItemNumbersTable(engine, RANK_SET, catalogue.handles);
     const store = await openStore(config, engine, catalogue);
     undo.push(() => store.close());
     for await (const { value } of store.docs(ITEMS_COLLECTION)) catalogue.put(value as Item);
     await warmTrending(store, trending);
     undo.push(
       store.onForeignFact(({ fact }) => {
-        if (fact.kind === 'event') trending.add(fact.event);
-        else if (fact.kind === 'item_put') catalogue.put(fact.item);
+        if (fact.kind === 'event') {
+          trending.add(fact.event);
+          itemNumbers.touched(fact.event);
+        } else if (fact.kind === 'item_put') catalogue.put(fact.item);
         else if (fact.kind === 'item_delete') {
           catalogue.delete(fact.item_id);
           trending.delete(fact.item_id);
@@ -137,7 +142,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
 
     const bundles = new BundleManager({
       dir: bundlesDir(config),
-      load: (dir) => loadBundle(dir, { engine, readIndex: readSnapshot }),
+      load: (dir) => loadBundle(dir, { engine, readIndex: readSnapshot, handles: catalogue.handles }),
       probe: (dir) => probeInChild(dir, { featuresFile: config.featuresFile }),
       onSwap: ({ version }) => {
         metrics.clearGauge('bundleInfo');
@@ -196,6 +201,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
       engine,
       catalogue,
       trending,
+      itemNumbers,
       bundles,
       desk,
       rates,

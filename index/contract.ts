@@ -1,3 +1,5 @@
+import type { Handles } from '../contracts/handles.ts';
+
 /**
  * A nearest-neighbour index over float32 vectors with string ids. Similarity is larger-is-closer: the inner product for `ip`,
  * cosine for `cosine` (0 where either vector is all zeros), negative squared Euclidean distance for `l2`; computed in double
@@ -14,8 +16,14 @@ export interface Neighbour {
 export interface SearchOptions {
   /** Keep only ids for which this holds. It must be pure and must not change the index. */
   readonly filter?: (id: string) => boolean;
-  /** Size of the dynamic candidate list (HNSW's `ef`); raised to k where smaller. Chosen by the index where absent; ignored by exact search. */
   readonly ef?: number;
+}
+
+export interface HandleSearchOptions {
+  /** As in `SearchOptions`, by handle. */
+  readonly filter?: ((handle: number) => boolean) | undefined;
+  /** Size of the dynamic candidate list (HNSW's `ef`); raised to k where smaller. Chosen by the index where absent; ignored by exact search. */
+  readonly ef?: number | undefined;
 }
 
 export interface VectorIndex {
@@ -23,6 +31,8 @@ export interface VectorIndex {
   readonly dimensions: number;
   readonly metric: Metric;
   readonly size: number;
+  /** The registry that its ids have their handles from. */
+  readonly handles: Handles;
   has(id: string): boolean;
   /**
    * Add or replace. Throws RangeError on a wrong length, a component that is not finite (or over 1e15, whose squares would overflow),
@@ -42,6 +52,15 @@ export interface VectorIndex {
    * several equals at the cut. Throws RangeError on a bad query (as `upsert`) and on a k that is not a whole number from 0.
    */
   search(query: Float32Array, k: number, options?: SearchOptions): Neighbour[];
+
+  // ---- the same by handle, into the caller's arrays: nothing is allocated or looked up a vector
+
+  /** As `search`; fills `handles`, and `similarities` where it is given, from 0, and returns how many there are. Both must have room for k. */
+  nearest(query: Float32Array, k: number, options: HandleSearchOptions, handles: Int32Array, similarities?: Float64Array): number;
+  /** As `similarities`, for the first `count` handles. */
+  similaritiesTo(query: Float32Array, handles: Int32Array, count: number, out: Float64Array): void;
+  /** Copies the vector of a handle to `offset`; false, and nothing copied, where there is none. */
+  copyTo(handle: number, out: Float32Array, offset: number): boolean;
 }
 
 /** A snapshot's description; it stands in the bundle's manifest or beside the file. */

@@ -1,11 +1,14 @@
-import type { Metric, Neighbour, SearchOptions, VectorIndex } from './contract.ts';
-import { requireK, VectorSlab } from './slab.ts';
+import type { Handles } from '../contracts/handles.ts';
+import type { HandleSearchOptions, Metric, Neighbour, SearchOptions, VectorIndex } from './contract.ts';
+import { requireK, searchById, VectorSlab } from './slab.ts';
 
 export interface ExactOptions {
   readonly dimensions: number;
   readonly metric: Metric;
   /** Vectors that may be stored at once; one more is a RangeError. */
   readonly capacityMax?: number;
+  /** See `SlabOptions`. */
+  readonly handles?: Handles;
 }
 
 /**
@@ -33,6 +36,10 @@ export class ExactIndex implements VectorIndex {
     return this.slab.size;
   }
 
+  get handles(): Handles {
+    return this.slab.handles;
+  }
+
   has(id: string): boolean {
     return this.slab.slotOf(id) !== undefined;
   }
@@ -58,9 +65,21 @@ export class ExactIndex implements VectorIndex {
   }
 
   search(query: Float32Array, k: number, options: SearchOptions = {}): Neighbour[] {
+    return searchById(this, query, k, options);
+  }
+
+  nearest(query: Float32Array, k: number, { filter }: HandleSearchOptions, handles: Int32Array, similarities?: Float64Array): number {
     this.slab.requireVector(query);
     requireK(k);
-    return this.slab.scan(query, k, options.filter);
+    return this.slab.scan(query, k, filter, handles, similarities);
+  }
+
+  similaritiesTo(query: Float32Array, handles: Int32Array, count: number, out: Float64Array): void {
+    this.slab.similaritiesTo(query, handles, count, out);
+  }
+
+  copyTo(handle: number, out: Float32Array, offset: number): boolean {
+    return this.slab.copyTo(handle, out, offset);
   }
 }
 

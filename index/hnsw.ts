@@ -1,9 +1,9 @@
 import hnswlib from 'hnswlib-node';
-import type { Metric, Neighbour, SearchOptions, VectorIndex } from './contract.ts';
+import type { Handles } from '../contracts/handles.ts';
+import type { HandleSearchOptions, Metric, Neighbour, SearchOptions, VectorIndex } from './contract.ts';
 import { chooseSphere, graphDimensions, graphRow, type Sphere } from './graph-row.ts';
 import { norm } from './similarity.ts';
-import { requireK, requireWhole, VectorSlab } from './slab.ts';
-import { TopK } from './topk.ts';
+import { requireK, requireWhole, searchById, VectorSlab } from './slab.ts';
 
 /** Links per element and layer; twice as many on layer 0. Outside of this hnswlib's graph is useless or its level multiplier infinite. */
 export const M_MIN = 2;
@@ -47,6 +47,8 @@ export interface HnswOptions {
   readonly capacityMax?: number;
   /** Slots from which a graph is built; below, searches scan. */
   readonly graphFromSlots?: number;
+  /** See `SlabOptions`. */
+  readonly handles?: Handles;
 }
 
 export type GraphSettings = Required<Pick<HnswOptions, 'm' | 'efConstruction' | 'seed' | 'graphFromSlots'>>;
@@ -158,6 +160,10 @@ export class HnswIndex implements VectorIndex {
     return this.#slab.size;
   }
 
+  get handles(): Handles {
+    return this.#slab.handles;
+  }
+
   get m(): number {
     return this.#settings.m;
   }
@@ -213,24 +219,37 @@ export class HnswIndex implements VectorIndex {
   }
 
   search(query: Float32Array, k: number, options: SearchOptions = {}): Neighbour[] {
+    return searchById(this, query, k, options);
+  }
+
+  similaritiesTo(query: Float32Array, handles: Int32Array, count: number, out: Float64Array): void {
+    this.#slab.similaritiesTo(query, handles, count, out);
+  }
+
+  copyTo(handle: number, out: Float32Array, offset: number): boolean {
+    return this.#slab.copyTo(handle, out, offset);
+  }
+
+  nearest(query: Float32Array, k: number, options: HandleSearchOptions, handles: Int32Array, similarities?: Float64Array): number {
     const slab = this.#slab;
     slab.requireVector(query);
     requireK(k);
     if (options.ef !== undefined) requireWhole('ef', options.ef, 1, Number.MAX_SAFE_INTEGER);
     const wanted = Math.min(k, slab.size);
-    if (wanted === 0) return [];
+    if (wanted === 0) return 0;
+    const { filter } = options;
     const queryNorm = norm(query);
     const fetchMax = Math.floor(slab.slotCount * SCAN_SHARE);
-    let fetch = Math.ceil(((options.filter ? FETCH_MARGIN : 1) * wanted * slab.slotCount) / slab.size);
+    let fetch = Math.ceil(((filter ? FETCH_MARGIN : 1) * wanted * slab.slotCount) / slab.size);
     while (this.#graph !== undefined && fetch <= fetchMax) {
       const ef = Math.max(fetch, options.ef ?? efFor(slab.metric, fetch, this.#graph.sphere));
       const slots = this.#graph.nearestSlots(query, queryNorm, fetch, Math.min(ef, slab.slotCount));
-      const found = keep(slab, slots, query, queryNorm, wanted, options.filter);
-      if (found.length === wanted) return found;
-      const share = Math.max(found.length, 0.5) / fetch;
+      const found = slab.best(slots, query, wanted, filter, handles, similarities);
+      if (found === wanted) return found;
+      const share = Math.max(found, 0.5) / fetch;
       fetch = Math.max(Math.ceil(FETCH_MARGIN * fetch), Math.ceil((FETCH_MARGIN * wanted) / share));
     }
-    return slab.scan(query, wanted, options.filter);
+    return slab.scan(query, wanted, filter, handles, similarities);
   }
 
   /** Write hnswlib's own file. The caller checks it: hnswlib reports no write error. */
@@ -257,8 +276,8 @@ export class HnswIndex implements VectorIndex {
 
   #renewWhereDue(): void {
     if (this.#renewal === undefined && this.#isRenewalDue()) {
-      const { dimensions, metric, capacityMax, size } = this.#slab;
-      const slab = new VectorSlab({ dimensions, metric, capacityMax, capacityInitial: size });
+      const { dimensions, metric, capacityMax, size, handles } = this.#slab;
+      const slab = new VectorSlab({ dimensions, metric, capacityMax, capacityInitial: size, handles });
       this.#renewal = { slab, graph: new Graph(slab, chooseSphere(this.#slab), this.#settings), cursor: 0 };
     }
     const renewal = this.#renewal;
@@ -294,24 +313,6 @@ function putInto({ slab, graph }: Renewal, id: string, vector: Float32Array): vo
 function efFor(metric: Metric, fetch: number, { spread }: Sphere): number {
   const { least, perK } = EF_SEARCH[metric];
   return Math.ceil(Math.max(least, perK * fetch) * spread);
-}
-
-/** The best of the fetched slots that are live and pass the filter. */
-function keep(
-  slab: VectorSlab,
-  slots: readonly number[],
-  query: Float32Array,
-  queryNorm: number,
-  wanted: number,
-  filter: SearchOptions['filter'],
-): Neighbour[] {
-  const top = new TopK(wanted);
-  for (const slot of slots) {
-    const id = slab.idAt(slot);
-    if (id === undefined || (filter !== undefined && !filter(id))) continue;
-    top.offer(slab.similarityAt(slot, query, queryNorm), id);
-  }
-  return top.sorted();
 }
 
 function settingsOf(options: Partial<GraphSettings>): GraphSettings {

@@ -1,6 +1,7 @@
-import type { Metric, Neighbour } from './contract.ts';
+import { Handles, NO_HANDLE, withPlace } from '../contracts/handles.ts';
+import { TopK } from '../contracts/topk.ts';
+import type { Metric, Neighbour, SearchOptions, VectorIndex } from './contract.ts';
 import { norm, similarity } from './similarity.ts';
-import { TopK } from './topk.ts';
 
 /** Squares of larger components could overflow float32 inside native code: 4096 x (1e15)^2 = 4e33 is well below 3.4e38. */
 export const COMPONENT_ABS_MAX = 1e15;
@@ -18,14 +19,16 @@ export interface SlabOptions {
   readonly metric: Metric;
   readonly capacityInitial?: number;
   readonly capacityMax?: number;
+  /** Where ids have their handles from: shared with everything else that speaks of the same things. Its own where absent. */
+  readonly handles?: Handles;
 }
 
 /**
- * The stored vectors of an index: one Float32Array of rows (slots), the ids, and the exact search over them.
+ * The stored vectors of an index: one Float32Array of rows (slots), whose they are, and the exact search over them.
  *
- *   slot     0        1        2        3
- *   ids    'shoe'   hole     'hat'    'sock'     slots never move, so a graph can name vectors by slot;
- *   rows   [....]   [old]    [....]   [....]     a removed id leaves a hole, which `put` fills before it takes a new slot
+ *   slot      0        1        2        3
+ *   handle   17      hole       4       91       slots never move, so a graph can name vectors by slot;
+ *   rows   [....]   [old]    [....]   [....]     a removed vector leaves a hole, which `put` fills before it takes a new slot
  *
  * `putFresh` never writes a slot twice: a graph that links to a slot needs its row to stay as it was.
  */
@@ -35,9 +38,15 @@ export class VectorSlab {
   readonly capacityMax: number;
   #rows: Float32Array;
   #norms: Float64Array;
-  readonly #ids: (string | undefined)[] = [];
-  readonly #slots = new Map<string, number>();
+  readonly handles: Handles;
+  /** By slot; NO_HANDLE for a hole. */
+  #handleAt: Int32Array;
+  /** By handle; -1 where there is no vector. */
+  #slotOf = new Int32Array(0);
+  #slotCount = 0;
+  #size = 0;
   readonly #holes: number[] = [];
+  readonly #top = new TopK();
 
   constructor(options: SlabOptions) {
     const { dimensions, metric, capacityInitial = CAPACITY_FIRST, capacityMax = CAPACITY_MAX_DEFAULT } = options;
@@ -50,6 +59,8 @@ export class VectorSlab {
     const capacity = Math.max(capacityInitial, CAPACITY_FIRST);
     this.#rows = new Float32Array(capacity * dimensions);
     this.#norms = new Float64Array(capacity);
+    this.#handleAt = new Int32Array(capacity);
+    this.handles = options.handles ?? new Handles();
   }
 
   /**
@@ -64,11 +75,12 @@ export class VectorSlab {
       slab.requireVector(row);
       slab.#rows.set(row, slot * slab.dimensions);
       slab.#norms[slot] = norm(row);
-      const id = ids[slot] ?? undefined;
-      slab.#ids.push(id);
-      if (id === undefined) slab.#holes.push(slot);
-      else if (slab.#slots.has(id)) throw new RangeError('an id occurs twice');
-      else slab.#slots.set(id, slot);
+      const id = ids[slot];
+      slab.#slotCount++;
+      slab.#handleAt[slot] = NO_HANDLE;
+      if (id === null || id === undefined) slab.#holes.push(slot);
+      else if (slab.slotOf(id) !== undefined) throw new RangeError('an id occurs twice');
+      else slab.#bind(slot, slab.handles.intern(id));
     }
     if (slab.size > slab.capacityMax) throw new RangeError(`${slab.size} vectors are over the capacity of ${slab.capacityMax}`);
     return slab;
@@ -76,12 +88,12 @@ export class VectorSlab {
 
   /** Live vectors. */
   get size(): number {
-    return this.#slots.size;
+    return this.#size;
   }
 
   /** Slots in use, holes included. */
   get slotCount(): number {
-    return this.#ids.length;
+    return this.#slotCount;
   }
 
   /** Slots the arrays have room for. */
@@ -91,20 +103,32 @@ export class VectorSlab {
 
   /** The rows of all slots in use; a view, valid until the next `put`. */
   get rows(): Float32Array {
-    return this.#rows.subarray(0, this.#ids.length * this.dimensions);
+    return this.#rows.subarray(0, this.#slotCount * this.dimensions);
   }
 
-  ids(): IterableIterator<string> {
-    return this.#slots.keys();
+  *ids(): IterableIterator<string> {
+    for (let slot = 0; slot < this.#slotCount; slot++) if (this.#handleAt[slot] !== NO_HANDLE) yield this.handles.idOf(this.#handleAt[slot]!);
   }
 
   /** The id in a slot; undefined for a hole. */
   idAt(slot: number): string | undefined {
-    return this.#ids[slot];
+    const handle = this.handleAt(slot);
+    return handle === NO_HANDLE ? undefined : this.handles.idOf(handle);
+  }
+
+  /** NO_HANDLE for a hole. */
+  handleAt(slot: number): number {
+    return this.#handleAt[slot]!;
   }
 
   slotOf(id: string): number | undefined {
-    return this.#slots.get(id);
+    const slot = this.slotOfHandle(this.handles.find(id));
+    return slot < 0 ? undefined : slot;
+  }
+
+  /** -1 where there is no vector. */
+  slotOfHandle(handle: number): number {
+    return handle >= 0 && handle < this.#slotOf.length ? this.#slotOf[handle]! : -1;
   }
 
   normAt(slot: number): number {
@@ -117,14 +141,22 @@ export class VectorSlab {
   }
 
   get(id: string): Float32Array | undefined {
-    const slot = this.#slots.get(id);
+    const slot = this.slotOf(id);
     return slot === undefined ? undefined : this.rowAt(slot).slice();
+  }
+
+  copyTo(handle: number, out: Float32Array, offset: number): boolean {
+    const slot = this.slotOfHandle(handle);
+    if (slot < 0) return false;
+    const from = slot * this.dimensions;
+    for (let i = 0; i < this.dimensions; i++) out[offset + i] = this.#rows[from + i]!;
+    return true;
   }
 
   /** Store a vector, in the id's own slot or a hole where there is one. */
   put(id: string, vector: Float32Array): void {
     this.requireVector(vector);
-    const known = this.#slots.get(id);
+    const known = this.slotOf(id);
     if (known === undefined) this.#requireRoom();
     this.#store(known ?? this.#holes.pop() ?? this.#newSlot(), id, vector);
   }
@@ -132,7 +164,7 @@ export class VectorSlab {
   /** Store a vector in a slot never used before; returns it, or undefined where exactly this vector was already there. */
   putFresh(id: string, vector: Float32Array): number | undefined {
     this.requireVector(vector);
-    const known = this.#slots.get(id);
+    const known = this.slotOf(id);
     if (known === undefined) this.#requireRoom();
     else if (sameVector(this.rowAt(known), vector)) return undefined;
     else this.remove(id);
@@ -142,10 +174,11 @@ export class VectorSlab {
   }
 
   remove(id: string): boolean {
-    const slot = this.#slots.get(id);
+    const slot = this.slotOf(id);
     if (slot === undefined) return false;
-    this.#slots.delete(id);
-    this.#ids[slot] = undefined;
+    this.#slotOf[this.#handleAt[slot]!] = -1;
+    this.#handleAt[slot] = NO_HANDLE;
+    this.#size--;
     this.#holes.push(slot);
     return true;
   }
@@ -155,42 +188,79 @@ export class VectorSlab {
   }
 
   similarities(query: Float32Array, ids: readonly string[]): Float64Array {
-    this.requireVector(query);
-    const queryNorm = norm(query);
     const out = new Float64Array(ids.length);
-    for (let i = 0; i < ids.length; i++) {
-      const slot = this.#slots.get(ids[i]!);
-      out[i] = slot === undefined ? Number.NaN : this.similarityAt(slot, query, queryNorm);
-    }
+    this.similaritiesTo(
+      query,
+      Int32Array.from(ids, (id) => this.handles.find(id)),
+      ids.length,
+      out,
+    );
     return out;
   }
 
+  similaritiesTo(query: Float32Array, handles: Int32Array, count: number, out: Float64Array): void {
+    this.requireVector(query);
+    const queryNorm = norm(query);
+    for (let i = 0; i < count; i++) {
+      const slot = this.slotOfHandle(handles[i]!);
+      out[i] = slot < 0 ? Number.NaN : this.similarityAt(slot, query, queryNorm);
+    }
+  }
+
   /**
-   * Exact search over every live vector. The filter is asked only about vectors that are similar enough to be kept, so one that lets
-   * much through is called a few hundred times, not once a row; one that turns out to refuse most is asked first, and saves the sums.
+   * Exact search over every live vector; as `nearest` of the contract. The filter is asked only about vectors that are similar enough to be kept,
+   * so one that lets much through is called a few hundred times, not once a row; one that turns out to refuse most is asked first, and saves the sums.
    */
-  scan(query: Float32Array, k: number, filter?: (id: string) => boolean): Neighbour[] {
-    const top = new TopK(Math.min(k, this.size));
+  scan(
+    query: Float32Array,
+    k: number,
+    filter: ((handle: number) => boolean) | undefined,
+    handles: Int32Array,
+    similarities: Float64Array | undefined,
+  ): number {
+    const top = this.#top;
+    top.reset(Math.min(k, this.size), this.handles);
     const queryNorm = norm(query);
     let asked = 0;
     let passed = 0;
-    const passes = (id: string): boolean => {
+    const passes = (handle: number): boolean => {
       if (filter === undefined) return true;
       asked++;
-      if (!filter(id)) return false;
+      if (!filter(handle)) return false;
       passed++;
       return true;
     };
-    for (let slot = 0; slot < this.#ids.length; slot++) {
-      const id = this.#ids[slot];
-      if (id === undefined) continue;
+    for (let slot = 0; slot < this.#slotCount; slot++) {
+      const handle = this.#handleAt[slot]!;
+      if (handle === NO_HANDLE) continue;
       const filterFirst = asked >= FILTER_SAMPLE && 2 * passed < asked;
-      if (filterFirst && !passes(id)) continue;
+      if (filterFirst && !passes(handle)) continue;
       const value = this.similarityAt(slot, query, queryNorm);
-      if (value < top.floor || !top.wants(value, id)) continue;
-      if (filterFirst || passes(id)) top.offer(value, id);
+      if (value < top.floor || !top.wants(value, handle)) continue;
+      if (filterFirst || passes(handle)) top.offer(value, handle);
     }
-    return top.sorted();
+    return top.drain(handles, similarities);
+  }
+
+  /** The best of the listed slots that are live and pass the filter; as `nearest` of the contract. */
+  best(
+    slots: readonly number[],
+    query: Float32Array,
+    k: number,
+    filter: ((handle: number) => boolean) | undefined,
+    handles: Int32Array,
+    similarities: Float64Array | undefined,
+  ): number {
+    const top = this.#top;
+    top.reset(k, this.handles);
+    const queryNorm = norm(query);
+    for (let i = 0; i < slots.length; i++) {
+      const slot = slots[i]!;
+      const handle = this.#handleAt[slot]!;
+      if (handle === NO_HANDLE || (filter !== undefined && !filter(handle))) continue;
+      top.offer(this.similarityAt(slot, query, queryNorm), handle);
+    }
+    return top.drain(handles, similarities);
   }
 
   /** Throws RangeError unless the vector has the right length and only finite, not absurdly large components. */
@@ -208,17 +278,23 @@ export class VectorSlab {
   }
 
   #newSlot(): number {
-    const slot = this.#ids.length;
+    const slot = this.#slotCount++;
     if (slot >= this.capacity) this.#grow();
-    this.#ids.push(undefined);
+    this.#handleAt[slot] = NO_HANDLE;
     return slot;
   }
 
   #store(slot: number, id: string, vector: Float32Array): void {
     this.#rows.set(vector, slot * this.dimensions);
     this.#norms[slot] = norm(vector);
-    this.#ids[slot] = id;
-    this.#slots.set(id, slot);
+    if (this.#handleAt[slot] === NO_HANDLE) this.#bind(slot, this.handles.intern(id));
+  }
+
+  #bind(slot: number, handle: number): void {
+    this.#slotOf = withPlace(this.#slotOf, handle, -1);
+    this.#slotOf[handle] = slot;
+    this.#handleAt[slot] = handle;
+    this.#size++;
   }
 
   #grow(): void {
@@ -229,7 +305,21 @@ export class VectorSlab {
     const norms = new Float64Array(capacity);
     norms.set(this.#norms);
     this.#norms = norms;
+    const handleAt = new Int32Array(capacity);
+    handleAt.set(this.#handleAt);
+    this.#handleAt = handleAt;
   }
+}
+
+/** `search` of the contract, by way of `nearest`. */
+export function searchById(index: VectorIndex, query: Float32Array, k: number, { filter, ef }: SearchOptions): Neighbour[] {
+  requireK(k);
+  const room = Math.min(k, index.size);
+  const handles = new Int32Array(room);
+  const similarities = new Float64Array(room);
+  const byHandle = filter && ((handle: number): boolean => filter(index.handles.idOf(handle)));
+  const count = index.nearest(query, k, { filter: byHandle, ef }, handles, similarities);
+  return Array.from(handles.subarray(0, count), (handle, i) => ({ id: index.handles.idOf(handle), similarity: similarities[i]! }));
 }
 
 /** Throws RangeError unless `k` can be asked for. */

@@ -3,6 +3,7 @@ import { open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decode, encode } from '@msgpack/msgpack';
 import { GatehouseError } from '../contracts/errors.ts';
+import type { Handles } from '../contracts/handles.ts';
 import type { Metric, SnapshotManifest, VectorIndex } from './contract.ts';
 import { ExactIndex } from './exact.ts';
 import { SPREAD_MAX, type Sphere } from './graph-row.ts';
@@ -26,6 +27,8 @@ export interface ReadSnapshotOptions {
   readonly dimensions?: number;
   /** Vectors that the loaded index may grow to. */
   readonly capacityMax?: number;
+  /** Where the ids have their handles from; the index's own where absent. */
+  readonly handles?: Handles | undefined;
 }
 
 type SnapshotFile = SnapshotManifest['files'][number];
@@ -145,7 +148,12 @@ function readIds(bytes: Buffer, count: number): (string | null)[] {
 function buildSlab(ids: (string | null)[], rows: Float32Array, manifest: SnapshotManifest, options: ReadSnapshotOptions): VectorSlab {
   const { dimensions, metric } = manifest;
   try {
-    return VectorSlab.from(ids, rows, { dimensions, metric, ...(options.capacityMax === undefined ? {} : { capacityMax: options.capacityMax }) });
+    return VectorSlab.from(ids, rows, {
+      dimensions,
+      metric,
+      ...(options.capacityMax === undefined ? {} : { capacityMax: options.capacityMax }),
+      ...(options.handles === undefined ? {} : { handles: options.handles }),
+    });
   } catch (cause) {
     if (cause instanceof RangeError) throw corrupt(cause.message, cause);
     throw cause;

@@ -10,12 +10,13 @@ import { Catalogue } from './recommend/catalogue.ts';
  */
 export class EntityReplay {
   readonly engine: FeatureEngine;
-  readonly catalogue = new Catalogue();
+  readonly catalogue: Catalogue;
   readonly #states = new Map<string, EntityState>();
   readonly #lookup = (itemId: string) => this.catalogue.get(itemId);
 
-  constructor(engine: FeatureEngine) {
+  constructor(engine: FeatureEngine, catalogue = new Catalogue()) {
     this.engine = engine;
+    this.catalogue = catalogue;
   }
 
   /** Entities that have a state. */

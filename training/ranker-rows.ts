@@ -1,6 +1,7 @@
-import type { Candidate } from '../scoring/features/contract.ts';
-import { type CandidateItem, contextReader, gatherCandidates, type SourceCaps } from '../scoring/recommend/candidates.ts';
-import { blend, RANK_SET } from '../scoring/recommend/pipeline.ts';
+import type { SourceCaps } from '../scoring/recommend/candidates/contract.ts';
+import { blend, Gathering } from '../scoring/recommend/candidates/gather.ts';
+import type { CandidateSet } from '../scoring/recommend/candidates/set.ts';
+import { RANK_SET } from '../scoring/recommend/pipeline.ts';
 import type { RetrievalModels } from '../scoring/recommend/retrieval.ts';
 import { mean, ndcgAt, recallAt } from './evaluation/metrics.ts';
 import type { GbdtRows } from './learners/gbdt/objective.ts';
@@ -35,6 +36,7 @@ export interface StoredRows {
 /** Asks the questions of one period as the replay comes by. */
 export class RankerRows {
   readonly #models: RetrievalModels;
+  #gathering: Gathering | undefined;
   readonly #answered: AnsweredQuery[] = [];
   #width = 0;
 
@@ -61,31 +63,28 @@ export class RankerRows {
     return this.#answered.length;
   }
 
-  /** Gathers the candidates of one question from the states as they are now. */
+  /** Gathers the candidates of one question from the states as they are now. Each time of the same replay. */
   async ask(replay: Replay, query: Query): Promise<void> {
-    const { engine, catalogue, trending } = replay;
+    const { engine, catalogue, itemNumbers } = replay;
     const user = replay.state('user', query.userId);
     const session = replay.state('session', query.sessionId);
-    const set = await gatherCandidates(
-      { engine, catalogue, trending, models: this.#models },
-      {
-        nowMs: query.atMs,
-        user,
-        session,
-        caps: CAPS,
-        candidatesMax: CANDIDATES_MAX,
-        allow: (id) => (catalogue.get(id)?.created_ms ?? 0) <= query.atMs && catalogue.sellable(id),
-      },
+    this.#gathering ??= new Gathering({ ...replay, candidatesMax: CANDIDATES_MAX });
+    const { set } = this.#gathering;
+    this.#gathering.begin(user, session);
+    await this.#gathering.gather(
+      { nowMs: query.atMs, caps: CAPS, allow: (handle) => catalogue.sellable(handle) && !(catalogue.createdMs(handle) > query.atMs) },
+      this.#models,
     );
-    if (set.items.length === 0) return;
-    const context = contextReader(engine.contextKeys(RANK_SET));
-    const candidates = set.items.map(
-      (item): Candidate => ({ item: catalogue.get(item.id), state: replay.state('item', item.id), context: context(item) }),
-    );
+    const { count, handles } = set;
+    if (count === 0) return;
+    itemNumbers.refreshFrom((id) => replay.state('item', id), handles, count, query.atMs);
+    const context = engine.contextKeys(RANK_SET).map((key) => set.column(key));
     this.#width = engine.names(RANK_SET).length;
-    const rows = new Float32Array(candidates.length * this.#width);
-    engine.vectors(RANK_SET, { nowMs: query.atMs, states: { user, session } }, candidates, rows);
-    this.#answered.push({ query, ids: set.items.map(({ id }) => id), rows, baselines: baselinesOf(set.items) });
+    const rows = new Float32Array(count * this.#width);
+    const subject = { nowMs: query.atMs, states: { user, session } };
+    engine.rows(RANK_SET, subject, { count, handles, items: catalogue, context, itemNumbers: itemNumbers.values }, rows);
+    const ids = Array.from(handles.subarray(0, count), (handle) => catalogue.handles.idOf(handle));
+    this.#answered.push({ query, ids, rows, baselines: baselinesOf(set) });
   }
 
   /** Rows to learn from: all that was wanted and a sample of the rest. Undefined where no candidate was wanted. */
@@ -158,18 +157,18 @@ function goalOf({ wanted }: Query): ReadonlySet<string> {
   return bought.size > 0 ? bought : new Set(wanted.keys());
 }
 
-function baselinesOf(items: readonly CandidateItem[]): AnsweredQuery['baselines'] {
-  const by = (value: (item: CandidateItem) => number): Float64Array =>
-    Float64Array.from(items, (item) => {
-      const score = value(item);
-      return Number.isNaN(score) ? Number.NEGATIVE_INFINITY : score;
-    });
+function baselinesOf(set: CandidateSet): AnsweredQuery['baselines'] {
+  const by = (key: string): Float64Array =>
+    set
+      .column(key)
+      .slice(0, set.count)
+      .map((score) => (Number.isNaN(score) ? Number.NEGATIVE_INFINITY : score));
   return {
-    popularity: by((item) => item.popular),
-    'user vector': by((item) => item.userVector),
-    'item to item': by((item) => item.itemToItem),
-    'bought again': by((item) => item.buyAgain),
-    blend: blend(items),
+    popularity: by('popular'),
+    'user vector': by('user_vector'),
+    'item to item': by('item_to_item'),
+    'bought again': by('buy_again'),
+    blend: blend(set),
   };
 }
 

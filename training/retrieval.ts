@@ -1,3 +1,4 @@
+import { Handles } from '../contracts/handles.ts';
 import type { VectorIndex } from '../index/contract.ts';
 import { createHnswIndex } from '../index/hnsw.ts';
 import { loadOnnx } from '../scoring/models/onnx.ts';
@@ -100,11 +101,11 @@ export async function learnRetrieval(
   };
 }
 
-/** The indexes and models that serve what was learned. */
-export async function assembleRetrieval(learned: LearnedRetrieval, seed: number): Promise<FittedRetrieval> {
+/** The indexes and models that serve what was learned, about the items of `handles`. */
+export async function assembleRetrieval(learned: LearnedRetrieval, seed: number, handles: Handles): Promise<FittedRetrieval> {
   const { itemIds, itemFactors, userIds, userFactors, factors, regularization, alpha, neighbours, popularity } = learned;
-  const itemIndex = indexOf(itemIds, itemFactors, factors, 'ip', seed);
-  const userIndex = indexOf(userIds, userFactors, factors, 'cosine', seed);
+  const itemIndex = indexOf(itemIds, itemFactors, factors, 'ip', seed, handles);
+  const userIndex = indexOf(userIds, userFactors, factors, 'cosine', seed, new Handles());
   const session = await loadOnnx(foldInModel({ itemFactors, factors, regularization }));
   return {
     ...learned,
@@ -113,8 +114,8 @@ export async function assembleRetrieval(learned: LearnedRetrieval, seed: number)
     models: {
       itemIndex,
       userTower: createUserTower(session, itemIndex, factors, alpha),
-      neighbours: new NeighbourTable(itemIds, neighbours.indptr, neighbours.neighbours, neighbours.similarities),
-      popularity: new PopularityTable(popularity.ids, popularity.scores),
+      neighbours: new NeighbourTable(handles, itemIds, neighbours.indptr, neighbours.neighbours, neighbours.similarities),
+      popularity: new PopularityTable(handles, popularity.ids, popularity.scores),
     },
     release: () => session.release(),
   };
@@ -236,8 +237,15 @@ function decayedPopularity(log: ShopLog, untilMs: number, halfLifeDays: number):
   return { ids: ranked.map((item) => items.name(item)), scores: Float32Array.from(ranked, (item) => sums[item]! / best) };
 }
 
-function indexOf(ids: readonly string[], vectors: Float32Array, dimensions: number, metric: 'ip' | 'cosine', seed: number): VectorIndex {
-  const index = createHnswIndex({ dimensions, metric, seed, capacityInitial: Math.max(1, ids.length) });
+function indexOf(
+  ids: readonly string[],
+  vectors: Float32Array,
+  dimensions: number,
+  metric: 'ip' | 'cosine',
+  seed: number,
+  handles: Handles,
+): VectorIndex {
+  const index = createHnswIndex({ dimensions, metric, seed, handles, capacityInitial: Math.max(1, ids.length) });
   ids.forEach((id, i) => {
     index.upsert(id, vectors.slice(i * dimensions, (i + 1) * dimensions));
   });

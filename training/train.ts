@@ -1,5 +1,6 @@
 import type { BundleManifest } from '../contracts/bundle.ts';
 import { GatehouseError } from '../contracts/errors.ts';
+import { Handles } from '../contracts/handles.ts';
 import type { FeatureEngine } from '../scoring/features/contract.ts';
 import { RANK_SET } from '../scoring/recommend/pipeline.ts';
 import { FRAUD_SET } from '../scoring/risk/pipeline.ts';
@@ -113,6 +114,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const retrieval = { ...RETRIEVAL_DEFAULTS, ...params.retrieval };
   const periodMs = Math.min(PERIOD_MS_MAX, (log.toMs - log.fromMs) * PERIOD_SHARE);
   const ends = { a: log.toMs - 2 * periodMs, b: log.toMs - periodMs, c: log.toMs + 1 };
+  const handles = new Handles();
   const fitted: FittedRetrieval[] = [];
   const fitAt = (name: string, stage: string, untilMs: number): Promise<FittedRetrieval | undefined> =>
     stages.time(name, async () => {
@@ -125,7 +127,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       );
       bar.end();
       if (!learned) return undefined;
-      const assembled = await assembleRetrieval(learned, seed);
+      const assembled = await assembleRetrieval(learned, seed, handles);
       fitted.push(assembled);
       return assembled;
     });
@@ -144,7 +146,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     const fraudRows = new FraudRows(engine.names(FRAUD_SET).length, fraudWindowOf(log, params), log);
     const rows = await task('replay', 'records', (update) =>
       checkpoint.stage('rows', async () => {
-        await replayAll(facts, engine, periods, fraudRows, update);
+        await replayAll(facts, engine, handles, periods, fraudRows, update);
         return { periods: periods.map((period) => period.rows.stored()), fraud: fraudRows.stored() };
       }),
     );
@@ -216,8 +218,15 @@ interface Period {
   readonly queries: readonly Query[];
 }
 
-async function replayAll(facts: FactSource, engine: FeatureEngine, periods: readonly Period[], fraud: FraudRows, update: Progress): Promise<void> {
-  const replay = new Replay(engine);
+async function replayAll(
+  facts: FactSource,
+  engine: FeatureEngine,
+  handles: Handles,
+  periods: readonly Period[],
+  fraud: FraudRows,
+  update: Progress,
+): Promise<void> {
+  const replay = new Replay(engine, handles);
   const next = periods.map(() => 0);
   let record = 0;
   for await (const { fact } of facts.read()) {

@@ -20,7 +20,7 @@ const INHERITED = ['user_id', 'session_id', 'card_id', 'device_id', 'ip', 'email
 
 /** `POST /v1/events`: checks the whole batch before any of it is taken, then counts each event once. */
 export function createEventsHandler(deps: DataDeps) {
-  const { store, engine, catalogue, trending, config, metrics, now, rates } = deps;
+  const { store, engine, catalogue, trending, itemNumbers, config, metrics, now, rates } = deps;
   const accepted = metrics.counter('eventsAccepted');
   const duplicated = metrics.counter('eventsDuplicate');
   const durable = config.durability === 'sync';
@@ -44,10 +44,15 @@ export function createEventsHandler(deps: DataDeps) {
       answers[events.length] = answer;
       events.push(attached);
     }
-    const results = await store.ingest(
-      events.map((event, i) => eventUnit(engine, (id) => catalogue.get(id), event, atMs, sent[i])),
-      { durable },
-    );
+    const results = await store
+      .ingest(
+        events.map((event, i) => eventUnit(engine, (id) => catalogue.get(id), event, atMs, sent[i])),
+        { durable },
+      )
+      // After a failure too: nobody knows what the store took.
+      .finally(() => {
+        for (const event of events) itemNumbers.touched(event);
+      });
     // One event's conflict does not undo the others: they are in the journal, so they count before it is reported.
     const conflicts: number[] = [];
     let duplicates = 0;

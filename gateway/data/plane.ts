@@ -3,6 +3,7 @@ import type { EntityState, FeatureEngine } from '../../scoring/features/contract
 import type { BundleManager } from '../../scoring/models/manager.ts';
 import type { RateTable } from '../../scoring/rates.ts';
 import type { Catalogue } from '../../scoring/recommend/catalogue.ts';
+import type { ItemNumbersTable } from '../../scoring/recommend/item-numbers.ts';
 import type { Placement } from '../../scoring/recommend/placements.ts';
 import type { Trending } from '../../scoring/recommend/trending.ts';
 import type { Store } from '../../store/contract.ts';
@@ -23,6 +24,8 @@ export interface DataDeps {
   readonly engine: FeatureEngine;
   readonly catalogue: Catalogue;
   readonly trending: Trending;
+  /** What ranking needs of the items' states: told of each event that an item is in. */
+  readonly itemNumbers: ItemNumbersTable;
   readonly bundles: Pick<BundleManager, 'lease'>;
   readonly restrictions: Pick<Restrictions, 'standing' | 'impose'>;
   /** Its book is read at each request: a change swaps it whole. */

@@ -7,17 +7,19 @@ import type { DataDeps } from './plane.ts';
 
 /** `POST` and `GET /v1/recommend`. */
 export function createRecommendHandler(deps: DataDeps) {
-  const { store, engine, catalogue, trending, bundles, placements, config, metrics, log, now } = deps;
+  const { store, engine, catalogue, trending, itemNumbers, bundles, placements, config, metrics, log, now } = deps;
   const cells = Object.fromEntries(RECOMMEND_STAGES.map((stage) => [stage, metrics.latency('stages', stage)])) as Record<RecommendStage, LatencyCell>;
   const recommend = createRecommender({
     store,
     engine,
     catalogue,
     trending,
+    itemNumbers,
     candidatesMax: config.candidatesMax,
     onStage: (stage, ms) => cells[stage].observe(ms / 1000),
     now: () => performance.now(),
   });
+  for (const { when } of placements.values()) if (when !== undefined) catalogue.rule(when);
   const fallback = placements.get(DEFAULT_PLACEMENT) ?? placements.values().next().value ?? DEFAULT_PLACEMENTS[0]!;
 
   return async function handleRecommend(request: RecommendRequest): Promise<RecommendResponse> {

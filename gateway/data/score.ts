@@ -20,7 +20,7 @@ function storedAnswer(bytes: Uint8Array): JsonText {
  * a twin request and a request that follows a crash half-way all end with the one stored answer.
  */
 export function createScoreHandler(deps: DataDeps) {
-  const { store, engine, catalogue, bundles, config, metrics, log, now, restrictions, watch, desk, rates } = deps;
+  const { store, engine, catalogue, bundles, config, metrics, log, now, restrictions, watch, desk, rates, itemNumbers } = deps;
   const durable = config.durability === 'sync';
   const terms = { suspend: config.suspendMs, restrict_payment_method: config.restrictMs };
   const stages = {
@@ -36,7 +36,7 @@ export function createScoreHandler(deps: DataDeps) {
     const event = withRate(paymentEvent(request, request.timestamp_ms), rates);
     const unit = eventUnit(engine, (id) => catalogue.get(id), event, nowMs);
     // `decide` waits for both, so the event itself need not be on disk before the model runs.
-    const [result] = await store.ingest([unit], { durable: false });
+    const [result] = await store.ingest([unit], { durable: false }).finally(() => itemNumbers.touched(event));
     if (!result) throw new Error('the store gave no result for a unit');
     if (result.conflict) throw new GatehouseError('event_conflict', `${request.transaction_id} was scored before with another content`);
     if (result.answer) return storedAnswer(result.answer);

@@ -23,6 +23,8 @@ import { DEFAULT_DECLARATIONS } from '../../scoring/features/defaults.ts';
 import { createFeatureEngine } from '../../scoring/features/engine.ts';
 import { loadBundle } from '../../scoring/models/bundle.ts';
 import { Catalogue } from '../../scoring/recommend/catalogue.ts';
+import { ItemNumbersTable } from '../../scoring/recommend/item-numbers.ts';
+import { RANK_SET } from '../../scoring/recommend/pipeline.ts';
 import { Trending } from '../../scoring/recommend/trending.ts';
 import { FRAUD_SET } from '../../scoring/risk/pipeline.ts';
 import { RuleBook } from '../../scoring/risk/rules.ts';
@@ -121,7 +123,8 @@ try {
     store,
     engine,
     catalogue,
-    trending: new Trending(),
+    trending: new Trending(catalogue.handles),
+    itemNumbers: new ItemNumbersTable(engine, RANK_SET, catalogue.handles),
     bundles: { lease: (use) => use(bundle, undefined) },
     desk: { book: () => rules, observe: () => {} },
     restrictions: { standing: () => [], impose: () => true },

@@ -173,6 +173,32 @@ export interface Candidate {
   readonly context: ArrayLike<number>;
 }
 
+/** Where the facts of an item stand among its `width` numbers. Keys are hashes of the names (hash53). */
+export const FACTS = { price: 0, stock: 1, createdMs: 2, categoryKey: 3, brandKey: 4, width: 5 } as const;
+
+/** What the engine needs to know of items that have handles. */
+export interface CandidateFacts {
+  /** FACTS.width numbers an item, by handle; NaN where an item does not say. */
+  readonly facts: Float64Array;
+}
+
+/** One request's candidates as columns: the first `count` of each. */
+export interface CandidateColumns {
+  readonly count: number;
+  readonly handles: Int32Array;
+  readonly items: CandidateFacts;
+  /** In the order of `contextKeys(set)`. */
+  readonly context: readonly Float64Array[];
+  /** What `readItem` gave of each item, by handle, `itemNumbers(set).count` numbers each. */
+  readonly itemNumbers: Float64Array;
+}
+
+/** How many numbers of an item's state a set needs, and for how long they hold: until the next multiple of `holdMs`, or until the item's next event. */
+export interface ItemNumbers {
+  readonly count: number;
+  readonly holdMs: number;
+}
+
 /**
  * The feature engine: pure code, the same online and in replay. `(state, event) -> state`, `(state, now) -> vector`.
  * It reads no clock and keeps nothing between calls.
@@ -198,6 +224,14 @@ export interface FeatureEngine {
   vector(set: string, subject: Subject, context: ArrayLike<number>, out: Float32Array, offset: number): void;
   /** Writes one row a candidate; what does not depend on the candidate is computed once. */
   vectors(set: string, subject: Subject, candidates: readonly Candidate[], out: Float32Array): void;
+  /** What `rows` needs of an item's state. Throws `config_invalid` where the set asks for more than numbers (a share of the item's own list). */
+  itemNumbers(set: string): ItemNumbers;
+  /** Writes these numbers, as of `nowMs`, into `out` at `offset`. */
+  readItem(set: string, state: EntityState | undefined, nowMs: number, out: Float64Array, offset: number): void;
+  /** As `vectors`, value for value, for candidates that are kept as columns. */
+  rows(set: string, subject: Subject, candidates: CandidateColumns, out: Float32Array): void;
+  /** Calls `visit` with each entry of a history, newest first, ties by item id. The entry may change after the next event. */
+  eachInHistory(state: EntityState | undefined, name: string, visit: (entry: HistoryEntry) => void): void;
   /** Newest first, ties by item id; empty where there is no such history. A copy. */
   history(state: EntityState | undefined, name: string): readonly HistoryEntry[];
 }

@@ -93,6 +93,29 @@ export class DerivedSteps {
       values[to] = below === 0 ? Number.NaN : above / below;
     }
   }
+
+  /** `run` for `n` candidates: value i of candidate c stands at `columns[i * n + c]`. */
+  runColumns(columns: Float64Array, n: number): void {
+    for (const { to, list, statistic, last, windowMs, times, by, plus } of this.recent) {
+      const { values } = this.lists[list]!;
+      for (let c = 0; c < n; c++) {
+        const threshold = by < 0 ? plus : times * (columns[by * n + c]! + plus);
+        columns[to * n + c] = values.statistic(statistic, last, windowMs, threshold);
+      }
+    }
+    for (const { to, at, center, by, plus } of this.quotients) {
+      for (let c = 0; c < n; c++) {
+        const above = center < 0 ? columns[at * n + c]! : columns[at * n + c]! - columns[center * n + c]!;
+        const below = columns[by * n + c]! + plus;
+        columns[to * n + c] = below === 0 ? Number.NaN : above / below;
+      }
+    }
+  }
+
+  /** Whether a list of the candidate item is among those that are read. */
+  get readsItems(): boolean {
+    return this.itemLists.length > 0;
+  }
 }
 
 function thresholdOf({ statistic, last, window, above }: RecentFeature, place: ReadonlyMap<string, number>): Omit<RecentStep, 'to' | 'list'> {

@@ -45,6 +45,16 @@ export function createFeatureEngine(declarations: FeatureDeclarations): FeatureE
   };
   const ownOrNone = (state: EntityState | undefined): State | undefined => (state === undefined ? undefined : own(state));
 
+  /** The engine's own list, oldest first. */
+  const entriesOf = (state: EntityState | undefined, name: string): readonly HistoryEntry[] => {
+    const known = ownOrNone(state);
+    const index = known ? known.schema.histories.findIndex((history) => history.name === name) : -1;
+    const list = known?.histories[index];
+    if (!known || !list) return [];
+    parseHistory(list, known.schema.histories[index]!.itemsMax);
+    return list.entries;
+  };
+
   return {
     declarations,
     codec: stateCodec(schemaOf),
@@ -71,13 +81,21 @@ export function createFeatureEngine(declarations: FeatureDeclarations): FeatureE
       const stateOf: StateOf = (kind) => ownOrNone(subject.states[kind]);
       setOf(set).program.rows(subject, stateOf, candidates, (candidate) => ownOrNone(candidate.state), out);
     },
-    history(state, name) {
-      const known = ownOrNone(state);
-      const index = known ? known.schema.histories.findIndex((history) => history.name === name) : -1;
-      const list = known?.histories[index];
-      if (!known || !list) return [];
-      parseHistory(list, known.schema.histories[index]!.itemsMax);
-      return list.entries.map((entry): HistoryEntry => ({ ...entry })).reverse();
+    itemNumbers: (set) => setOf(set).program.itemNumbers(set),
+    readItem(set, state, nowMs, out, offset) {
+      setOf(set).program.readItem(ownOrNone(state), nowMs, out, offset);
     },
+    rows(set, subject, candidates, out) {
+      const stateOf: StateOf = (kind) => ownOrNone(subject.states[kind]);
+      setOf(set).program.columnRows(subject, stateOf, candidates, out);
+    },
+    eachInHistory(state, name, visit) {
+      const entries = entriesOf(state, name);
+      for (let i = entries.length - 1; i >= 0; i--) visit(entries[i]!);
+    },
+    history: (state, name) =>
+      entriesOf(state, name)
+        .map((entry): HistoryEntry => ({ ...entry }))
+        .reverse(),
   };
 }

@@ -1,6 +1,16 @@
+import { GatehouseError } from '../../contracts/errors.ts';
 import type { EntityKind } from '../../store/contract.ts';
 import { dayPart } from './calendar.ts';
-import type { Candidate, Feature, KeyField, PlaceField, Subject } from './contract.ts';
+import {
+  type Candidate,
+  type CandidateColumns,
+  FACTS,
+  type Feature,
+  type ItemNumbers,
+  type KeyField,
+  type PlaceField,
+  type Subject,
+} from './contract.ts';
 import { DerivedSteps, inputsOf } from './derived.ts';
 import { hash53 } from './hash.ts';
 import { type KindReader, KindReaderBuilder } from './reader.ts';
@@ -34,6 +44,8 @@ interface Step {
 export type StateOf = (kind: EntityKind) => State | undefined;
 
 const NO_CONTEXT: ArrayLike<number> = [];
+/** No event's hash: a subject without one. */
+const NO_KEY = -1;
 const NO_STEP = { slots: new Float64Array(0), at: 0, by: 0, field: 'amount', kind: 'user', key: 0, left: 'country', right: 'country' } as const;
 
 /**
@@ -44,6 +56,7 @@ export class SetProgram {
   readonly names: readonly string[];
   readonly contextKeys: readonly string[];
   private readonly values: Float64Array;
+  private readonly columns = new Columns();
   private readonly readers = new Map<EntityKind, KindReader>();
   private readonly sharedSteps: StepGroup;
   private readonly candidateSteps: StepGroup;
@@ -138,6 +151,51 @@ export class SetProgram {
     this.write(out, offset);
   }
 
+  itemNumbers(set: string): ItemNumbers {
+    if (this.itemShareSteps.length > 0) {
+      throw new GatehouseError('config_invalid', `the set ${set} asks for a share of an item's own list, which ranking does not keep`);
+    }
+    if (this.candidateDerived.readsItems) {
+      throw new GatehouseError('config_invalid', `the set ${set} asks for the newest values of an item, which ranking does not keep`);
+    }
+    const reader = this.readers.get('item');
+    return { count: reader?.slots.length ?? 0, holdMs: reader?.holdMs ?? Number.POSITIVE_INFINITY };
+  }
+
+  readItem(state: State | undefined, nowMs: number, out: Float64Array, offset: number): void {
+    const reader = this.readers.get('item');
+    if (!reader) return;
+    reader.read(state, nowMs, NO_KEY);
+    for (let i = 0; i < reader.slots.length; i++) out[offset + i] = reader.slots[i]!;
+  }
+
+  /** As `rows`, of items whose numbers were read before: one loop over all candidates a step, instead of all steps a candidate. */
+  columnRows(subject: Subject, stateOf: StateOf, candidates: CandidateColumns, out: Float32Array): void {
+    this.readSubject(subject, stateOf);
+    const { values, columns } = this;
+    const { count } = candidates;
+    columns.load(candidates, values.length, this.readers.get('item')?.slots.length ?? 0);
+    for (const group of Object.values(this.sharedSteps)) for (const { to } of group) columns.fill(to, values[to]!);
+    this.runColumns(subject, candidates);
+    const { data } = columns;
+    for (let f = 0; f < values.length; f++) {
+      for (let c = 0, from = f * count, at = f; c < count; c++, from++, at += values.length) out[at] = data[from]!;
+    }
+  }
+
+  /** Everything that is the same for all candidates. */
+  private readSubject(subject: Subject, stateOf: StateOf): void {
+    const ownKey = this.ownKey(subject);
+    for (const [kind, reader] of this.readers) if (kind !== 'item') reader.read(stateOf(kind), subject.nowMs, ownKey);
+    this.countShares(this.sharedSteps.share, stateOf, subject.nowMs);
+    this.countShares(this.candidateSteps.share, stateOf, subject.nowMs);
+    const nobody: Candidate = { item: undefined, state: undefined, context: NO_CONTEXT };
+    this.readKeys(subject, nobody);
+    this.sharedDerived.load(stateOf, subject.nowMs, ownKey);
+    this.candidateDerived.load(stateOf, subject.nowMs, ownKey);
+    this.run(this.sharedSteps, this.sharedDerived, subject, nobody);
+  }
+
   rows(
     subject: Subject,
     stateOf: StateOf,
@@ -148,14 +206,7 @@ export class SetProgram {
     const ownKey = this.ownKey(subject);
     const { candidateSteps, candidateDerived, itemShareSteps } = this;
     const itemReader = this.readers.get('item');
-    for (const [kind, reader] of this.readers) if (kind !== 'item') reader.read(stateOf(kind), subject.nowMs, ownKey);
-    this.countShares(this.sharedSteps.share, stateOf, subject.nowMs);
-    this.countShares(candidateSteps.share, stateOf, subject.nowMs);
-    const nobody: Candidate = { item: undefined, state: undefined, context: NO_CONTEXT };
-    this.readKeys(subject, nobody);
-    this.sharedDerived.load(stateOf, subject.nowMs, ownKey);
-    candidateDerived.load(stateOf, subject.nowMs, ownKey);
-    this.run(this.sharedSteps, this.sharedDerived, subject, nobody);
+    this.readSubject(subject, stateOf);
     let state: State | undefined;
     const stateOfItem: StateOf = () => state;
     for (let c = 0; c < candidates.length; c++) {
@@ -191,27 +242,81 @@ export class SetProgram {
   }
 
   private ownKey(subject: Subject): number {
-    return this.needsOwnKey && subject.event ? hash53(subject.event.event_id) : -1;
+    return this.needsOwnKey && subject.event ? hash53(subject.event.event_id) : NO_KEY;
   }
 
   /** One loop a sort of step: a single loop that branches on the sort took four times as long. What is derived of other values comes last. */
   private run(steps: StepGroup, derived: DerivedSteps, subject: Subject, candidate: Candidate): void {
     const { values } = this;
     for (const { to, slots, at } of steps.slot) values[to] = slots[at]!;
-    for (const { to, slots, at } of steps.units) {
-      const units = slots[at]!;
-      values[to] = units === Infinity || units === -Infinity ? Number.NaN : units / UNITS_PER_ONE;
-    }
-    for (const { to, slots, at, by } of steps.mean) {
-      const count = slots[by]!;
-      values[to] = count === 0 ? Number.NaN : slots[at]! / (count * UNITS_PER_ONE);
-    }
+    for (const { to, slots, at } of steps.units) values[to] = unitsOf(slots[at]!);
+    for (const { to, slots, at, by } of steps.mean) values[to] = meanOf(slots[at]!, slots[by]!);
     for (const { to, field } of steps.subject) values[to] = subjectValue(field, subject.nowMs, subject.event, candidate.item);
     for (const { to, at } of steps.context) values[to] = candidate.context[at] ?? Number.NaN;
     for (const { to, by, key } of steps.share) values[to] = this.shares[by]!.shareOf(this.keys[key]!);
     for (const { to, left, right } of steps.differs) values[to] = differs(subject.event?.[left], subject.event?.[right]);
     derived.run(values);
   }
+
+  /** `run` for the candidates' steps, by column. */
+  private runColumns(subject: Subject, { count: n, handles, items: { facts }, context }: CandidateColumns): void {
+    const { data, numbers } = this.columns;
+    const steps = this.candidateSteps;
+    for (const { to, at } of steps.slot) for (let c = 0; c < n; c++) data[to * n + c] = numbers[at * n + c]!;
+    for (const { to, at } of steps.units) {
+      for (let c = 0; c < n; c++) data[to * n + c] = unitsOf(numbers[at * n + c]!);
+    }
+    for (const { to, at, by } of steps.mean) {
+      for (let c = 0; c < n; c++) data[to * n + c] = meanOf(numbers[at * n + c]!, numbers[by * n + c]!);
+    }
+    const item = { price: 0, stock: 0, created_ms: 0 };
+    for (const { to, field } of steps.subject) {
+      for (let c = 0; c < n; c++) {
+        const own = handles[c]! * FACTS.width;
+        item.price = facts[own + FACTS.price]!;
+        item.stock = facts[own + FACTS.stock]!;
+        item.created_ms = facts[own + FACTS.createdMs]!;
+        data[to * n + c] = subjectValue(field, subject.nowMs, subject.event, item);
+      }
+    }
+    for (const { to, at } of steps.context) for (let c = 0; c < n; c++) data[to * n + c] = context[at]![c]!;
+    for (const { to, by, key } of steps.share) {
+      const field = this.keyFields[key];
+      const keyAt = field === 'category' ? FACTS.categoryKey : field === 'brand' ? FACTS.brandKey : -1;
+      const share = this.shares[by]!;
+      for (let c = 0; c < n; c++) data[to * n + c] = share.shareOf(keyAt < 0 ? this.keys[key]! : facts[handles[c]! * FACTS.width + keyAt]!);
+    }
+    this.candidateDerived.runColumns(data, n);
+  }
+}
+
+/** A column a feature, and one a number of the item's state, each as long as there are candidates. Used again from request to request. */
+class Columns {
+  data = new Float64Array(0);
+  numbers = new Float64Array(0);
+  private count = 0;
+
+  load({ count, handles, itemNumbers }: CandidateColumns, features: number, perItem: number): void {
+    this.count = count;
+    if (this.data.length < features * count) this.data = new Float64Array(features * count);
+    if (this.numbers.length < perItem * count) this.numbers = new Float64Array(perItem * count);
+    for (let c = 0; c < count; c++) {
+      const from = handles[c]! * perItem;
+      for (let i = 0; i < perItem; i++) this.numbers[i * count + c] = itemNumbers[from + i]!;
+    }
+  }
+
+  fill(column: number, value: number): void {
+    this.data.fill(value, column * this.count, (column + 1) * this.count);
+  }
+}
+
+function unitsOf(units: number): number {
+  return units === Infinity || units === -Infinity ? Number.NaN : units / UNITS_PER_ONE;
+}
+
+function meanOf(sum: number, count: number): number {
+  return count === 0 ? Number.NaN : sum / (count * UNITS_PER_ONE);
 }
 
 function byOp(steps: readonly Step[]): StepGroup {

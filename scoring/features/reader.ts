@@ -31,6 +31,8 @@ interface TopRead {
  */
 export class KindReader {
   readonly slots: Float64Array;
+  /** What is read changes with the clock only at multiples of this: tiles count whole, while the age of an event changes each millisecond. */
+  readonly holdMs: number;
   private readonly levels: readonly LevelRead[];
   private readonly tops: readonly TopRead[];
   private readonly totals: Float64Array;
@@ -39,6 +41,7 @@ export class KindReader {
     this.levels = levels;
     this.tops = tops;
     this.slots = new Float64Array(slots);
+    this.holdMs = tops.length > 0 ? 1 : Math.min(...levels.map(({ tileMs }) => tileMs));
     this.totals = new Float64Array(Math.max(0, ...levels.map(({ offsets }) => offsets.length)));
   }
 

@@ -11,6 +11,7 @@ import {
   type TensorShape,
 } from '../../contracts/bundle.ts';
 import { GatehouseError } from '../../contracts/errors.ts';
+import { Handles } from '../../contracts/handles.ts';
 import type { TreeEnsemble } from '../../contracts/trees.ts';
 import type { SnapshotManifest, VectorIndex } from '../../index/contract.ts';
 import type { FeatureEngine } from '../features/contract.ts';
@@ -43,7 +44,9 @@ export interface LoadedBundle {
 
 export interface BundleDeps {
   readonly engine: FeatureEngine;
-  readonly readIndex: (dir: string, manifest: SnapshotManifest) => Promise<VectorIndex>;
+  readonly readIndex: (dir: string, manifest: SnapshotManifest, options: { readonly handles?: Handles }) => Promise<VectorIndex>;
+  /** The catalogue's, where the bundle is to recommend from it; its own where absent. */
+  readonly handles?: Handles;
 }
 
 /**
@@ -54,6 +57,7 @@ export interface BundleDeps {
 export async function loadBundle(dir: string, deps: BundleDeps): Promise<LoadedBundle> {
   const manifest = await verifyBundle(dir);
   const { models, indexes, tables } = manifest;
+  const handles = deps.handles ?? new Handles();
   const sessions: OnnxModel[] = [];
   const open = async (file: string, inputs: readonly TensorShape[], outputs: readonly TensorShape[]): Promise<OnnxModel> => {
     const session = await loadOnnx(join(dir, file));
@@ -68,8 +72,8 @@ export async function loadBundle(dir: string, deps: BundleDeps): Promise<LoadedB
 
   try {
     const probes: [file: string, probe: () => Promise<void>][] = [];
-    const itemIndex = indexes.items && (await deps.readIndex(dir, snapshot(indexes.items)));
-    const userIndex = indexes.users && (await deps.readIndex(dir, snapshot(indexes.users)));
+    const itemIndex = indexes.items && (await deps.readIndex(dir, snapshot(indexes.items), { handles }));
+    const userIndex = indexes.users && (await deps.readIndex(dir, snapshot(indexes.users), {}));
 
     const openAdapted = async (model: RowModel, adapter: ModelAdapter): Promise<AdaptedModel> => {
       const { file, set, hash } = model;
@@ -149,8 +153,8 @@ export async function loadBundle(dir: string, deps: BundleDeps): Promise<LoadedB
       probes.push([file, () => tower.probe()]);
     }
 
-    const neighbours = tables.neighbours && NeighbourTable.fromFile((await readTable(dir, tables.neighbours)) as NeighboursFile);
-    const popularity = tables.popularity && PopularityTable.fromFile((await readTable(dir, tables.popularity)) as PopularityFile);
+    const neighbours = tables.neighbours && NeighbourTable.fromFile((await readTable(dir, tables.neighbours)) as NeighboursFile, handles);
+    const popularity = tables.popularity && PopularityTable.fromFile((await readTable(dir, tables.popularity)) as PopularityFile, handles);
     return {
       manifest,
       recommend: { itemIndex: itemIndex || undefined, userTower, neighbours: neighbours || undefined, popularity: popularity || undefined, ranker },

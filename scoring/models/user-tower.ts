@@ -1,4 +1,5 @@
 import type { VectorIndex } from '../../index/contract.ts';
+import type { HandleMap } from '../recommend/handle-map.ts';
 import type { UserTower } from '../recommend/retrieval.ts';
 import type { OnnxModel } from './onnx.ts';
 import { floats, requireFinite } from './outputs.ts';
@@ -23,16 +24,16 @@ export function createUserTower(session: OnnxModel, itemIndex: VectorIndex, fact
     return floats(NAME, 'user', factors, answer);
   };
   return {
-    async fold(weights) {
-      const rows = heaviest(weights, itemIndex);
-      if (rows.length === 0) return undefined;
-      const items = new Float32Array(rows.length * factors);
-      const confidence = new Float32Array(rows.length);
-      for (let i = 0; i < rows.length; i++) {
-        items.set(rows[i]!.vector, i * factors);
-        confidence[i] = alpha * rows[i]!.weight;
+    async fold(touched) {
+      const order = heaviest(touched);
+      const items = new Float32Array(Math.min(order.length, FOLD_ITEMS_MAX) * factors);
+      const confidence = new Float32Array(Math.min(order.length, FOLD_ITEMS_MAX));
+      let known = 0;
+      for (let i = 0; i < order.length && known < FOLD_ITEMS_MAX; i++) {
+        const at = order[i]!;
+        if (itemIndex.copyTo(touched.handleAt(at), items, known * factors)) confidence[known++] = alpha * touched.scores[at]!;
       }
-      return run(items, confidence);
+      return known === 0 ? undefined : run(items.subarray(0, known * factors), confidence.subarray(0, known));
     },
     async probe() {
       requireFinite(NAME, await run(new Float32Array(3 * factors).fill(0.1), new Float32Array([1, 10, 0])));
@@ -40,14 +41,9 @@ export function createUserTower(session: OnnxModel, itemIndex: VectorIndex, fact
   };
 }
 
-/** The items that the index knows, at most FOLD_ITEMS_MAX of them; among equals the ones named first. */
-function heaviest(weights: ReadonlyMap<string, number>, itemIndex: VectorIndex): { weight: number; vector: Float32Array }[] {
-  const rows: { weight: number; vector: Float32Array }[] = [];
-  for (const [id, weight] of weights) {
-    const vector = itemIndex.get(id);
-    if (vector) rows.push({ weight, vector });
-  }
-  if (rows.length <= FOLD_ITEMS_MAX) return rows;
-  rows.sort((a, b) => b.weight - a.weight);
-  return rows.slice(0, FOLD_ITEMS_MAX);
+/** Positions of the touched items; the heaviest first where there are too many of them, among equals the ones named first. */
+function heaviest(touched: HandleMap): Int32Array {
+  const order = new Int32Array(touched.count);
+  for (let at = 0; at < order.length; at++) order[at] = at;
+  return order.length <= FOLD_ITEMS_MAX ? order : order.sort((a, b) => touched.scores[b]! - touched.scores[a]! || a - b);
 }

@@ -7,7 +7,8 @@ import { DEFAULT_DECLARATIONS } from '../features/defaults.ts';
 import { createFeatureEngine } from '../features/engine.ts';
 import { eventUnit } from '../ingest.ts';
 import { Catalogue } from './catalogue.ts';
-import { createRecommender, type Ranker } from './pipeline.ts';
+import { ItemNumbersTable } from './item-numbers.ts';
+import { createRecommender, RANK_SET, type Ranker } from './pipeline.ts';
 import { DEFAULT_PLACEMENTS } from './placements.ts';
 import type { UserTower } from './retrieval.ts';
 import { Trending } from './trending.ts';
@@ -19,15 +20,16 @@ async function answer(userTower: UserTower, ranker?: Ranker) {
   const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
   const store = openMemoryStore<EntityState>();
   const catalogue = new Catalogue();
-  const trending = new Trending();
-  const itemIndex = createExactIndex({ dimensions: 2, metric: 'ip' });
+  const trending = new Trending(catalogue.handles);
+  const itemNumbers = new ItemNumbersTable(engine, RANK_SET, catalogue.handles);
+  const itemIndex = createExactIndex({ dimensions: 2, metric: 'ip', handles: catalogue.handles });
   for (let i = 0; i < 6; i++) {
     catalogue.put({ item_id: `i${i}`, created_ms: i });
     itemIndex.upsert(`i${i}`, Float32Array.of(i, 1));
   }
   const view: TimedEvent = { event_id: 'e', name: 'view_item', user_id: 'u', timestamp_ms: NOW, items: [{ item_id: 'i0' }] };
   await store.ingest([eventUnit(engine, (id) => catalogue.get(id), view, NOW)]);
-  const recommend = createRecommender({ store, engine, catalogue, trending, candidatesMax: 100, onStage: () => {}, now: () => 0 });
+  const recommend = createRecommender({ store, engine, catalogue, trending, itemNumbers, candidatesMax: 100, onStage: () => {}, now: () => 0 });
   return recommend({ user_id: 'u', limit: 6 }, DEFAULT_PLACEMENTS[0]!, { itemIndex, userTower, ranker }, NOW, 1);
 }
 

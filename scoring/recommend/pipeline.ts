@@ -1,17 +1,26 @@
+import { NO_HANDLE } from '../../contracts/handles.ts';
 import type { RecommendedItem, RecommendRequest } from '../../contracts/recommend.ts';
+import { TopK } from '../../contracts/topk.ts';
 import type { EntityRef, Store } from '../../store/contract.ts';
 import { inTime } from '../deadline.ts';
-import type { Candidate, EntityState, FeatureEngine } from '../features/contract.ts';
-import { type CandidateItem, type CandidateSet, contextReader, gatherCandidates, idsOf, sourceNames } from './candidates.ts';
+import type { EntityState, FeatureEngine, Subject } from '../features/contract.ts';
+import { blend, Gathering } from './candidates/gather.ts';
+import { popularOf } from './candidates/popular.ts';
+import type { CandidateSet } from './candidates/set.ts';
 import type { Catalogue } from './catalogue.ts';
 import { diversify } from './diversify.ts';
+import type { HandleMap } from './handle-map.ts';
+import { ItemFilter } from './item-filter.ts';
+import type { ItemNumbersTable } from './item-numbers.ts';
 import type { Placement } from './placements.ts';
+import { rankOrder } from './rank-order.ts';
 import type { RetrievalModels } from './retrieval.ts';
 import type { Trending } from './trending.ts';
-import { isFew, newestWithin, popularWithin } from './within.ts';
 
 const DAY_MS = 86_400_000;
 export const RANK_SET = 'rank';
+/** Working memory kept for the next requests, some 100 KB each: as many as are in work at once on a busy gateway. */
+const IDLE_MAX = 64;
 
 /** Scores rows of the `rank` feature set: `rows` is n x features, the answer has n scores. */
 export interface Ranker {
@@ -27,6 +36,8 @@ export interface RecommendDeps {
   readonly engine: FeatureEngine;
   readonly catalogue: Catalogue;
   readonly trending: Trending;
+  /** Of the `rank` set. */
+  readonly itemNumbers: ItemNumbersTable;
   readonly candidatesMax: number;
   /** Called with each stage's milliseconds. */
   readonly onStage: (stage: RecommendStage, ms: number) => void;
@@ -42,11 +53,33 @@ export interface Recommendation {
   readonly degradedBy: readonly string[];
 }
 
+/** What one request works on; kept for the next one. */
+class Work {
+  readonly gathering: Gathering;
+  readonly rows: Float32Array;
+  readonly context: readonly Float64Array[];
+  /** Positions of the candidates, the best first. */
+  readonly order: Int32Array;
+  readonly keys: Float64Array;
+  readonly filter: ItemFilter;
+
+  constructor(deps: RecommendDeps) {
+    this.gathering = new Gathering(deps);
+    this.rows = new Float32Array(deps.candidatesMax * deps.engine.names(RANK_SET).length);
+    this.context = deps.engine.contextKeys(RANK_SET).map((key) => this.gathering.set.column(key));
+    this.order = new Int32Array(deps.candidatesMax);
+    this.keys = new Float64Array(deps.candidatesMax);
+    this.filter = new ItemFilter(deps.catalogue);
+  }
+}
+
 /** Compiles the parts that hang on the feature set once; the function it returns answers requests. */
 export function createRecommender(deps: RecommendDeps) {
-  const { engine, catalogue, store, onStage, now } = deps;
-  const context = contextReader(engine.contextKeys(RANK_SET));
+  const { engine, catalogue, trending, itemNumbers, store, onStage, now } = deps;
+  const { handles } = catalogue;
   const width = engine.names(RANK_SET).length;
+  const idle: Work[] = [new Work(deps)];
+  const top = new TopK();
 
   /**
    * Answers one request at `nowMs`. `deadline` (of `now`) is when ranking has to have begun: past it the blend of source scores stands in.
@@ -59,6 +92,23 @@ export function createRecommender(deps: RecommendDeps) {
     nowMs: number,
     deadline: number,
   ): Promise<Recommendation> {
+    const work = idle.pop() ?? new Work(deps);
+    try {
+      return await answer(work, request, placement, models, nowMs, deadline);
+    } finally {
+      if (idle.length < IDLE_MAX) idle.push(work);
+    }
+  };
+
+  async function answer(
+    work: Work,
+    request: RecommendRequest,
+    placement: Placement,
+    models: RecommendModels | undefined,
+    nowMs: number,
+    deadline: number,
+  ): Promise<Recommendation> {
+    const { gathering } = work;
     const degradedBy: string[] = [];
     if (!models) degradedBy.push('bundle_missing');
     let t = now();
@@ -81,107 +131,99 @@ export function createRecommender(deps: RecommendDeps) {
       // The visitor is treated as a new one: the answer says so and the caller counts it.
       degradedBy.push('state_unavailable');
     }
+    gathering.begin(user, session);
     lap('state');
 
-    const allow = allowance(request, placement, engine, catalogue, user, nowMs);
+    const shown = showable(request, placement, work, nowMs);
     const limit = request.limit ?? placement.limit;
-    const set = await gatherCandidates(
-      { engine, catalogue, trending: deps.trending, models: models ?? {} },
+    const missing = await gathering.gather(
       {
         nowMs,
-        user,
-        session,
-        itemId: request.item_id,
+        item: request.item_id === undefined ? NO_HANDLE : handles.find(request.item_id),
         caps: placement.sources,
-        candidatesMax: deps.candidatesMax,
-        allow,
-        within: categoryOf(request),
+        allow: shown.allow,
+        few: shown.few?.filter(shown.allow),
+        exact: shown.exact,
       },
+      models ?? {},
     );
-    if (models) for (const source of set.missing) degradedBy.push(`source_${source}`);
+    if (models) for (const source of missing) degradedBy.push(`source_${source}`);
     lap('candidates');
 
-    const scores = await score(set, models?.ranker, user, session, nowMs, deadline, degradedBy, lap);
-    const items = select(set, scores, placement, limit, nowMs);
-    if (items.length < limit) fill(items, limit, request, allow, nowMs);
+    const scores = await score(work, models?.ranker, { nowMs, states: { user, session } }, deadline, degradedBy, lap);
+    const items = select(work, scores, placement, limit, nowMs);
+    if (items.length < limit) fill(items, limit, shown, nowMs);
     lap('select');
     return { items, degradedBy };
-  };
+  }
 
+  /** A score a candidate: the ranker's, or the blend where there is none, or it is late, or fails. */
   async function score(
-    set: CandidateSet,
+    { gathering: { set }, context, rows }: Work,
     ranker: Ranker | undefined,
-    user: EntityState | undefined,
-    session: EntityState | undefined,
-    nowMs: number,
+    subject: Subject,
     deadline: number,
     degradedBy: string[],
     lap: (stage: RecommendStage) => void,
   ): Promise<ArrayLike<number>> {
-    const n = set.items.length;
-    if (n === 0) return [];
-    if (!ranker) return blend(set.items);
+    const { count } = set;
+    const { nowMs } = subject;
+    if (count === 0 || !ranker) return blend(set);
     if (now() > deadline) {
       degradedBy.push('deadline');
-      return blend(set.items);
+      return blend(set);
     }
-    let states: (EntityState | undefined)[];
-    try {
-      const refs = set.items.map((item): EntityRef => ({ kind: 'item', id: item.id }));
-      states = await inTime(store.states(refs), Math.max(1, deadline - now()), 'the store');
-    } catch {
-      degradedBy.push('item_state_unavailable');
-      return blend(set.items);
+    if (!itemNumbers.isFresh(set.handles, count, nowMs)) {
+      try {
+        await itemNumbers.refresh(store, set.handles, count, nowMs, Math.max(1, deadline - now()));
+      } catch {
+        degradedBy.push('item_state_unavailable');
+        return blend(set);
+      }
     }
-    const candidates: Candidate[] = set.items.map((item, i) => ({ item: catalogue.get(item.id), state: states[i], context: context(item) }));
-    const rows = new Float32Array(n * width);
-    engine.vectors(RANK_SET, { nowMs, states: { user, session } }, candidates, rows);
+    engine.rows(RANK_SET, subject, { count, handles: set.handles, items: catalogue, context, itemNumbers: itemNumbers.values }, rows);
     lap('features');
     if (now() > deadline) {
       degradedBy.push('deadline');
-      return blend(set.items);
+      return blend(set);
     }
     try {
-      const ranked = await ranker.rank(rows, n);
+      const ranked = await ranker.rank(rows.subarray(0, count * width), count);
       // One NaN would leave the order to chance.
-      if (ranked.length !== n || !ranked.every(Number.isFinite)) throw new Error('the ranker gave scores that are no numbers');
+      if (ranked.length !== count || !ranked.every(Number.isFinite)) throw new Error('the ranker gave scores that are no numbers');
       return ranked;
     } catch {
       degradedBy.push('ranker_failed');
-      return blend(set.items);
+      return blend(set);
     } finally {
       lap('rank');
     }
   }
 
-  function select(set: CandidateSet, scores: ArrayLike<number>, placement: Placement, limit: number, nowMs: number): RecommendedItem[] {
-    const order = set.items.map((_, i) => i);
-    order.sort((a, b) => scores[b]! - scores[a]! || (set.items[a]!.id < set.items[b]!.id ? -1 : 1));
-    const picked = diversify(
-      order,
-      (i) => scores[i]!,
-      (i) => catalogue.get(set.items[i]!.id)?.category,
-      limit,
-      placement.diversity,
-    );
-    reserveNew(picked, order, set, placement, nowMs);
-    return picked.map((i) => {
-      const item = set.items[i]!;
-      return { item_id: item.id, score: scores[i]!, sources: sourceNames(item.sources), reason: reason(item) };
-    });
+  function select(
+    { gathering: { set }, order, keys }: Work,
+    scores: ArrayLike<number>,
+    placement: Placement,
+    limit: number,
+    nowMs: number,
+  ): RecommendedItem[] {
+    const ranked = order.subarray(0, set.count);
+    rankOrder(scores, ranked, keys, (a, b) => handles.compare(set.handles[a]!, set.handles[b]!));
+    const picked = diversify(ranked, scores, (i) => catalogue.category(set.handles[i]!), limit, placement.diversity);
+    reserveNew(picked, ranked, set, placement, nowMs);
+    return picked.map((i) => ({ item_id: handles.idOf(set.handles[i]!), score: scores[i]!, sources: set.sources(i), reason: reason(set, i) }));
   }
 
   /** Puts the best new items into the last places where too few made it on their own. */
-  function reserveNew(picked: number[], order: readonly number[], set: CandidateSet, placement: Placement, nowMs: number): void {
+  function reserveNew(picked: number[], ranked: Int32Array, set: CandidateSet, placement: Placement, nowMs: number): void {
     const reserved = Math.round(placement.new_share * picked.length);
     if (reserved === 0) return;
-    const isNew = (i: number): boolean => nowMs - (catalogue.get(set.items[i]!.id)?.created_ms ?? 0) <= placement.new_days * DAY_MS;
+    const isNew = (i: number): boolean => nowMs - (catalogue.createdMs(set.handles[i]!) || 0) <= placement.new_days * DAY_MS;
     let missing = reserved - picked.filter(isNew).length;
-    const taken = new Set(picked);
     let place = picked.length - 1;
-    for (const i of order) {
-      if (missing <= 0) break;
-      if (taken.has(i) || !isNew(i)) continue;
+    for (let r = 0; r < ranked.length && missing > 0; r++) {
+      const i = ranked[r]!;
+      if (picked.includes(i) || !isNew(i)) continue;
       while (place >= 0 && isNew(picked[place]!)) place--;
       if (place < 0) break;
       picked[place--] = i;
@@ -190,84 +232,67 @@ export function createRecommender(deps: RecommendDeps) {
   }
 
   /** The last resort behind all sources: whatever may be sold, popular first. What is suppressed comes back only when nothing else is left. */
-  function fill(items: RecommendedItem[], limit: number, request: RecommendRequest, allow: (id: string) => boolean, nowMs: number): void {
+  function fill(items: RecommendedItem[], limit: number, { allow, allowSuppressed, few }: Showable, nowMs: number): void {
     const taken = new Set(items.map((item) => item.item_id));
-    const excluded = new Set(request.exclude);
     const floor = items.length > 0 ? items[items.length - 1]!.score : 0;
-    const take = (id: string): void => {
-      taken.add(id);
-      items.push({ item_id: id, score: floor, sources: ['fallback'], reason: 'Popular in this shop' });
-    };
-    const sellable = (id: string): boolean =>
-      !excluded.has(id) &&
-      id !== request.item_id &&
-      catalogue.sellable(id) &&
-      (request.category === undefined || catalogue.get(id)?.category === request.category);
-    const category = categoryOf(request);
-    const few = category && isFew(category, catalogue) ? [...category] : undefined;
-    for (const fits of [allow, sellable]) {
-      const popular = few ? popularWithin(few, few.length, deps.trending, undefined) : deps.trending.top(nowMs);
-      const newest = few ? newestWithin(few, few.length, catalogue) : idsOf(catalogue.newest());
-      for (const source of [popular, newest]) {
-        for (const id of source) {
-          if (items.length >= limit) return;
-          if (!taken.has(id) && fits(id)) take(id);
+    for (const fits of [allow, allowSuppressed]) {
+      const take = (handle: number): boolean => {
+        const id = handles.idOf(handle);
+        if (items.length < limit && fits(handle) && !taken.has(id)) {
+          taken.add(id);
+          items.push({ item_id: id, score: floor, sources: ['fallback'], reason: 'Popular in this shop' });
         }
+        return items.length < limit;
+      };
+      if (few) {
+        const found = new Int32Array(few.length);
+        for (const handle of found.subarray(0, popularOf(few, few.length, { top, catalogue, trending, models: {} }, found))) take(handle);
+        for (const handle of few.toSorted((a, b) => catalogue.compareAge(a, b))) take(handle);
+      } else {
+        for (const handle of trending.top(nowMs)) if (!take(handle)) return;
+        catalogue.eachNewest(take);
       }
     }
   }
 
-  function categoryOf({ category }: RecommendRequest): ReadonlySet<string> | undefined {
-    return category === undefined ? undefined : catalogue.category(category);
-  }
-
-  function reason(item: CandidateItem): string {
-    const names = sourceNames(item.sources);
-    if (item.ownCount > 0 && names.includes('buy_again')) return 'Because you bought it before';
-    if (item.seed !== undefined) return `Because of your interest in ${catalogue.get(item.seed)?.title ?? item.seed}`;
-    if (names.includes('user_vector')) return 'Picked for you';
-    if (names.includes('new')) return 'New in this shop';
+  function reason(set: CandidateSet, i: number): string {
+    if (set.isFrom(i, 'buy_again')) return 'Because you bought it before';
+    const seed = set.seeds[i]!;
+    if (seed !== NO_HANDLE) return `Because of your interest in ${catalogue.at(seed)?.title ?? handles.idOf(seed)}`;
+    if (set.isFrom(i, 'user_vector')) return 'Picked for you';
+    if (set.isFrom(i, 'new')) return 'New in this shop';
     return 'Popular right now';
   }
+
+  /** Which items this request may see. */
+  function showable(request: RecommendRequest, placement: Placement, { gathering, filter }: Work, nowMs: number): Showable {
+    const barred = gathering.map();
+    const suppressed = gathering.map();
+    for (const id of request.exclude ?? []) bar(barred, id);
+    if (request.item_id !== undefined) bar(barred, request.item_id);
+    if (placement.suppress_purchased_days > 0) {
+      const sinceMs = nowMs - placement.suppress_purchased_days * DAY_MS;
+      const { handles: bought, lastMs, length } = gathering.purchases;
+      for (let i = 0; i < length; i++) if (lastMs[i]! >= sinceMs) suppressed.add(bought[i]!);
+    }
+    const filters = [placement.filter ?? [], request.filter ?? []];
+    if (request.category !== undefined) filters.push([{ field: 'category', in: [request.category] }]);
+    const { fits, few, exact } = filter.evaluate(filters, placement.when);
+    const allowSuppressed = (handle: number): boolean => fits(handle) && !barred.has(handle);
+    return { allow: (handle) => allowSuppressed(handle) && !suppressed.has(handle), allowSuppressed, few, exact };
+  }
+
+  function bar(barred: HandleMap, id: string): void {
+    const handle = handles.find(id);
+    if (handle !== NO_HANDLE) barred.add(handle);
+  }
 }
 
-/** Which items this request may see. */
-function allowance(
-  request: RecommendRequest,
-  placement: Placement,
-  engine: FeatureEngine,
-  catalogue: Catalogue,
-  user: EntityState | undefined,
-  nowMs: number,
-) {
-  const barred = new Set(request.exclude);
-  if (request.item_id !== undefined) barred.add(request.item_id);
-  if (placement.suppress_purchased_days > 0) {
-    const sinceMs = nowMs - placement.suppress_purchased_days * DAY_MS;
-    for (const entry of engine.history(user, 'purchases')) if (entry.lastMs >= sinceMs) barred.add(entry.item_id);
-  }
-  const category = request.category;
-  return (id: string): boolean => catalogue.sellable(id) && !barred.has(id) && (category === undefined || catalogue.get(id)?.category === category);
-}
-
-/** The declared fallback for the ranker: each source's score scaled to its best, summed with fixed weights. */
-export function blend(items: readonly CandidateItem[]): Float64Array {
-  let userVector = 0;
-  let itemToItem = 0;
-  let buyAgain = 0;
-  for (const item of items) {
-    if (item.userVector > userVector) userVector = item.userVector;
-    if (item.itemToItem > itemToItem) itemToItem = item.itemToItem;
-    if (item.buyAgain > buyAgain) buyAgain = item.buyAgain;
-  }
-  const scores = new Float64Array(items.length);
-  for (let i = 0; i < items.length; i++) {
-    const item = items[i]!;
-    let value = 0.3 * item.popular;
-    if (userVector > 0 && item.userVector > 0) value += item.userVector / userVector;
-    if (itemToItem > 0) value += item.itemToItem / itemToItem;
-    if (buyAgain > 0) value += item.buyAgain / buyAgain;
-    scores[i] = value;
-  }
-  return scores;
+interface Showable {
+  readonly allow: (handle: number) => boolean;
+  /** With what was bought lately. */
+  readonly allowSuppressed: (handle: number) => boolean;
+  /** Where both take none but a few: these. */
+  readonly few: Int32Array | undefined;
+  readonly exact: Int32Array | undefined;
 }

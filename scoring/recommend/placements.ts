@@ -2,7 +2,9 @@ import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { GatehouseError } from '../../contracts/errors.ts';
 import { Id } from '../../contracts/event.ts';
+import { Filter } from '../../contracts/filter.ts';
 import { RECOMMEND_LIMIT_MAX } from '../../contracts/recommend.ts';
+import { compileItemRule } from './item-rule.ts';
 
 const Cap = Type.Integer({ minimum: 0, maximum: 500 });
 
@@ -13,6 +15,10 @@ export const Placement = Type.Object(
     limit: Type.Integer({ minimum: 1, maximum: RECOMMEND_LIMIT_MAX }),
     sources: Type.Object({ user_vector: Cap, item_to_item: Cap, buy_again: Cap, popular: Cap, new: Cap }, { additionalProperties: false }),
     /** Items bought within this many days are left out; 0 lets them in (a wholesaler's customers buy again). */
+    /** What every item of this slot must fulfil. */
+    filter: Type.Optional(Filter),
+    /** What the conditions of a filter cannot say: CEL over `item`. Asked when an item changes. */
+    when: Type.Optional(Type.String({ minLength: 1, maxLength: 4000 })),
     suppress_purchased_days: Type.Integer({ minimum: 0, maximum: 3650 }),
     /** Share of the answer kept for items that are newer than `new_days`, so that a new item is seen at all. */
     new_share: Type.Number({ minimum: 0, maximum: 0.5 }),
@@ -93,5 +99,6 @@ export function parsePlacements(text: string): readonly Placement[] {
       { errors },
     );
   }
+  for (const { when } of value) if (when !== undefined) compileItemRule(when);
   return value;
 }

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { TimedEvent } from '../../contracts/event.ts';
+import { Handles } from '../../contracts/handles.ts';
 import type { Item } from '../../contracts/item.ts';
 import { openMemoryStore } from '../../store/memory.ts';
 import type { EntityState } from '../features/contract.ts';
@@ -9,7 +10,8 @@ import { createFeatureEngine } from '../features/engine.ts';
 import { eventUnit } from '../ingest.ts';
 import { Catalogue } from './catalogue.ts';
 import { diversify } from './diversify.ts';
-import { createRecommender, type RecommendModels } from './pipeline.ts';
+import { ItemNumbersTable } from './item-numbers.ts';
+import { createRecommender, RANK_SET, type RecommendModels } from './pipeline.ts';
 import { DEFAULT_PLACEMENTS, type Placement, parsePlacements } from './placements.ts';
 import { NeighbourTable, PopularityTable } from './retrieval.ts';
 import { Trending } from './trending.ts';
@@ -23,10 +25,11 @@ function shop(items: readonly Item[]) {
   const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
   const store = openMemoryStore<EntityState>();
   const catalogue = new Catalogue();
-  const trending = new Trending();
+  const trending = new Trending(catalogue.handles);
+  const itemNumbers = new ItemNumbersTable(engine, RANK_SET, catalogue.handles);
   for (const item of items) catalogue.put(item);
   const degraded: string[] = [];
-  const recommend = createRecommender({ store, engine, catalogue, trending, candidatesMax: 200, onStage: () => {}, now: () => 0 });
+  const recommend = createRecommender({ store, engine, catalogue, trending, itemNumbers, candidatesMax: 200, onStage: () => {}, now: () => 0 });
   let n = 0;
   return {
     catalogue,
@@ -36,6 +39,7 @@ function shop(items: readonly Item[]) {
       const timed: TimedEvent = { event_id: `e${++n}`, timestamp_ms: NOW - DAY, user_id: 'u1', ...event };
       await store.ingest([eventUnit(engine, (id) => catalogue.get(id), timed, timed.timestamp_ms)]);
       trending.add(timed);
+      itemNumbers.touched(timed);
     },
     async ask(request: Parameters<typeof recommend>[0], placement: Placement = HOME, models?: RecommendModels, deadline = 1) {
       const answer = await recommend(request, placement, models, NOW, deadline);
@@ -54,7 +58,7 @@ function catalogueOf(n: number, change: (i: number) => Partial<Item> = () => ({}
   }));
 }
 
-const neighbours = (pairs: Record<string, [string, number][]>): NeighbourTable => {
+const neighbours = (handles: Handles, pairs: Record<string, [string, number][]>): NeighbourTable => {
   const ids = [...new Set([...Object.keys(pairs), ...Object.values(pairs).flatMap((list) => list.map(([id]) => id))])];
   const lists = ids.map((id) => pairs[id] ?? []);
   const indptr = new Uint32Array(ids.length + 1);
@@ -63,6 +67,7 @@ const neighbours = (pairs: Record<string, [string, number][]>): NeighbourTable =
   });
   const flat = lists.flat();
   return new NeighbourTable(
+    handles,
     ids,
     indptr,
     Uint32Array.from(flat, ([id]) => ids.indexOf(id)),
@@ -116,13 +121,13 @@ describe('an answer', () => {
   test('follows the last event: what was viewed leads to its neighbours', async () => {
     const one = shop(catalogueOf(30, (i) => (i === 3 ? { title: 'Teapot' } : {})));
     const models = {
-      neighbours: neighbours({
+      neighbours: neighbours(one.catalogue.handles, {
         i3: [
           ['i20', 0.9],
           ['i21', 0.5],
         ],
       }),
-      popularity: new PopularityTable(['i1'], Float32Array.of(1)),
+      popularity: new PopularityTable(one.catalogue.handles, ['i1'], Float32Array.of(1)),
     };
     const before = await one.ask({ session_id: 's1', limit: 3 }, HOME, models);
     expect(before.items.flatMap(({ sources }) => sources)).not.toContain('item_to_item');
@@ -158,7 +163,9 @@ describe('an answer', () => {
     for (const item of catalogueOf(5)) catalogue.put(item);
     const store = { states: () => new Promise<never>(() => {}) };
     const now = () => performance.now();
-    const recommend = createRecommender({ store, engine, catalogue, trending: new Trending(), candidatesMax: 200, onStage: () => {}, now });
+    const trending = new Trending(catalogue.handles);
+    const itemNumbers = new ItemNumbersTable(engine, RANK_SET, catalogue.handles);
+    const recommend = createRecommender({ store, engine, catalogue, trending, itemNumbers, candidatesMax: 200, onStage: () => {}, now });
     const rank = async (_: Float32Array, n: number) => new Float32Array(n);
     const { items, degradedBy } = await recommend({ user_id: 'u1' }, HOME, { ranker: { rank } }, NOW, now() + 20);
     expect(items).toHaveLength(5);
@@ -168,20 +175,34 @@ describe('an answer', () => {
   test('is in the order of the ranker', async () => {
     const one = shop(catalogueOf(8, () => ({ category: 'c' })));
     const rank = async (rows: Float32Array, n: number) => Float32Array.from({ length: n }, (_, i) => -i + 0 * rows.length);
-    const { items } = await one.ask({ limit: 8 }, { ...HOME, diversity: 0, new_share: 0 }, { ranker: { rank }, neighbours: neighbours({}) });
+    const { items } = await one.ask(
+      { limit: 8 },
+      { ...HOME, diversity: 0, new_share: 0 },
+      { ranker: { rank }, neighbours: neighbours(one.catalogue.handles, {}) },
+    );
     const scores = items.map((item) => item.score);
     expect(scores).toEqual([...scores].sort((a, b) => b - a));
   });
 });
 
 test('diversity mixes groups without losing the best', () => {
-  const group = (i: number): string => (i < 6 ? 'a' : 'b');
-  const order = Array.from({ length: 10 }, (_, i) => i);
-  expect(diversify(order, (i) => 10 - i, group, 4, 0)).toEqual([0, 1, 2, 3]);
-  const mixed = diversify(order, (i) => 10 - i, group, 4, 0.5);
+  const group = (i: number): number => (i < 6 ? 1 : 2);
+  const order = Int32Array.from({ length: 10 }, (_, i) => i);
+  const scores = Array.from(order, (i) => 10 - i);
+  expect(diversify(order, scores, group, 4, 0)).toEqual([0, 1, 2, 3]);
+  const mixed = diversify(order, scores, group, 4, 0.5);
   expect(mixed[0]).toBe(0);
-  expect(mixed.map(group)).toContain('b');
+  expect(mixed.map(group)).toContain(2);
+  // What belongs to no group crowds out nothing.
+  expect(diversify(order, scores, () => -1, 4, 0.5)).toEqual([0, 1, 2, 3]);
 });
+
+function trendingOf(...ids: string[]) {
+  const handles = new Handles();
+  for (const id of ids) handles.intern(id);
+  const trending = new Trending(handles);
+  return { handles, trending, top: () => Array.from(trending.top(NOW), (handle) => handles.idOf(handle)) };
+}
 
 test('trending forgets by half in a week, whatever the order of events', () => {
   const view = (item: string, days: number): TimedEvent => ({
@@ -193,16 +214,16 @@ test('trending forgets by half in a week, whatever the order of events', () => {
   });
   const events = [view('old', 7), view('old', 7), view('new', 0), view('new', 0)];
   for (const order of [events, [...events].reverse()]) {
-    const trending = new Trending();
+    const { handles, trending, top } = trendingOf('old', 'new');
     for (const event of order) trending.add(event);
-    expect(trending.top(NOW)).toEqual(['new', 'old']);
-    expect(trending.score('old')).toBeCloseTo(0.5, 10);
+    expect(top()).toEqual(['new', 'old']);
+    expect(trending.score(handles.find('old'))).toBeCloseTo(0.5, 10);
   }
-  const years = new Trending();
+  const { handles, trending: years, top } = trendingOf('ancient', 'today');
   years.add(view('ancient', 365 * 12));
   years.add(view('today', 0));
-  expect(years.top(NOW)).toEqual(['today', 'ancient']);
-  expect(Number.isFinite(years.score('ancient'))).toBe(true);
+  expect(top()).toEqual(['today', 'ancient']);
+  expect(Number.isFinite(years.score(handles.find('ancient')))).toBe(true);
 });
 
 test('a placements file is checked', () => {
@@ -214,8 +235,9 @@ test('a placements file is checked', () => {
 test('a table that does not hold together is refused', () => {
   const bytes = (...words: number[]): Uint8Array => new Uint8Array(Uint32Array.from(words).buffer);
   const file = { ids: ['a', 'b'], indptr: bytes(0, 1, 1), neighbours: bytes(1), similarities: new Uint8Array(Float32Array.of(0.5).buffer) };
+  const handles = new Handles();
   const seen: string[] = [];
-  NeighbourTable.fromFile(file).each('a', 10, (id) => seen.push(id));
+  NeighbourTable.fromFile(file, handles).each(handles.find('a'), 10, (handle) => seen.push(handles.idOf(handle)));
   expect(seen).toEqual(['b']);
   for (const broken of [
     { neighbours: bytes(7) },
@@ -224,6 +246,6 @@ test('a table that does not hold together is refused', () => {
     { similarities: new Uint8Array(3) },
     { similarities: new Uint8Array(Float32Array.of(Number.NaN).buffer) },
   ]) {
-    expect(() => NeighbourTable.fromFile({ ...file, ...broken })).toThrow('bundle_corrupt');
+    expect(() => NeighbourTable.fromFile({ ...file, ...broken }, handles)).toThrow('bundle_corrupt');
   }
 });

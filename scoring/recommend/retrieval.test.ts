@@ -5,8 +5,10 @@ import { decode, encode } from '@msgpack/msgpack';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { NeighboursFile, PopularityFile } from '../../contracts/bundle.ts';
-import type { HistoryEntry } from '../features/contract.ts';
+import { Handles } from '../../contracts/handles.ts';
+import { HandleMap } from './handle-map.ts';
 import { historyWeight, historyWeights, NeighbourTable, PopularityTable } from './retrieval.ts';
+import { TouchedItems } from './touched.ts';
 
 const words = (values: Iterable<number>): Uint8Array => new Uint8Array(Uint32Array.from(values).buffer);
 const floats = (values: Iterable<number>): Uint8Array => new Uint8Array(Float32Array.from(values).buffer);
@@ -26,10 +28,17 @@ function fileOf(lists: Lists): NeighboursFile {
   };
 }
 
-function neighboursOf(table: NeighbourTable, id: string, limit = 1000): [string, number][] {
-  const found: [string, number][] = [];
-  table.each(id, limit, (neighbour, similarity) => found.push([neighbour, similarity]));
-  return found;
+/** The table of a file, asked by id. */
+function tableOf(file: NeighboursFile) {
+  const handles = new Handles();
+  // Handles of others come first: a table's own positions must not pass for handles.
+  for (let i = 0; i < 3; i++) handles.intern(`other${i}`);
+  const table = NeighbourTable.fromFile(file, handles);
+  return (id: string, limit = 1000): [string, number][] => {
+    const found: [string, number][] = [];
+    table.each(handles.find(id), limit, (neighbour, similarity) => found.push([handles.idOf(neighbour), similarity]));
+    return found;
+  };
 }
 
 const someLists = fc.integer({ min: 1, max: 12 }).chain((items) => {
@@ -41,18 +50,18 @@ describe('a neighbour table', () => {
   test('gives back the lists that were written, in their order', () => {
     fc.assert(
       fc.property(someLists, (lists) => {
-        const table = NeighbourTable.fromFile(fileOf(lists));
+        const neighboursOf = tableOf(fileOf(lists));
         lists.forEach((list, i) => {
-          expect(neighboursOf(table, `i${i}`)).toEqual(list.map(([position, similarity]) => [`i${position}`, similarity]));
+          expect(neighboursOf(`i${i}`)).toEqual(list.map(([position, similarity]) => [`i${position}`, similarity]));
         });
-        expect(neighboursOf(table, 'unknown')).toEqual([]);
+        expect(neighboursOf('unknown')).toEqual([]);
       }),
       { seed: 1, numRuns: 100 },
     );
   });
 
   test('stops at the limit', () => {
-    const table = NeighbourTable.fromFile(
+    const neighboursOf = tableOf(
       fileOf([
         [
           [1, 0.9],
@@ -63,8 +72,8 @@ describe('a neighbour table', () => {
         [],
       ]),
     );
-    expect(neighboursOf(table, 'i0', 2).map(([id]) => id)).toEqual(['i1', 'i2']);
-    expect(neighboursOf(table, 'i0', 0)).toEqual([]);
+    expect(neighboursOf('i0', 2).map(([id]) => id)).toEqual(['i1', 'i2']);
+    expect(neighboursOf('i0', 0)).toEqual([]);
   });
 
   test('is read from a file as from memory, wherever its bytes lie', async () => {
@@ -80,14 +89,16 @@ describe('a neighbour table', () => {
         ],
       ];
       await writeFile(path, encode({ [`pad${name}`]: name, ...fileOf(lists) }));
-      const table = NeighbourTable.fromFile(decode(await readFile(path)) as NeighboursFile);
-      expect(neighboursOf(table, 'i1')).toEqual([
+      const neighboursOf = tableOf(decode(await readFile(path)) as NeighboursFile);
+      expect(neighboursOf('i1')).toEqual([
         ['i0', 0.25],
         ['i1', 0.125],
       ]);
       await writeFile(path, encode({ [`pad${name}`]: name, ids: ['a', 'b'], scores: floats([1, 0.5]) }));
-      const popularity = PopularityTable.fromFile(decode(await readFile(path)) as PopularityFile);
-      expect(['a', 'b', 'c'].map((id) => popularity.score(id))).toEqual([1, 0.5, 0]);
+      const handles = new Handles();
+      const popularity = PopularityTable.fromFile(decode(await readFile(path)) as PopularityFile, handles);
+      handles.intern('c');
+      expect(['a', 'b', 'c'].map((id) => popularity.score(handles.find(id)))).toEqual([1, 0.5, 0]);
     }
     await rm(dir, { recursive: true });
   });
@@ -103,15 +114,15 @@ describe('a neighbour table', () => {
           const file = fileOf(lists);
           const bytes = file[column];
           if (bytes.length > 0) bytes[where % bytes.length] = byte;
-          let table: NeighbourTable;
+          let neighboursOf: ReturnType<typeof tableOf>;
           try {
-            table = NeighbourTable.fromFile(file);
+            neighboursOf = tableOf(file);
           } catch (error) {
             expect(error).toMatchObject({ code: 'bundle_corrupt' });
             return;
           }
           for (const id of file.ids) {
-            for (const [neighbour, similarity] of neighboursOf(table, id)) {
+            for (const [neighbour, similarity] of neighboursOf(id)) {
               expect(file.ids).toContain(neighbour);
               expect(Number.isFinite(similarity)).toBe(true);
             }
@@ -141,7 +152,7 @@ describe('a neighbour table', () => {
     ];
     for (const change of changes) {
       const broken = { ...file, ...change } as unknown as NeighboursFile;
-      expect(() => NeighbourTable.fromFile(broken), Object.keys(change)[0]).toThrow('bundle_corrupt');
+      expect(() => NeighbourTable.fromFile(broken, new Handles()), Object.keys(change)[0]).toThrow('bundle_corrupt');
     }
   });
 });
@@ -149,13 +160,27 @@ describe('a neighbour table', () => {
 describe('a popularity table', () => {
   test('that does not hold together is refused', () => {
     for (const broken of [null, undefined, 7, {}, { ids: ['a'] }, { ids: ['a'], scores: floats([]) }, { ids: ['a'], scores: floats([Number.NaN]) }]) {
-      expect(() => PopularityTable.fromFile(broken as unknown as PopularityFile)).toThrow('bundle_corrupt');
+      expect(() => PopularityTable.fromFile(broken as unknown as PopularityFile, new Handles())).toThrow('bundle_corrupt');
     }
   });
 });
 
 describe('history weights', () => {
-  const entry = (item_id: string, count: number): HistoryEntry => ({ item_id, count, quantity: count, firstMs: 0, lastMs: 0 });
+  type Counts = readonly (readonly [id: string, count: number])[];
+
+  function weightsOf(interactions: Counts, session: Counts, purchases: Counts): Map<string, number> {
+    const handles = new Handles();
+    const touched = (counts: Counts): TouchedItems => {
+      const list = new TouchedItems(handles);
+      for (const [id] of counts) handles.intern(id);
+      const entries = counts.map(([item_id, count]) => ({ item_id, count, quantity: count, firstMs: 0, lastMs: 0 }));
+      list.load({ eachInHistory: (_state, _name, visit) => entries.forEach(visit) }, undefined, '');
+      return list;
+    };
+    const out = new HandleMap();
+    historyWeights(touched(interactions), touched(session), touched(purchases), out);
+    return new Map(Array.from({ length: out.count }, (_, at) => [handles.idOf(out.handleAt(at)), out.scores[at]!]));
+  }
 
   test('grow less with each repetition, and a purchase says more than a look', () => {
     expect(historyWeight(0, 0)).toBe(0);
@@ -164,7 +189,20 @@ describe('history weights', () => {
   });
 
   test('count what session and user share once', () => {
-    const weights = historyWeights([entry('a', 3), entry('b', 1)], [entry('a', 2), entry('c', 1)], [entry('a', 1), entry('d', 4)]);
+    const weights = weightsOf(
+      [
+        ['a', 3],
+        ['b', 1],
+      ],
+      [
+        ['a', 2],
+        ['c', 1],
+      ],
+      [
+        ['a', 1],
+        ['d', 4],
+      ],
+    );
     expect([...weights.keys()]).toEqual(['a', 'b', 'c', 'd']);
     expect(weights.get('a')).toBe(historyWeight(3, 1));
     expect(weights.get('c')).toBe(historyWeight(1, 0));
@@ -172,7 +210,14 @@ describe('history weights', () => {
     expect(weights.get('d')).toBe(historyWeight(4, 4));
   });
 
+  test('of more items than the map had room for are all there', () => {
+    const many = Array.from({ length: 3_000 }, (_, i) => [`i${i}`, (i % 7) + 1] as const);
+    const weights = weightsOf(many, [], []);
+    expect(weights.size).toBe(3_000);
+    for (const [id, count] of many) expect(weights.get(id)).toBe(historyWeight(count, 0));
+  });
+
   test('of nothing are none', () => {
-    expect(historyWeights([], [], []).size).toBe(0);
+    expect(weightsOf([], [], []).size).toBe(0);
   });
 });

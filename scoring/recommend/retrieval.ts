@@ -1,14 +1,17 @@
 import type { NeighboursFile, PopularityFile } from '../../contracts/bundle.ts';
 import { GatehouseError } from '../../contracts/errors.ts';
+import { type Handles, withPlace } from '../../contracts/handles.ts';
 import type { VectorIndex } from '../../index/contract.ts';
-import type { HistoryEntry } from '../features/contract.ts';
+import type { HandleMap } from './handle-map.ts';
+import type { TouchedItems } from './touched.ts';
 
 /** Turns what a user touched into a vector of the item space; undefined when none of it is known to the model. */
 export interface UserTower {
-  fold(weights: ReadonlyMap<string, number>): Promise<Float32Array | undefined>;
+  /** The weights are `touched.scores`. */
+  fold(touched: HandleMap): Promise<Float32Array | undefined>;
 }
 
-/** What a bundle gives to retrieval. Each part may be missing; the pipeline then does without and says so. */
+/** What a bundle gives to retrieval. Each part may be missing; the pipeline then does without and says so. All speak of the catalogue's handles. */
 export interface RetrievalModels {
   readonly itemIndex?: VectorIndex | undefined;
   readonly userTower?: UserTower | undefined;
@@ -18,22 +21,25 @@ export interface RetrievalModels {
 
 /** Item-to-item lists, the closest first. */
 export class NeighbourTable {
-  readonly #ids: readonly string[];
-  readonly #position = new Map<string, number>();
+  /** By handle: the item's row in `indptr`, or -1. */
+  #rowOf = new Int32Array(0);
   readonly #indptr: Uint32Array;
-  readonly #neighbours: Uint32Array;
+  readonly #neighbours: Int32Array;
   readonly #similarities: Float32Array;
 
-  constructor(ids: readonly string[], indptr: Uint32Array, neighbours: Uint32Array, similarities: Float32Array) {
-    this.#ids = ids;
+  constructor(handles: Handles, ids: readonly string[], indptr: Uint32Array, neighbours: Uint32Array, similarities: Float32Array) {
     this.#indptr = indptr;
-    this.#neighbours = neighbours;
     this.#similarities = similarities;
-    for (let i = 0; i < ids.length; i++) this.#position.set(ids[i]!, i);
+    const own = Int32Array.from(ids, (id) => handles.intern(id));
+    for (let row = 0; row < own.length; row++) {
+      this.#rowOf = withPlace(this.#rowOf, own[row]!, -1);
+      this.#rowOf[own[row]!] = row;
+    }
+    this.#neighbours = Int32Array.from(neighbours, (position) => own[position]!);
   }
 
   /** Checks every position before it is used: a crafted table must not read out of bounds. Throws `bundle_corrupt`. */
-  static fromFile(file: NeighboursFile): NeighbourTable {
+  static fromFile(file: NeighboursFile, handles: Handles): NeighbourTable {
     requireIds(file);
     const indptr = words(file.indptr);
     const neighbours = words(file.neighbours);
@@ -43,39 +49,44 @@ export class NeighbourTable {
     for (let i = 0; sound && i < count; i++) sound = indptr[i]! <= indptr[i + 1]!;
     for (let i = 0; sound && i < neighbours.length; i++) sound = neighbours[i]! < count && Number.isFinite(similarities[i]!);
     if (!sound) throw new GatehouseError('bundle_corrupt', 'the item-to-item table does not hold together');
-    return new NeighbourTable(file.ids, indptr, neighbours, similarities);
+    return new NeighbourTable(handles, file.ids, indptr, neighbours, similarities);
   }
 
   /** Calls `visit` for each neighbour of the item, the closest first, at most `limit`. */
-  each(itemId: string, limit: number, visit: (neighbourId: string, similarity: number) => void): void {
-    const position = this.#position.get(itemId);
-    if (position === undefined) return;
-    const from = this.#indptr[position]!;
-    const to = Math.min(this.#indptr[position + 1]!, from + limit);
-    for (let i = from; i < to; i++) visit(this.#ids[this.#neighbours[i]!]!, this.#similarities[i]!);
+  each(item: number, limit: number, visit: (neighbour: number, similarity: number) => void): void {
+    const row = this.#rowOf[item] ?? -1;
+    if (row < 0) return;
+    const from = this.#indptr[row]!;
+    const to = Math.min(this.#indptr[row + 1]!, from + limit);
+    for (let i = from; i < to; i++) visit(this.#neighbours[i]!, this.#similarities[i]!);
   }
 }
 
 export class PopularityTable {
-  readonly ids: readonly string[];
-  readonly #scores = new Map<string, number>();
+  /** The most popular first. */
+  readonly order: Int32Array;
+  /** By handle. */
+  #scores = new Float32Array(0);
 
-  constructor(ids: readonly string[], scores: Float32Array) {
-    this.ids = ids;
-    for (let i = 0; i < ids.length; i++) this.#scores.set(ids[i]!, scores[i]!);
+  constructor(handles: Handles, ids: readonly string[], scores: Float32Array) {
+    this.order = Int32Array.from(ids, (id) => handles.intern(id));
+    for (let i = 0; i < ids.length; i++) {
+      this.#scores = withPlace(this.#scores, this.order[i]!, 0);
+      this.#scores[this.order[i]!] = scores[i]!;
+    }
   }
 
   /** Throws `bundle_corrupt`: a score that is not finite would leave the candidates in no order. */
-  static fromFile(file: PopularityFile): PopularityTable {
+  static fromFile(file: PopularityFile, handles: Handles): PopularityTable {
     requireIds(file);
     const scores = new Float32Array(copyBuffer(file.scores));
     if (scores.length !== file.ids.length || !scores.every(Number.isFinite))
       throw new GatehouseError('bundle_corrupt', 'the popularity table does not hold together');
-    return new PopularityTable(file.ids, scores);
+    return new PopularityTable(handles, file.ids, scores);
   }
 
-  score(itemId: string): number {
-    return this.#scores.get(itemId) ?? 0;
+  score(item: number): number {
+    return this.#scores[item] ?? 0;
   }
 }
 
@@ -84,35 +95,27 @@ export function historyWeight(interactions: number, purchases: number): number {
   return Math.log1p(interactions) + 2 * Math.log1p(purchases);
 }
 
-/** Weights of all items that the user or session touched. The trainer uses the same function on its own counts. */
-export function historyWeights(
-  interactions: readonly HistoryEntry[],
-  session: readonly HistoryEntry[],
-  purchases: readonly HistoryEntry[],
-): Map<string, number> {
-  const counts = new Map<string, { interactions: number; purchases: number }>();
-  const slot = (id: string) => {
-    let entry = counts.get(id);
-    if (!entry) {
-      entry = { interactions: 0, purchases: 0 };
-      counts.set(id, entry);
-    }
-    return entry;
-  };
-  for (const entry of interactions) slot(entry.item_id).interactions = entry.count;
+/**
+ * Weights of all items that the user or session touched, as scores of `out`, which must be empty. The trainer uses the same function of counts.
+ * A purchase counts as a look as well: the look may be forgotten already.
+ */
+export function historyWeights(interactions: TouchedItems, session: TouchedItems, purchases: TouchedItems, out: HandleMap): void {
+  for (let i = 0; i < interactions.length; i++) atLeast(out, out.add(interactions.handles[i]!), interactions.counts[i]!);
   // A session's events are in the user's history as well, where there is a user.
-  for (const entry of session) {
-    const own = slot(entry.item_id);
-    own.interactions = Math.max(own.interactions, entry.count);
+  for (let i = 0; i < session.length; i++) atLeast(out, out.add(session.handles[i]!), session.counts[i]!);
+  for (let i = 0; i < purchases.length; i++) {
+    const at = out.add(purchases.handles[i]!);
+    atLeast(out, at, purchases.counts[i]!);
+    out.links[at] = i;
   }
-  for (const entry of purchases) {
-    const own = slot(entry.item_id);
-    own.purchases = entry.count;
-    own.interactions = Math.max(own.interactions, entry.count);
+  for (let at = 0; at < out.count; at++) {
+    const bought = out.links[at]!;
+    out.scores[at] = historyWeight(out.scores[at]!, bought < 0 ? 0 : purchases.counts[bought]!);
   }
-  const weights = new Map<string, number>();
-  for (const [id, { interactions: i, purchases: p }] of counts) weights.set(id, historyWeight(i, p));
-  return weights;
+}
+
+function atLeast(map: HandleMap, position: number, value: number): void {
+  if (map.scores[position]! < value) map.scores[position] = value;
 }
 
 function words(bytes: Uint8Array): Uint32Array {

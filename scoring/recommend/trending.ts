@@ -1,5 +1,6 @@
 import type { EventName, TimedEvent } from '../../contracts/event.ts';
-import { first } from './first.ts';
+import { type Handles, NO_HANDLE, withPlace } from '../../contracts/handles.ts';
+import { TopK } from '../../contracts/topk.ts';
 
 /** A week: long enough that a quiet night does not empty the list, short enough that last month's hit gives way. */
 const HALF_LIFE_MS = 7 * 24 * 3_600_000;
@@ -11,23 +12,38 @@ const RESCALE_HALF_LIVES = 500;
 const REFRESH_MS = 1000;
 /** Length of the list: more than any answer takes, with room for items that may not be shown. Sorting all of 100,000 stops the event loop for 80 ms. */
 const TOP_MAX = 2_000;
-/** Items told apart. Events may name any id, so without a limit a client could fill the memory; the less popular half is forgotten past it. */
-export const TRENDING_ITEMS_MAX = 250_000;
+/**
+ * Ids told apart that are no item yet: an event may come before its item does. Events may name any id, so without a limit a client could fill the
+ * memory; the less popular half is forgotten past it.
+ */
+export const TRENDING_STRANGERS_MAX = 50_000;
 
 /**
  * Live popularity by forward decay (Cormode et al. 2009): each event adds 2^((t - landmark) / halfLife), so nothing has to be aged and the order of
- * arrival does not matter, as long as no item has to be forgotten.
+ * arrival does not matter, as long as nothing has to be forgotten.
  */
 export class Trending {
-  readonly #scores = new Map<string, number>();
+  readonly #handles: Handles;
+  /** By handle. */
+  #scores = new Float64Array(0);
+  /** Of ids without a handle. */
+  readonly #strangers = new Map<string, number>();
+  /** Handles there were when strangers were last looked up among them. */
+  #known = 0;
   #landmarkMs = 0;
-  #top: readonly string[] = [];
+  #top = new Int32Array(0);
+  #best = 0;
   #refreshedMs = Number.NEGATIVE_INFINITY;
   #dirty = false;
+  readonly #first = new TopK();
 
-  /** Items that are told apart. */
-  get size(): number {
-    return this.#scores.size;
+  constructor(handles: Handles) {
+    this.#handles = handles;
+  }
+
+  /** Ids without an item that are told apart. */
+  get strangers(): number {
+    return this.#strangers.size;
   }
 
   add(event: TimedEvent): void {
@@ -39,53 +55,83 @@ export class Trending {
       this.#rescale(event.timestamp_ms);
       halfLives = 0;
     }
+    this.#meet();
     const add = weight * 2 ** halfLives;
-    for (const { item_id } of event.items) this.#scores.set(item_id, (this.#scores.get(item_id) ?? 0) + add);
+    for (const { item_id } of event.items) {
+      const handle = this.#handles.find(item_id);
+      if (handle === NO_HANDLE) this.#strangers.set(item_id, (this.#strangers.get(item_id) ?? 0) + add);
+      else this.#scores[handle] = this.#scores[handle]! + add;
+    }
     this.#dirty = true;
-    if (this.#scores.size > TRENDING_ITEMS_MAX) this.#forget();
+    if (this.#strangers.size > TRENDING_STRANGERS_MAX) this.#forget();
   }
 
   delete(itemId: string): void {
-    if (this.#scores.delete(itemId)) this.#dirty = true;
+    this.#strangers.delete(itemId);
+    const handle = this.#handles.find(itemId);
+    if (handle === NO_HANDLE || !this.#scores[handle]) return;
+    this.#scores[handle] = 0;
+    this.#dirty = true;
   }
 
   /** In [0, 1], relative to the most popular item. */
-  score(itemId: string): number {
-    const first = this.#top[0];
-    const best = first === undefined ? 0 : (this.#scores.get(first) ?? 0);
-    return best > 0 ? Math.min(1, (this.#scores.get(itemId) ?? 0) / best) : 0;
+  score(handle: number): number {
+    const score = this.#scores[handle];
+    return score === undefined || this.#best <= 0 ? 0 : Math.min(1, score / this.#best);
   }
 
-  /** The most popular item ids, at most TOP_MAX, the most popular first, ties by id; at most a second old. */
-  top(nowMs: number): readonly string[] {
+  /** The most popular items, at most TOP_MAX, the most popular first, ties by id; at most a second old, and valid until the next call. */
+  top(nowMs: number): Int32Array {
+    this.#meet();
     if (this.#dirty && (nowMs - this.#refreshedMs >= REFRESH_MS || nowMs < this.#refreshedMs)) {
-      this.#top = first(this.#scores, TOP_MAX, byScore).map(([id]) => id);
+      this.#refresh();
       this.#refreshedMs = nowMs;
       this.#dirty = false;
     }
+    const first = this.#top[0];
+    this.#best = first === undefined ? 0 : this.#scores[first]!;
     return this.#top;
+  }
+
+  #refresh(): void {
+    const scores = this.#scores;
+    this.#first.reset(TOP_MAX, this.#handles);
+    for (let handle = 0; handle < this.#known; handle++) if (scores[handle]! > 0) this.#first.offer(scores[handle]!, handle);
+    const top = new Int32Array(TOP_MAX);
+    this.#top = top.subarray(0, this.#first.drain(top, undefined));
+  }
+
+  /** Takes over the strangers that have become items since. */
+  #meet(): void {
+    const { size } = this.#handles;
+    if (size === this.#known) return;
+    this.#scores = withPlace(this.#scores, size - 1, 0);
+    for (; this.#known < size && this.#strangers.size > 0; this.#known++) {
+      const id = this.#handles.idOf(this.#known);
+      const score = this.#strangers.get(id);
+      if (score === undefined) continue;
+      this.#strangers.delete(id);
+      this.#scores[this.#known] = score;
+      this.#dirty = true;
+    }
+    this.#known = size;
   }
 
   #rescale(nowMs: number): void {
     const factor = 2 ** ((this.#landmarkMs - nowMs) / HALF_LIFE_MS);
-    for (const [id, score] of this.#scores) this.#scores.set(id, score * factor);
+    for (let handle = 0; handle < this.#known; handle++) this.#scores[handle] = this.#scores[handle]! * factor;
+    for (const [id, score] of this.#strangers) this.#strangers.set(id, score * factor);
     this.#landmarkMs = nowMs;
   }
 
-  /** Keeps the more popular half; among items as popular as the median, the ones that came last. */
+  /** Keeps the more popular half of the strangers; among those as popular as the median, the ones that came last. */
   #forget(): void {
-    const keep = TRENDING_ITEMS_MAX >> 1;
-    const median = Float64Array.from(this.#scores.values()).sort()[this.#scores.size - keep]!;
-    for (const [id, score] of this.#scores) if (score < median) this.#scores.delete(id);
-    for (const [id, score] of this.#scores) {
-      if (this.#scores.size <= keep) break;
-      if (score === median) this.#scores.delete(id);
+    const keep = TRENDING_STRANGERS_MAX >> 1;
+    const median = Float64Array.from(this.#strangers.values()).sort()[this.#strangers.size - keep]!;
+    for (const [id, score] of this.#strangers) if (score < median) this.#strangers.delete(id);
+    for (const [id, score] of this.#strangers) {
+      if (this.#strangers.size <= keep) break;
+      if (score === median) this.#strangers.delete(id);
     }
   }
-}
-
-type Entry = readonly [id: string, score: number];
-
-function byScore(a: Entry, b: Entry): number {
-  return b[1] - a[1] || (a[0] < b[0] ? -1 : 1);
 }

@@ -206,7 +206,7 @@ function readable(value: number): number {
   return scale === undefined ? Number(value.toPrecision(DIGITS)) : Math.round(value * scale) / scale;
 }
 
-interface Call {
+export interface Call {
   readonly name: string;
   readonly args: readonly ASTNode[];
   readonly at: number;
@@ -217,7 +217,7 @@ function isNode(value: unknown): value is ASTNode {
 }
 
 /** Every call within an expression, however deep. */
-function callsOf(root: ASTNode): Call[] {
+export function callsOf(root: ASTNode): Call[] {
   const calls: Call[] = [];
   const visit = (value: unknown): void => {
     if (Array.isArray(value)) for (const part of value) visit(part);
@@ -235,7 +235,7 @@ function callsOf(root: ASTNode): Call[] {
  * A pattern that backtracks takes seconds on an id of 27 characters, and ids come from clients: no pattern is safe by its look. Use `startsWith`,
  * `endsWith` and `contains`.
  */
-function refuseMatches(calls: readonly Call[]): void {
+export function refuseMatches(calls: readonly Call[]): void {
   const found = calls.find(({ name }) => name === 'matches');
   if (found)
     throw new PlaceError('matches() is not allowed: the time that a pattern takes has no bound', found.at, 'use startsWith, endsWith or contains');

@@ -2,10 +2,12 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Handles } from '../../contracts/handles.ts';
 import { readSnapshot } from '../../index/snapshot.ts';
 import { DEFAULT_DECLARATIONS } from '../../scoring/features/defaults.ts';
 import { createFeatureEngine } from '../../scoring/features/engine.ts';
 import { loadBundle } from '../../scoring/models/bundle.ts';
+import { HandleMap } from '../../scoring/recommend/handle-map.ts';
 import { foldIn, gram } from '../learners/als.ts';
 import { predict } from '../learners/gbdt/predict.ts';
 import { testParts } from './parts.testing.ts';
@@ -34,7 +36,8 @@ describe('a bundle that was written', () => {
   test('is loaded and answers as the parts do', async () => {
     const manifest = await writeBundle(dir, parts);
     expect(await entries()).toEqual(['v1']);
-    const bundle = await loadBundle(join(dir, 'v1'), deps);
+    const handles = new Handles();
+    const bundle = await loadBundle(join(dir, 'v1'), { ...deps, handles });
     expect(bundle.manifest).toEqual(manifest);
     await bundle.probe();
 
@@ -44,16 +47,18 @@ describe('a bundle that was written', () => {
     expect((await bundle.recommend.ranker!.rank(row, 1))[0]).toBeCloseTo(predict(parts.ranker.model, row)[0]!, 5);
 
     const { itemFactors, factors, regularization, alpha } = parts.userTower;
-    const user = await bundle.recommend.userTower!.fold(new Map([['i3', 2]]));
+    const touched = new HandleMap();
+    touched.put(handles.find('i3'), 2);
+    const user = await bundle.recommend.userTower!.fold(touched);
     const direct = foldIn(gram(itemFactors, factors), itemFactors.subarray(3 * factors, 4 * factors), Float32Array.of(2 * alpha), regularization);
     direct.forEach((value, i) => {
       expect(user![i]).toBeCloseTo(value, 4);
     });
     expect(bundle.recommend.itemIndex!.get('i7')).toEqual(parts.itemIndex.get('i7'));
     expect(bundle.userIndex!.size).toBe(parts.userIndex.size);
-    expect(bundle.recommend.popularity!.ids[0]).toBe('i0');
+    expect(handles.idOf(bundle.recommend.popularity!.order[0]!)).toBe('i0');
     const near: [string, number][] = [];
-    bundle.recommend.neighbours!.each('i4', 100, (id, similarity) => near.push([id, similarity]));
+    bundle.recommend.neighbours!.each(handles.find('i4'), 100, (handle, similarity) => near.push([handles.idOf(handle), similarity]));
     const { indptr, neighbours, similarities, ids } = parts.neighbours;
     const from = indptr[4]!;
     expect(near.length).toBe(indptr[5]! - from);

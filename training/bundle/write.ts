@@ -1,5 +1,6 @@
 import { encode } from '@msgpack/msgpack';
 import type { BundleFile, BundleManifest, Calibration, NeighboursFile, PopularityFile, RiskThresholds } from '../../contracts/bundle.ts';
+import { Handles } from '../../contracts/handles.ts';
 import type { Tree, TreeEnsemble } from '../../contracts/trees.ts';
 import type { VectorIndex } from '../../index/contract.ts';
 import { writeSnapshot } from '../../index/snapshot.ts';
@@ -162,13 +163,13 @@ async function putUserTower(
 function neighboursBytes({ ids, indptr, neighbours, similarities }: NonNullable<BundleParts['neighbours']>): Uint8Array {
   const file: NeighboursFile = { ids, indptr: bytesOf(indptr), neighbours: bytesOf(neighbours), similarities: bytesOf(similarities) };
   // The reader's own check: what it would refuse must not be written.
-  NeighbourTable.fromFile(file);
+  NeighbourTable.fromFile(file, new Handles());
   return encode(file);
 }
 
 function popularityBytes({ ids, scores }: NonNullable<BundleParts['popularity']>): Uint8Array {
   const file: PopularityFile = { ids, scores: bytesOf(scores) };
-  PopularityTable.fromFile(file);
+  PopularityTable.fromFile(file, new Handles());
   return encode(file);
 }
 

@@ -1,27 +1,5 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { dot, norm, similarity, squaredDistance } from './similarity.ts';
-import { TopK } from './topk.ts';
-
-test('keeps what sorting everything would keep, ties by id', () => {
-  const entries = fc.uniqueArray(fc.record({ id: fc.string({ maxLength: 3 }), similarity: fc.integer({ min: -3, max: 3 }) }), {
-    selector: (entry) => entry.id,
-    maxLength: 60,
-  });
-  fc.assert(
-    fc.property(entries, fc.integer({ min: 0, max: 12 }), (candidates, k) => {
-      const top = new TopK(k);
-      for (const { id, similarity: value } of candidates) {
-        const wanted = top.wants(value, id);
-        if (value < top.floor) expect(wanted).toBe(false);
-        top.offer(value, id);
-      }
-      const sorted = [...candidates].sort((a, b) => b.similarity - a.similarity || (a.id < b.id ? -1 : 1));
-      expect(top.sorted()).toEqual(sorted.slice(0, k));
-    }),
-    { seed: 1, numRuns: 300 },
-  );
-});
 
 test('unrolled sums equal plain ones at every length and offset', () => {
   for (let length = 1; length <= 11; length++) {
