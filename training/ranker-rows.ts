@@ -157,7 +157,7 @@ function goalOf({ wanted }: Query): ReadonlySet<string> {
   return bought.size > 0 ? bought : new Set(wanted.keys());
 }
 
-function baselinesOf(set: CandidateSet): AnsweredQuery['baselines'] {
+export function baselinesOf(set: CandidateSet): AnsweredQuery['baselines'] {
   const by = (key: string): Float64Array =>
     set
       .column(key)
