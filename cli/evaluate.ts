@@ -53,7 +53,10 @@ export function evaluateCommand(): Command {
 function tablesOf({ fromMs, untilMs, tasks, skipped }: HoldOutResult): string {
   const lines = [`held out: ${new Date(fromMs).toISOString()} to ${new Date(untilMs).toISOString()}`];
   for (const { task, questions, rankings } of tasks) {
-    lines.push('', `${task}, ${questions} questions`.padEnd(44) + ['HR@20', 'Recall@20', 'NDCG@20', 'MRR@20'].map((name) => name.padStart(11)).join(''));
+    lines.push(
+      '',
+      `${task}, ${questions} questions`.padEnd(44) + ['HR@20', 'Recall@20', 'NDCG@20', 'MRR@20'].map((name) => name.padStart(11)).join(''),
+    );
     for (const [name, { hitRate, recall, ndcg, mrr }] of Object.entries(rankings)) {
       lines.push(`  ${name}`.padEnd(44) + [hitRate, recall, ndcg, mrr].map((value) => value.toFixed(4).padStart(11)).join(''));
     }

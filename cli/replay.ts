@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { GatehouseError } from '../contracts/errors.ts';
 import { bundlesDir } from '../gateway/main.ts';
 import { openRules } from '../gateway/rules-file.ts';
-import { readSnapshot } from '../index/snapshot.ts';
+import { indexReaders } from '../index/readers.ts';
 import { eventKey } from '../scoring/ingest.ts';
 import { type LoadedBundle, loadBundle } from '../scoring/models/bundle.ts';
 import { FRAUD_SET, judge } from '../scoring/risk/pipeline.ts';
@@ -36,7 +36,7 @@ export function replayCommand(): Command {
           );
         }
         const { bundle: version } = decision.response;
-        if (version !== null) bundle = await loadBundle(join(bundlesDir(config), version), { engine: shop.engine, readIndex: readSnapshot });
+        if (version !== null) bundle = await loadBundle(join(bundlesDir(config), version), { engine: shop.engine, ...indexReaders });
         const rules = await openRules(config.rulesFile, shop.engine.names(FRAUD_SET));
         const again = await judge(shop.engine, {
           request: decision.request,

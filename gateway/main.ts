@@ -6,7 +6,7 @@ import { GatehouseError } from '../contracts/errors.ts';
 import type { Fact } from '../contracts/fact.ts';
 import type { Item } from '../contracts/item.ts';
 import { ROUTES, type Route } from '../contracts/routes.ts';
-import { readSnapshot } from '../index/snapshot.ts';
+import { indexReaders } from '../index/readers.ts';
 import type { EntityState, FeatureEngine } from '../scoring/features/contract.ts';
 import { DEFAULT_DECLARATIONS } from '../scoring/features/defaults.ts';
 import { createFeatureEngine } from '../scoring/features/engine.ts';
@@ -132,7 +132,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
 
     const bundles = new BundleManager({
       dir: bundlesDir(config),
-      load: (dir) => loadBundle(dir, { engine, readIndex: readSnapshot, handles: catalogue.handles }),
+      load: (dir) => loadBundle(dir, { engine, ...indexReaders, handles: catalogue.handles }),
       probe: probeInChild,
       onSwap: ({ version }) => {
         metrics.clearGauge('bundleInfo');

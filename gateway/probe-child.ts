@@ -1,5 +1,5 @@
 import { GatehouseError } from '../contracts/errors.ts';
-import { readSnapshot } from '../index/snapshot.ts';
+import { indexReaders } from '../index/readers.ts';
 import { DEFAULT_DECLARATIONS } from '../scoring/features/defaults.ts';
 import { createFeatureEngine } from '../scoring/features/engine.ts';
 import { loadBundle } from '../scoring/models/bundle.ts';
@@ -8,7 +8,7 @@ import type { ProbeReport } from './probe.ts';
 /** The child process of `probeInChild`: its argument is the bundle's folder, its answer one message. */
 async function probe(dir: string): Promise<ProbeReport> {
   try {
-    const bundle = await loadBundle(dir, { engine: createFeatureEngine(DEFAULT_DECLARATIONS), readIndex: readSnapshot });
+    const bundle = await loadBundle(dir, { engine: createFeatureEngine(DEFAULT_DECLARATIONS), ...indexReaders });
     await bundle.probe();
     await bundle.release();
     return { ok: true };

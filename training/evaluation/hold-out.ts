@@ -3,7 +3,7 @@ import { GatehouseError } from '../../contracts/errors.ts';
 import type { Fact } from '../../contracts/fact.ts';
 import { Handles } from '../../contracts/handles.ts';
 import type { Item } from '../../contracts/item.ts';
-import { readSnapshot } from '../../index/snapshot.ts';
+import { indexReaders } from '../../index/readers.ts';
 import type { FeatureEngine } from '../../scoring/features/contract.ts';
 import { loadBundle } from '../../scoring/models/bundle.ts';
 import { Gathering } from '../../scoring/recommend/candidates/gather.ts';
@@ -79,7 +79,7 @@ export async function evaluateHeldOut(options: HoldOutOptions): Promise<HoldOutR
 
   const { version, skipped } = await train({ ...options, facts: before(facts, fromMs), params: options.params ?? {} });
   const handles = new Handles();
-  const bundle = await loadBundle(join(outDir, version), { engine, readIndex: readSnapshot, handles });
+  const bundle = await loadBundle(join(outDir, version), { engine, ...indexReaders, handles });
   try {
     const scores = await ask(facts, new Replay(engine, handles), bundle.recommend, questions, progress, options.signal);
     const tasks = TASKS.map((task) => ({

@@ -1,0 +1,28 @@
+import { heldItems } from '../profile.ts';
+import { bestOf, scoreColumn, shareColumn } from './best.ts';
+import type { CandidateSource } from './contract.ts';
+
+/** What people like the visitor want now: those who hold the same items. The columns: their votes, and their votes over the most wanted candidate's. */
+export const lookAlikes: CandidateSource = {
+  name: 'look_alike',
+  columns: [
+    { key: 'look_alike', without: 0 },
+    { key: 'look_alike_share', without: 0 },
+  ],
+  isOptional: true,
+  isServed: (models) => models.lookAlikes !== undefined,
+  start(context) {
+    const held = context.map();
+    heldItems(context.interactions, context.purchases, context.session, context.nowMs, held);
+    if (held.count === 0) return undefined;
+    const votes = context.map();
+    context.models.lookAlikes?.score(held, votes);
+    return {
+      find: (max, found) => bestOf(votes, max, context, found),
+      score(candidates, [column, share]) {
+        scoreColumn(votes, candidates, column!);
+        shareColumn(column!, candidates.count, share!);
+      },
+    };
+  },
+};
