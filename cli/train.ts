@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { bundlesDir } from '../gateway/main.ts';
-import { journalSource, resumableOffset, type TrainParams, type TrainResult, train } from '../training/index.ts';
+import { journalSource, resumableOffset, SESSION_DEFAULTS, type TrainParams, type TrainResult, train } from '../training/index.ts';
 import { openBundleFolder } from './bundle-folder.ts';
 import { timeOf } from './import.ts';
 import { configOf, type OpenShop, openShop, terminalProgress, wholeNumber } from './shared.ts';
@@ -14,6 +14,8 @@ interface Options {
   readonly fraudFrom?: string;
   readonly fraudTo?: string;
   readonly labelsUntil?: string;
+  readonly sessionNeighbours: boolean;
+  readonly nextItem: boolean;
 }
 
 /** `gatehouse train`: the journal becomes a bundle. */
@@ -27,9 +29,12 @@ export function trainCommand(): Command {
     .option('--fraud-from <date>', 'train the fraud model on payments from this time on')
     .option('--fraud-to <date>', 'and before this time')
     .option('--labels-until <date>', 'with the labels that had arrived by this time')
+    .option('--no-session-neighbours', 'leave out the index of past visits')
+    .option('--no-next-item', 'leave out the sequence model of visits, which takes the longest to train')
     .action(async (options: Options) => {
       const config = configOf(options.dataDir);
       const params = {
+        retrieval: { sessions: { ...SESSION_DEFAULTS, neighbours: options.sessionNeighbours, nextItem: options.nextItem } },
         ...(options.fraudFrom === undefined ? {} : { fraudFromMs: timeOf('--fraud-from', options.fraudFrom) }),
         ...(options.fraudTo === undefined ? {} : { fraudToMs: timeOf('--fraud-to', options.fraudTo) }),
         ...(options.labelsUntil === undefined ? {} : { labelsUntilMs: timeOf('--labels-until', options.labelsUntil) }),

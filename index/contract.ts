@@ -86,8 +86,8 @@ export interface ScoredItems {
 /** People by what they hold (index/profiles.ts). */
 export interface ProfileSearch {
   readonly ids: readonly string[];
-  /** What the people most alike want of all items, for whoever holds `values` of the items with `numbers`; in no particular order. */
-  alike(numbers: ArrayLike<number>, values: ArrayLike<number>): ScoredItems;
+  /** What the people most alike want of all items, for whoever holds `values` of the items with `numbers`, in no particular order. `ever` is what they hold. */
+  alike(numbers: ArrayLike<number>, values: ArrayLike<number>): ScoredItems & { readonly ever: Float64Array };
 }
 
 /** Past sessions by what they clicked (index/sessions.ts). */

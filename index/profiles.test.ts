@@ -22,7 +22,13 @@ function tableOf(people: readonly Person[], items: number): ProfileTable {
 }
 
 /** The definition, with dense vectors: cosine of roots, then the weighted mean of votes. */
-function scoresByDefinition(people: readonly Person[], items: number, numbers: readonly number[], values: readonly number[]): number[] {
+function scoresByDefinition(
+  said: (person: Person, i: number) => number,
+  people: readonly Person[],
+  items: number,
+  numbers: readonly number[],
+  values: readonly number[],
+): number[] {
   const dense = (places: readonly number[], held: readonly number[]): number[] => {
     const out = new Array<number>(items).fill(0);
     places.forEach((item, i) => {
@@ -37,7 +43,7 @@ function scoresByDefinition(people: readonly Person[], items: number, numbers: r
   const scores = new Array<number>(items).fill(0);
   people.forEach((person, p) => {
     person.items.forEach((item, i) => {
-      if (total > 0) scores[item]! += (similarity[p]! / total) * Math.fround(person.votes[i]!);
+      if (total > 0) scores[item]! += (similarity[p]! / total) * said(person, i);
     });
   });
   return scores;
@@ -57,15 +63,16 @@ describe('look-alike people', () => {
     fc.assert(
       fc.property(fc.array(person, { minLength: 1, maxLength: 20 }), person, (people, asked) => {
         const index = new ProfileIndex(tableOf(people, ITEMS));
-        const expected = scoresByDefinition(people, ITEMS, asked.items, asked.values);
+        const expected = scoresByDefinition((one, i) => Math.fround(one.votes[i]!), people, ITEMS, asked.items, asked.values);
+        const everExpected = scoresByDefinition((one, i) => Math.min(1, one.values[i]!), people, ITEMS, asked.items, asked.values);
         // Twice: what one answer leaves in the scratch arrays must not show in the next.
         for (let round = 0; round < 2; round++) {
-          const { items, scores } = index.alike(asked.items, asked.values);
-          const found = new Array<number>(ITEMS).fill(0);
-          items.forEach((item, i) => {
-            found[item] = scores[i]!;
-          });
-          for (let item = 0; item < ITEMS; item++) expect(found[item]).toBeCloseTo(expected[item]!, 5);
+          const { items, scores, ever } = index.alike(asked.items, asked.values);
+          for (let item = 0; item < ITEMS; item++) {
+            const at = items.indexOf(item);
+            expect(scores[at] ?? 0).toBeCloseTo(expected[item]!, 5);
+            expect(ever[at] ?? 0).toBeCloseTo(everExpected[item]!, 5);
+          }
         }
       }),
       { seed: 7, numRuns: 200 },

@@ -39,6 +39,7 @@ export class ProfileIndex implements ProfileSearch {
   readonly #similarity: Float64Array;
   readonly #found: Uint32Array;
   readonly #scores: Float64Array;
+  readonly #ever: Float64Array;
   readonly #scored: Uint32Array;
 
   /** Throws a RangeError where the table is not as `ProfileTable` says, or over a limit. */
@@ -68,6 +69,7 @@ export class ProfileIndex implements ProfileSearch {
     this.#similarity = new Float64Array(people);
     this.#found = new Uint32Array(people);
     this.#scores = new Float64Array(ids.length);
+    this.#ever = new Float64Array(ids.length);
     this.#scored = new Uint32Array(ids.length);
   }
 
@@ -80,10 +82,10 @@ export class ProfileIndex implements ProfileSearch {
   }
 
   /**
-   * Scores items for whoever holds `values` of the items with `numbers`: the mean of the votes of the most similar people, weighted by similarity, in
-   * no particular order. The visitor's own row, where the table has it, is one of them: it speaks for what they hold already.
+   * Scores items for whoever holds `values` of the items with `numbers`: the mean of the votes of the most similar people, weighted by similarity, and
+   * of what they hold, at most 1 each; in no particular order. The visitor's own row, where the table has it, is one of them: it speaks for what they hold already.
    */
-  alike(numbers: ArrayLike<number>, values: ArrayLike<number>): ScoredItems {
+  alike(numbers: ArrayLike<number>, values: ArrayLike<number>): ScoredItems & { readonly ever: Float64Array } {
     const similarity = this.#similarity;
     const found = this.#findPeople(numbers, values);
     const kept = keepBest(this.#found, found, NEIGHBOURS, (a, b) => similarity[a]! - similarity[b]! || a - b);
@@ -91,17 +93,21 @@ export class ProfileIndex implements ProfileSearch {
     for (let i = 0; i < found; i++) similarity[this.#found[i]!] = 0;
     const items = this.#scored.slice(0, scored);
     const scores = new Float64Array(scored);
+    const ever = new Float64Array(scored);
     for (let i = 0; i < scored; i++) {
       scores[i] = this.#scores[items[i]!]!;
+      ever[i] = this.#ever[items[i]!]!;
       this.#scores[items[i]!] = 0;
+      this.#ever[items[i]!] = 0;
     }
-    return { items, scores };
+    return { items, scores, ever };
   }
 
   /** Adds up the votes of the first `count` of `#found`; how many items got any. */
   #countVotes(count: number): number {
-    const { indptr, items, votes } = this.table;
+    const { indptr, items, values, votes } = this.table;
     const scores = this.#scores;
+    const ever = this.#ever;
     let total = 0;
     for (let i = 0; i < count; i++) total += this.#similarity[this.#found[i]!]!;
     let scored = 0;
@@ -109,11 +115,10 @@ export class ProfileIndex implements ProfileSearch {
       const person = this.#found[i]!;
       const weight = this.#similarity[person]! / total;
       for (let at = indptr[person]!; at < indptr[person + 1]!; at++) {
-        const vote = weight * votes[at]!;
-        if (vote === 0) continue;
         const item = items[at]!;
-        if (scores[item] === 0) this.#scored[scored++] = item;
-        scores[item]! += vote;
+        if (ever[item] === 0) this.#scored[scored++] = item;
+        scores[item]! += weight * votes[at]!;
+        ever[item]! += weight * Math.min(1, values[at]!);
       }
     }
     return scored;

@@ -9,17 +9,24 @@ const ACTIVITY: EventFilter = { events: ['view_item', 'select_item', 'add_to_car
 /** The default set for ranking candidates. The context is what the candidate sources know: scores, and the shopper's own past with the item. */
 export const RANK_FEATURES: readonly Feature[] = [
   context('user_vector', 'taste match {value}'),
+  context('user_vector_rank', 'place {value} by taste'),
   context('item_to_item', 'goes with what was viewed: {value}'),
   context('look_alike', 'wanted by shoppers like this one: {value}'),
   context('look_alike_share', 'wanted {value} times as much by shoppers like this one as what they want most'),
+  context('look_alike_rank', 'place {value} by what shoppers like this one want'),
+  context('look_alike_ever', 'ever wanted by shoppers like this one: {value}'),
   context('linear', 'goes with all that this shopper holds: {value}'),
   context('linear_share', 'goes {value} times as well with all that this shopper holds as the best'),
+  context('linear_rank', 'place {value} by what goes with all that this shopper holds'),
+  context('linear_ever', 'goes with all that this shopper ever held: {value}'),
   context('session_neighbours', 'clicked next in visits like this one: {value}'),
   context('next_item', 'expected next in this visit: {value}'),
   context('popular', 'popularity score {value}'),
   context('buy_again', 'bought-before score {value}'),
   context('own_count', 'bought {value} times by this shopper'),
   context('own_days', 'last bought {value} days ago by this shopper'),
+  context('own_first_days', 'first bought {value} days ago by this shopper'),
+  context('own_pace', '{value} times the usual days between two purchases have passed'),
 
   subject('item_price', 'item_price', 'price {value}'),
   subject('item_age_days', 'item_age_days', 'offered for {value} days'),
@@ -50,5 +57,6 @@ export const RANK_FEATURES: readonly Feature[] = [
   count('item_purchases_30d', 'item', '30d', BUY, 'bought {value} times in the last 30 days'),
   count('item_purchases_90d', 'item', '90d', BUY, 'bought {value} times in the last 90 days'),
   ratio('item_view_trend', 'item_views_24h', 'item_views_7d', 'share {value} of the week’s views fell into the last 24 hours'),
+  ratio('item_purchase_trend', 'item_purchases_30d', 'item_purchases_90d', 'share {value} of the quarter’s purchases fell into the last 30 days'),
   ratio('item_conversion', 'item_purchases_30d', 'item_views_30d', '{value} purchases a view in the last 30 days'),
 ];

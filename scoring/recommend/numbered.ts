@@ -21,11 +21,12 @@ class Numbers {
     return this.#numbers[handle] ?? NO_HANDLE;
   }
 
-  /** Puts scores into an empty map. */
-  fill(map: HandleMap, { items, scores }: ScoredItems): void {
+  /** Puts scores into an empty map, and what was ever wanted as their peaks. */
+  fill(map: HandleMap, { items, scores, ever }: ScoredItems & { readonly ever?: Float64Array }): void {
     for (let i = 0; i < items.length; i++) {
       const at = map.add(this.#handles[items[i]!]!);
       map.scores[at] = scores[i]!;
+      if (ever) map.peaks[at] = ever[i]!;
     }
   }
 }
@@ -40,7 +41,7 @@ export class LookAlikes {
     this.#profiles = profiles;
   }
 
-  /** What they want, as scores of `out`; `held.scores` is what the visitor holds. Both maps are the caller's, `out` is empty. */
+  /** What they want, as scores of `out`, and what they ever wanted, as peaks; `held.scores` is what the visitor holds. Both maps are the caller's, `out` is empty. */
   score(held: HandleMap, out: HandleMap): void {
     const numbers: number[] = [];
     const values: number[] = [];

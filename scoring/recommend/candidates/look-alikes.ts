@@ -1,13 +1,18 @@
 import { heldItems } from '../profile.ts';
-import { bestOf, scoreColumn, shareColumn } from './best.ts';
+import { bestOf, rankColumn, scoreColumn, shareColumn } from './best.ts';
 import type { CandidateSource } from './contract.ts';
 
-/** What people like the visitor want now: those who hold the same items. The columns: their votes, and their votes over the most wanted candidate's. */
+/**
+ * What people like the visitor want now: those who hold the same items. The columns: their votes, these over the most wanted candidate's and by rank, and
+ * what they ever wanted.
+ */
 export const lookAlikes: CandidateSource = {
   name: 'look_alike',
   columns: [
     { key: 'look_alike', without: 0 },
     { key: 'look_alike_share', without: 0 },
+    { key: 'look_alike_rank', without: Number.NaN },
+    { key: 'look_alike_ever', without: 0 },
   ],
   isOptional: true,
   isServed: (models) => models.lookAlikes !== undefined,
@@ -19,9 +24,10 @@ export const lookAlikes: CandidateSource = {
     context.models.lookAlikes?.score(held, votes);
     return {
       find: (max, found) => bestOf(votes, max, context, found),
-      score(candidates, [column, share]) {
-        scoreColumn(votes, candidates, column!);
+      score(candidates, [column, share, rank, ever]) {
+        scoreColumn(votes, candidates, column!, ever!);
         shareColumn(column!, candidates.count, share!);
+        rankColumn(column!, candidates.count, rank!);
       },
     };
   },
