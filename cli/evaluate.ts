@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { evaluateHeldOut, type HoldOutResult, journalSource } from '../training/index.ts';
+import { evaluateHeldOut, type HoldOutResult, journalSource, SESSION_DEFAULTS } from '../training/index.ts';
 import { timeOf } from './import.ts';
 import { configOf, openShop, positiveNumber, terminalProgress, wholeNumber } from './shared.ts';
 import { abortOnStop } from './stop.ts';
@@ -13,6 +13,8 @@ interface Options {
   readonly seed: number;
   readonly questions?: number;
   readonly json?: boolean;
+  readonly sessionNeighbours: boolean;
+  readonly nextItem: boolean;
 }
 
 /** `gatehouse evaluate`: what recommendations would have been worth on the newest part of the journal. */
@@ -23,6 +25,8 @@ export function evaluateCommand(): Command {
     .option('--from <date>', 'hold out what happened from this time on (ISO 8601); by default the newest sixth, a month at the most')
     .option('--seed <seed>', 'same seed and data, same figures', wholeNumber, 1)
     .option('--questions <count>', 'questions asked a task, at most', positiveNumber)
+    .option('--no-session-neighbours', 'as for train')
+    .option('--no-next-item', 'as for train')
     .option('--json', 'print JSON instead of tables')
     .action(async (options: Options) => {
       const config = configOf(options.dataDir);
@@ -35,6 +39,7 @@ export function evaluateCommand(): Command {
           engine: shop.engine,
           outDir,
           seed: options.seed,
+          params: { retrieval: { sessions: { ...SESSION_DEFAULTS, neighbours: options.sessionNeighbours, nextItem: options.nextItem } } },
           ...(options.from === undefined ? {} : { fromMs: timeOf('--from', options.from) }),
           ...(options.questions === undefined ? {} : { questionsMax: options.questions }),
           progress: terminalProgress(),

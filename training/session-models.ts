@@ -12,6 +12,8 @@ export interface SessionParams {
   readonly nextItem: boolean;
   /** Next items to predict that one fit may see, all epochs together: what bounds its time. A machine-independent budget, so that the same data give the same model. */
   readonly nextItemTargets: number;
+  /** Below so many next items in all, an encoder learns less than neighbours say: it has ten thousands of weights beside the items' vectors. */
+  readonly nextItemTargetsMin: number;
 }
 
 export const SESSION_DEFAULTS: SessionParams = {
@@ -19,12 +21,11 @@ export const SESSION_DEFAULTS: SessionParams = {
   nextItem: true,
   // About a minute and a half a fit on two cores.
   nextItemTargets: 1_500_000,
+  nextItemTargetsMin: 20_000,
 };
 
 /** Below so many visits with two items, what others did next is chance. */
 const NEIGHBOURS_SESSIONS_MIN = 100;
-/** Below so many next items in all, an encoder learns less than neighbours say: it has ten thousands of weights beside the items' vectors. */
-const NEXT_ITEM_TARGETS_MIN = 20_000;
 /** Draws a step against which a next item is told apart: no more than there are items, and enough to be a sample where there are few. */
 const NEGATIVES_MIN = 64;
 
@@ -46,7 +47,7 @@ export async function learnSessions(
   const table =
     params.neighbours && longOnes(rows) >= NEIGHBOURS_SESSIONS_MIN ? fitVmis(rows, {}, { seed, progress: progress('sessions') }).table : undefined;
   const nextItem =
-    params.nextItem && targets >= NEXT_ITEM_TARGETS_MIN
+    params.nextItem && targets >= params.nextItemTargetsMin
       ? await fitNext(rows, targets, params.nextItemTargets, seed, progress('next item'))
       : undefined;
   return { ...(table && { sessions: table }), ...(nextItem && { nextItem }) };
