@@ -5,7 +5,7 @@ import { BOUGHT, type ShopLog } from './collect.ts';
 /** What somebody took a fortnight ago says half as much about what people like them want now. */
 const VOTE_HALF_LIFE_DAYS = 15;
 /** People kept, the ones with the newest acts: who was not there for long says little about what is wanted now. */
-const PEOPLE_MAX = 1_000_000;
+const PEOPLE_MAX = 200_000;
 /** Items of a person, the newest: as many as the purchases of a visitor that are compared with them (scoring/features/defaults.ts). */
 const ITEMS_MAX = Math.min(256, PROFILE_ITEMS_MAX);
 /** An act of long ago rounds to nothing, and yet the item is held. */
@@ -58,34 +58,47 @@ export function profileTable(
   known: { readonly position: Uint32Array; readonly ids: readonly string[] },
 ): ProfileTable {
   const { acts } = log;
-  const held: (Map<number, Held> | undefined)[] = Array.from({ length: people.count });
+  const counts = (act: number): boolean => people.rowOf(act) >= 0 && acts.atMs[act]! < untilMs;
+  const starts = new Uint32Array(people.count + 1);
   const lastMs = new Float64Array(people.count);
   for (let act = 0; act < acts.length; act++) {
+    if (!counts(act)) continue;
     const row = people.rowOf(act);
-    if (row < 0 || acts.atMs[act]! >= untilMs) continue;
+    starts[row + 1]! += 1;
     lastMs[row] = Math.max(lastMs[row]!, acts.atMs[act]!);
-    held[row] ??= new Map();
-    const item = known.position[acts.item[act]!]!;
-    const entry = held[row].get(item) ?? new Held(item);
-    held[row].set(item, entry);
-    (acts.grade[act] === BOUGHT ? entry.bought : entry.looked).add(acts.atMs[act]!);
   }
-  const order = Array.from({ length: people.count }, (_, row) => row).filter((row) => held[row] !== undefined);
+  for (let row = 0; row < people.count; row++) starts[row + 1]! += starts[row]!;
+  const next = starts.slice();
+  const byRow = new Uint32Array(starts[people.count]!);
+  for (let act = 0; act < acts.length; act++) if (counts(act)) byRow[next[people.rowOf(act)]!++] = act;
+
+  const order = Array.from({ length: people.count }, (_, row) => row).filter((row) => starts[row + 1]! > starts[row]!);
   order.sort((a, b) => lastMs[a]! - lastMs[b]! || a - b);
   const kept = order.slice(-PEOPLE_MAX);
-
   const indptr = new Uint32Array(kept.length + 1);
-  const rows = kept.map((row, i) => {
-    const newest = [...held[row]!.values()].sort((a, b) => b.lastMs - a.lastMs || a.item - b.item).slice(0, ITEMS_MAX);
-    indptr[i + 1] = indptr[i]! + newest.length;
-    return newest.sort((a, b) => a.item - b.item);
+  const items: number[] = [];
+  const values: number[] = [];
+  const votes: number[] = [];
+  kept.forEach((row, i) => {
+    for (const held of newestOf(log, byRow.subarray(starts[row], starts[row + 1]), known.position)) {
+      items.push(held.item);
+      values.push(Math.max(VALUE_MIN, held.value(untilMs, LIKENESS_HALF_LIFE_DAYS)));
+      votes.push(Math.min(1, held.value(untilMs, VOTE_HALF_LIFE_DAYS)));
+    }
+    indptr[i + 1] = items.length;
   });
-  const all = rows.flat();
-  return {
-    indptr,
-    items: Uint32Array.from(all, ({ item }) => item),
-    values: Float32Array.from(all, (entry) => Math.max(VALUE_MIN, entry.value(untilMs, LIKENESS_HALF_LIFE_DAYS))),
-    votes: Float32Array.from(all, (entry) => Math.min(1, entry.value(untilMs, VOTE_HALF_LIFE_DAYS))),
-    ids: known.ids,
-  };
+  return { indptr, items: Uint32Array.from(items), values: Float32Array.from(values), votes: Float32Array.from(votes), ids: known.ids };
+}
+
+/** What one person holds, the newest of it, by item. */
+function newestOf({ acts }: ShopLog, mine: Uint32Array, position: Uint32Array): Held[] {
+  const held = new Map<number, Held>();
+  for (const act of mine) {
+    const item = position[acts.item[act]!]!;
+    const entry = held.get(item) ?? new Held(item);
+    held.set(item, entry);
+    (acts.grade[act] === BOUGHT ? entry.bought : entry.looked).add(acts.atMs[act]!);
+  }
+  const newest = [...held.values()].sort((a, b) => b.lastMs - a.lastMs || a.item - b.item).slice(0, ITEMS_MAX);
+  return newest.sort((a, b) => a.item - b.item);
 }
