@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { evaluateHeldOut, type HoldOutResult, journalSource, SESSION_DEFAULTS } from '../training/index.ts';
 import { timeOf } from './import.ts';
-import { configOf, openShop, positiveNumber, terminalProgress, wholeNumber } from './shared.ts';
+import { configOf, openShop, terminalProgress, wholeNumber } from './shared.ts';
 import { abortOnStop } from './stop.ts';
 
 interface Options {
@@ -24,7 +24,7 @@ export function evaluateCommand(): Command {
     .option('--data-dir <dir>', 'folder of the store')
     .option('--from <date>', 'hold out what happened from this time on (ISO 8601); by default the newest sixth, a month at the most')
     .option('--seed <seed>', 'same seed and data, same figures', wholeNumber, 1)
-    .option('--questions <count>', 'questions asked a task, at most', positiveNumber)
+    .option('--questions <count>', 'questions asked a task, at most', wholeNumber)
     .option('--no-session-neighbours', 'as for train')
     .option('--no-next-item', 'as for train')
     .option('--json', 'print JSON instead of tables')

@@ -170,7 +170,7 @@ export function blend(set: CandidateSet): Float64Array {
   const scores = new Float64Array(set.count);
   const live = set.column('popular');
   for (let c = 0; c < set.count; c++) scores[c] = 0.3 * live[c]!;
-  for (const key of ['user_vector', 'item_to_item', 'buy_again']) {
+  for (const key of ['user_vector', 'item_to_item', 'buy_again', 'look_alike', 'session_neighbours']) {
     const column = set.column(key);
     let best = 0;
     for (let c = 0; c < set.count; c++) if (column[c]! > best) best = column[c]!;
