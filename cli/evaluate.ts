@@ -63,6 +63,8 @@ function tablesOf({ fromMs, untilMs, tasks, skipped }: HoldOutResult): string {
       `${task}, ${questions} questions`.padEnd(44) + ['HR@20', 'Recall@20', 'NDCG@20', 'MRR@20'].map((name) => name.padStart(11)).join(''),
     );
     for (const [name, { hitRate, recall, ndcg, mrr }] of Object.entries(rankings)) {
+      // A source that the bundle has not, or that has nothing to say here.
+      if (hitRate === 0 && name !== 'pipeline') continue;
       lines.push(`  ${name}`.padEnd(44) + [hitRate, recall, ndcg, mrr].map((value) => value.toFixed(4).padStart(11)).join(''));
     }
   }
