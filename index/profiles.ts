@@ -19,7 +19,7 @@ export interface ProfileTable {
 export const PROFILE_ITEMS_MAX = 512;
 /** Of each item so many holders are looked at, the last of the table: a best-seller's list would otherwise bound an answer's time. */
 export const HOLDERS_PER_ITEM_MAX = 2_000;
-/** Holders looked at for one answer, some 0.3 ms of work; shared out evenly over the visitor's items. */
+/** Holders looked at for one answer, shared out evenly over the visitor’s items. With their votes an answer took 0.4 ms on a wholesaler’s 54 items a person. */
 const HOLDERS_MAX = 40_000;
 /** People a table may hold: their similarity takes 8 bytes each beside what they hold. */
 export const PROFILES_MAX = 20_000_000;
