@@ -6,7 +6,7 @@ import type { Config } from '../gateway/config.ts';
 import { bundlesDir } from '../gateway/main.ts';
 import { evaluated, readRules, rulesOf } from '../gateway/rules/stored.ts';
 import { readLists } from '../gateway/rules/stored-lists.ts';
-import { readSnapshot } from '../index/snapshot.ts';
+import { indexReaders } from '../index/readers.ts';
 import { eventKey } from '../scoring/ingest.ts';
 import { type LoadedBundle, loadBundle } from '../scoring/models/bundle.ts';
 import { recordedLists } from '../scoring/risk/lists.ts';
@@ -106,7 +106,7 @@ async function judgeToday(shop: OpenShop, config: Config, decision: Decision): P
 }
 
 function load(shop: OpenShop, config: Config, version: string): Promise<LoadedBundle> {
-  return loadBundle(join(bundlesDir(config), version), { engine: shop.engine, readIndex: readSnapshot });
+  return loadBundle(join(bundlesDir(config), version), { engine: shop.engine, ...indexReaders });
 }
 
 function judgeWith(

@@ -2,7 +2,16 @@ import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { GatehouseError } from '../contracts/errors.ts';
 import { bundlesDir } from '../gateway/main.ts';
-import { journalSource, RISK_COSTS, type RiskCosts, resumableOffset, type TrainParams, type TrainResult, train } from '../training/index.ts';
+import {
+  journalSource,
+  RISK_COSTS,
+  type RiskCosts,
+  resumableOffset,
+  SESSION_DEFAULTS,
+  type TrainParams,
+  type TrainResult,
+  train,
+} from '../training/index.ts';
 import { openBundleFolder } from './bundle-folder.ts';
 import { timeOf } from './import.ts';
 import { configOf, type OpenShop, openShop, terminalProgress, wholeNumber } from './shared.ts';
@@ -18,6 +27,8 @@ interface Options {
   readonly labelsUntil?: string;
   readonly riskCosts?: string;
   readonly reviewsPerDay?: number;
+  readonly sessionNeighbours: boolean;
+  readonly nextItem: boolean;
 }
 
 /** `gatehouse train`: the journal becomes a bundle. */
@@ -33,9 +44,12 @@ export function trainCommand(): Command {
     .option('--labels-until <date>', 'with the labels that had arrived by this time')
     .option('--risk-costs <file>', `JSON by which the thresholds of review, challenge and decline are chosen; default ${JSON.stringify(RISK_COSTS)}`)
     .option('--reviews-per-day <n>', 'payments that the analysts can look at (default: a fiftieth of all)', wholeNumber)
+    .option('--no-session-neighbours', 'leave out the index of past visits')
+    .option('--no-next-item', 'leave out the sequence model of visits, which takes the longest to train')
     .action(async (options: Options) => {
       const config = configOf(options.dataDir);
       const params = {
+        retrieval: { sessions: { ...SESSION_DEFAULTS, neighbours: options.sessionNeighbours, nextItem: options.nextItem } },
         ...(options.fraudFrom === undefined ? {} : { fraudFromMs: timeOf('--fraud-from', options.fraudFrom) }),
         ...(options.fraudTo === undefined ? {} : { fraudToMs: timeOf('--fraud-to', options.fraudTo) }),
         ...(options.labelsUntil === undefined ? {} : { labelsUntilMs: timeOf('--labels-until', options.labelsUntil) }),

@@ -134,11 +134,38 @@ export const BundleManifest = Type.Object(
             { additionalProperties: false },
           ),
         ),
+        /** Sequence encoder: input `items` int64 [-1, length_max], the oldest first, -1 for no click; output `query` [-1, width of its index]. */
+        next_item: Type.Optional(
+          Type.Object(
+            {
+              ...ModelFields,
+              length_max: Type.Integer({ minimum: 1, maximum: 1000 }),
+              /** MessagePack list: the id of each item number. */
+              ids: FileName,
+            },
+            { additionalProperties: false },
+          ),
+        ),
       },
       { additionalProperties: false },
     ),
-    indexes: Type.Object({ items: Type.Optional(IndexSnapshot), users: Type.Optional(IndexSnapshot) }, { additionalProperties: false }),
-    tables: Type.Object({ neighbours: Type.Optional(FileName), popularity: Type.Optional(FileName) }, { additionalProperties: false }),
+    indexes: Type.Object(
+      { items: Type.Optional(IndexSnapshot), users: Type.Optional(IndexSnapshot), next_items: Type.Optional(IndexSnapshot) },
+      { additionalProperties: false },
+    ),
+    tables: Type.Object(
+      {
+        neighbours: Type.Optional(FileName),
+        popularity: Type.Optional(FileName),
+        /** Item-to-item weights of a linear model (EASE), written like `neighbours`; the strongest of either sign first. */
+        linear: Type.Optional(FileName),
+        /** People by what they hold, without names (index/profiles-file.ts). */
+        profiles: Type.Optional(FileName),
+        /** Past sessions (index/sessions-file.ts). */
+        sessions: Type.Optional(FileName),
+      },
+      { additionalProperties: false },
+    ),
     report: Type.Optional(FileName),
     files: Type.Array(BundleFile, { maxItems: 64 }),
     /** Metrics on the later time slice, beside their baselines. */

@@ -25,7 +25,18 @@ export const RecommendRequest = Type.Object(
 export type RecommendRequest = Static<typeof RecommendRequest>;
 
 /** Where a candidate came from. `ranked` items may have several; the first is the strongest. */
-export const CANDIDATE_SOURCES = ['user_vector', 'item_to_item', 'buy_again', 'popular', 'new', 'fallback'] as const;
+export const CANDIDATE_SOURCES = [
+  'user_vector',
+  'item_to_item',
+  'buy_again',
+  'popular',
+  'new',
+  'look_alike',
+  'linear',
+  'session_neighbours',
+  'next_item',
+  'fallback',
+] as const;
 export type CandidateSource = (typeof CANDIDATE_SOURCES)[number];
 
 export const RecommendedItem = Type.Object(

@@ -6,7 +6,7 @@ import { GatehouseError } from '../contracts/errors.ts';
 import type { Fact } from '../contracts/fact.ts';
 import type { Item } from '../contracts/item.ts';
 import { ROUTES, type Route } from '../contracts/routes.ts';
-import { readSnapshot } from '../index/snapshot.ts';
+import { indexReaders } from '../index/readers.ts';
 import type { EntityState, FeatureEngine } from '../scoring/features/contract.ts';
 import { eventUnit } from '../scoring/ingest.ts';
 import { loadBundle } from '../scoring/models/bundle.ts';
@@ -142,7 +142,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
 
     const bundles = new BundleManager({
       dir: bundlesDir(config),
-      load: (dir) => loadBundle(dir, { engine, readIndex: readSnapshot, handles: catalogue.handles }),
+      load: (dir) => loadBundle(dir, { engine, ...indexReaders, handles: catalogue.handles }),
       probe: (dir) => probeInChild(dir, { featuresFile: config.featuresFile }),
       onSwap: ({ version }) => {
         metrics.clearGauge('bundleInfo');

@@ -1,5 +1,5 @@
 import { GatehouseError } from '../contracts/errors.ts';
-import { readSnapshot } from '../index/snapshot.ts';
+import { indexReaders } from '../index/readers.ts';
 import { loadBundle } from '../scoring/models/bundle.ts';
 import { openFeatures } from './features-file.ts';
 import type { ProbeReport } from './probe.ts';
@@ -7,7 +7,7 @@ import type { ProbeReport } from './probe.ts';
 /** The child process of `probeInChild`: its arguments are the bundle's folder and the features file, its answer one message. */
 async function probe(dir: string, featuresFile: string | undefined): Promise<ProbeReport> {
   try {
-    const bundle = await loadBundle(dir, { engine: await openFeatures(featuresFile), readIndex: readSnapshot });
+    const bundle = await loadBundle(dir, { engine: await openFeatures(featuresFile), ...indexReaders });
     await bundle.probe();
     await bundle.release();
     return { ok: true };

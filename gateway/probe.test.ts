@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readSnapshot } from '../index/snapshot.ts';
+import { indexReaders } from '../index/readers.ts';
 import { DEFAULT_DECLARATIONS } from '../scoring/features/defaults.ts';
 import { createFeatureEngine } from '../scoring/features/engine.ts';
 import { loadBundle } from '../scoring/models/bundle.ts';
@@ -85,7 +85,7 @@ test('while a bundle crashes its probe, the old one serves', async () => {
   await writeFile(script, 'process.abort();');
   const manager = new BundleManager({
     dir: root,
-    load: (dir) => loadBundle(dir, { engine, readIndex: readSnapshot }),
+    load: (dir) => loadBundle(dir, { engine, ...indexReaders }),
     probe: (dir) => (dir.endsWith('v2') ? probeInChild(dir, { script }) : probe(dir)),
   });
   await manager.start();

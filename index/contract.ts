@@ -76,3 +76,23 @@ export interface SnapshotManifest {
   readonly sphere?: { readonly radius: number; readonly spread: number };
   readonly files: readonly { readonly name: string; readonly bytes: number; readonly sha256: string }[];
 }
+
+/** Items by their numbers in a table (places in its `ids`), each with its score. */
+export interface ScoredItems {
+  readonly items: Uint32Array;
+  readonly scores: Float64Array;
+}
+
+/** People by what they hold (index/profiles.ts). */
+export interface ProfileSearch {
+  readonly ids: readonly string[];
+  /** What the people most alike want of all items, for whoever holds `values` of the items with `numbers`, in no particular order. `ever` is what they hold. */
+  alike(numbers: ArrayLike<number>, values: ArrayLike<number>): ScoredItems & { readonly ever: Float64Array };
+}
+
+/** Past sessions by what they clicked (index/sessions.ts). */
+export interface SessionSearch {
+  readonly ids: readonly string[];
+  /** What came next in sessions like the one that clicked these numbers, the last click last; the best first. */
+  next(clicked: ArrayLike<number>): ScoredItems;
+}

@@ -1,4 +1,4 @@
-import type { Neighbour } from './contract.ts';
+import type { Neighbour, ScoredItems } from './contract.ts';
 
 /** Past sessions, the oldest first: session s clicked `items[indptr[s]..indptr[s + 1])`, in that order, repeats included. */
 export interface SessionTable {
@@ -91,12 +91,6 @@ const CLICK_DISTANCE = 4;
 const STEPS_BACK = 2;
 /** A match so far back, or further, says nothing. */
 const MATCH_STEPS = 10;
-
-export interface ScoredItems {
-  /** Numbers of items, the best first; of equals the lower number first. */
-  readonly items: Uint32Array;
-  readonly scores: Float64Array;
-}
 
 /**
  * Sessions by the items that they clicked: what others did next in sessions like the running one. An answer takes some microseconds: it touches
@@ -299,7 +293,7 @@ export function checkSessions({ indptr, items, ids }: SessionTable): void {
  * Moves the `most` best of the first `length` values to the front, in any order, and answers how many those are: Hoare's quickselect, in
  * expected linear time. `compare` is above 0 where its first argument is better; no two values may be equal.
  */
-function keepBest(values: Uint32Array, length: number, most: number, compare: (a: number, b: number) => number): number {
+export function keepBest(values: Uint32Array, length: number, most: number, compare: (a: number, b: number) => number): number {
   if (length <= most) return length;
   let [low, high] = [0, length - 1];
   while (low < high) {

@@ -10,7 +10,17 @@ import type { Query } from './queries.ts';
 import type { Replay } from './replay.ts';
 
 /** Wide caps, own purchases included: the ranker has to know every sort of candidate that any placement brings. */
-const CAPS: SourceCaps = { user_vector: 80, item_to_item: 60, buy_again: 60, popular: 40, new: 10 };
+const CAPS: SourceCaps = {
+  user_vector: 60,
+  item_to_item: 40,
+  buy_again: 60,
+  popular: 40,
+  new: 10,
+  look_alike: 60,
+  linear: 50,
+  session_neighbours: 50,
+  next_item: 40,
+};
 const CANDIDATES_MAX = 250;
 /** Unwanted candidates kept of a question: more add rows and next to nothing else. */
 const NEGATIVES_PER_QUERY_MAX = 50;
@@ -19,6 +29,8 @@ export const CUT = 20;
 /** One question with its candidates as the gateway would have gathered them at the time, a row of the `rank` set each. */
 interface AnsweredQuery {
   readonly query: Query;
+  /** Without what the shopper bought before: learned from, not measured. */
+  readonly isSuppressed: boolean;
   readonly ids: readonly string[];
   readonly rows: Float32Array;
   /** How each baseline orders the candidates. */
@@ -60,19 +72,33 @@ export class RankerRows {
   }
 
   get queries(): number {
-    return this.#answered.length;
+    return this.#answered.filter(({ isSuppressed }) => !isSuppressed).length;
   }
 
-  /** Gathers the candidates of one question from the states as they are now. Each time of the same replay. */
+  /**
+   * Gathers the candidates of one question from the states as they are now, each time of the same replay. Of a shopper who bought something, once
+   * more without it: placements that leave out what was bought need a ranker that knows one new item from another, and among own items it hardly
+   * learns that.
+   */
   async ask(replay: Replay, query: Query): Promise<void> {
+    await this.#answer(replay, query, false);
+    if (this.#gathering!.purchases.length > 0) await this.#answer(replay, query, true);
+  }
+
+  async #answer(replay: Replay, query: Query, isSuppressed: boolean): Promise<void> {
     const { engine, catalogue, itemNumbers } = replay;
     const user = replay.state('user', query.userId);
     const session = replay.state('session', query.sessionId);
     this.#gathering ??= new Gathering({ ...replay, candidatesMax: CANDIDATES_MAX });
-    const { set } = this.#gathering;
+    const { set, purchases } = this.#gathering;
     this.#gathering.begin(user, session);
+    const own = new Set(isSuppressed ? purchases.handles.subarray(0, purchases.length) : []);
     await this.#gathering.gather(
-      { nowMs: query.atMs, caps: CAPS, allow: (handle) => catalogue.sellable(handle) && !(catalogue.createdMs(handle) > query.atMs) },
+      {
+        nowMs: query.atMs,
+        caps: CAPS,
+        allow: (handle) => catalogue.sellable(handle) && !(catalogue.createdMs(handle) > query.atMs) && !own.has(handle),
+      },
       this.#models,
     );
     const { count, handles } = set;
@@ -84,7 +110,7 @@ export class RankerRows {
     const subject = { nowMs: query.atMs, states: { user, session } };
     engine.rows(RANK_SET, subject, { count, handles, items: catalogue, context, itemNumbers: itemNumbers.values }, rows);
     const ids = Array.from(handles.subarray(0, count), (handle) => catalogue.handles.idOf(handle));
-    this.#answered.push({ query, ids, rows, baselines: baselinesOf(set) });
+    this.#answered.push({ query, isSuppressed, ids, rows, baselines: baselinesOf(set) });
   }
 
   /** Rows to learn from: all that was wanted and a sample of the rest. Undefined where no candidate was wanted. */
@@ -130,6 +156,7 @@ export class RankerRows {
       });
     };
     for (const answered of this.#answered) {
+      if (answered.isSuppressed) continue;
       note('ranker', score(answered.rows, answered.ids.length), answered);
       for (const [name, scores] of Object.entries(answered.baselines)) note(name, scores, answered);
     }
@@ -157,7 +184,7 @@ function goalOf({ wanted }: Query): ReadonlySet<string> {
   return bought.size > 0 ? bought : new Set(wanted.keys());
 }
 
-function baselinesOf(set: CandidateSet): AnsweredQuery['baselines'] {
+export function baselinesOf(set: CandidateSet): AnsweredQuery['baselines'] {
   const by = (key: string): Float64Array =>
     set
       .column(key)
@@ -168,6 +195,10 @@ function baselinesOf(set: CandidateSet): AnsweredQuery['baselines'] {
     'user vector': by('user_vector'),
     'item to item': by('item_to_item'),
     'bought again': by('buy_again'),
+    'look-alikes': by('look_alike'),
+    linear: by('linear'),
+    'session neighbours': by('session_neighbours'),
+    'next item': by('next_item'),
     blend: blend(set),
   };
 }

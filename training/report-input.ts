@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import type { FeatureEngine } from '../scoring/features/contract.ts';
 import { FRAUD_SET } from '../scoring/risk/pipeline.ts';
+import type { FittedRetrieval } from './assemble.ts';
 import type { ShopLog } from './collect.ts';
 import type { FittedFraud } from './fraud.ts';
 import type { FraudRows } from './fraud-rows.ts';
@@ -8,7 +9,6 @@ import type { FittedRanker } from './ranker.ts';
 import { CUT } from './ranker-rows.ts';
 import type { ModelReport, QualityCheck, ReportInput, TrainingEnvironment } from './report/input.ts';
 import { renderReport } from './report/report.ts';
-import type { FittedRetrieval } from './retrieval.ts';
 
 /** Shares above which a check warns: a little of each is normal, more says that something feeds the journal wrongly. */
 const OUT_OF_ORDER_SHARE_MAX = 0.01;

@@ -1,27 +1,27 @@
-import { Handles } from '../contracts/handles.ts';
-import type { VectorIndex } from '../index/contract.ts';
-import { createHnswIndex } from '../index/hnsw.ts';
-import { loadOnnx } from '../scoring/models/onnx.ts';
-import { createUserTower } from '../scoring/models/user-tower.ts';
-import { historyWeight, NeighbourTable, PopularityTable, type RetrievalModels } from '../scoring/recommend/retrieval.ts';
+import type { ProfileTable } from '../index/profiles.ts';
+import { historyWeight } from '../scoring/recommend/retrieval.ts';
 import { type Acts, BOUGHT, type ShopLog } from './collect.ts';
 import { type AlsParams, fitAls } from './learners/als.ts';
 import type { Progress } from './learners/contract.ts';
 import { fitItemKnn, type ItemKnnParams } from './learners/itemKnn.ts';
 import type { SparseRows } from './learners/sparse.ts';
-import { foldInModel } from './onnx/foldIn.ts';
+import { type ItemTable, linearItems } from './linear-items.ts';
+import { profileTable } from './profiles.ts';
+import { type LearnedSessions, learnSessions, SESSION_DEFAULTS, type SessionParams } from './session-models.ts';
 
 export interface RetrievalParams {
   readonly als: Partial<AlsParams>;
   readonly knn: Partial<ItemKnnParams>;
   /** Days after which an act says half as much about what is popular. */
   readonly popularityHalfLifeDays: number;
+  readonly sessions: SessionParams;
 }
 
 export const RETRIEVAL_DEFAULTS: RetrievalParams = {
   als: { factors: 64, regularization: 5, alpha: 1, iterations: 12 },
   knn: { k: 100, shrinkage: 10 },
   popularityHalfLifeDays: 14,
+  sessions: SESSION_DEFAULTS,
 };
 
 const DAY_MS = 86_400_000;
@@ -35,7 +35,7 @@ const SESSION_SHARE_MIN = 0.5;
 const ANONYMOUS_SHARE_MIN = 0.5;
 
 /** What retrieval learned from everything before a time: plain data and typed arrays. */
-export interface LearnedRetrieval {
+export interface LearnedRetrieval extends LearnedSessions {
   readonly untilMs: number;
   /** Items with at least one act, in the order of `itemFactors` and of `neighbours`. */
   readonly itemIds: readonly string[];
@@ -47,17 +47,11 @@ export interface LearnedRetrieval {
   readonly regularization: number;
   readonly alpha: number;
   readonly neighbours: { readonly indptr: Uint32Array; readonly neighbours: Uint32Array; readonly similarities: Float32Array };
+  readonly profiles: ProfileTable;
+  /** Absent where too few items are met often enough. */
+  readonly linear?: ItemTable;
   /** The most popular first; scores scaled so that the first is 1. */
   readonly popularity: { readonly ids: readonly string[]; readonly scores: Float32Array };
-}
-
-export interface FittedRetrieval extends LearnedRetrieval {
-  readonly itemIndex: VectorIndex;
-  /** Users by their vectors, for look-alikes. */
-  readonly userIndex: VectorIndex;
-  /** As the gateway has them from the bundle. */
-  readonly models: RetrievalModels;
-  release(): Promise<void>;
 }
 
 /** Fits factors, neighbours and popularity on acts before `untilMs`; null when there are none. */
@@ -85,6 +79,9 @@ export async function learnRetrieval(
     seed,
     progress: progress('neighbours'),
   });
+  const profiles = profileTable(log, untilMs, people, { position: known.position, ids: itemIds });
+  const linear = await linearItems(together, baskets.count, itemIds.length, seed, progress('linear'));
+  const sessions = await learnSessions(log, untilMs, params.sessions, seed, progress);
   const popularity = decayedPopularity(log, untilMs, params.popularityHalfLifeDays);
 
   return {
@@ -97,27 +94,10 @@ export async function learnRetrieval(
     regularization,
     alpha,
     neighbours,
+    profiles,
+    ...(linear && { linear }),
+    ...sessions,
     popularity,
-  };
-}
-
-/** The indexes and models that serve what was learned, about the items of `handles`. */
-export async function assembleRetrieval(learned: LearnedRetrieval, seed: number, handles: Handles): Promise<FittedRetrieval> {
-  const { itemIds, itemFactors, userIds, userFactors, factors, regularization, alpha, neighbours, popularity } = learned;
-  const itemIndex = indexOf(itemIds, itemFactors, factors, 'ip', seed, handles);
-  const userIndex = indexOf(userIds, userFactors, factors, 'cosine', seed, new Handles());
-  const session = await loadOnnx(foldInModel({ itemFactors, factors, regularization }));
-  return {
-    ...learned,
-    itemIndex,
-    userIndex,
-    models: {
-      itemIndex,
-      userTower: createUserTower(session, itemIndex, factors, alpha),
-      neighbours: new NeighbourTable(handles, itemIds, neighbours.indptr, neighbours.neighbours, neighbours.similarities),
-      popularity: new PopularityTable(handles, popularity.ids, popularity.scores),
-    },
-    release: () => session.release(),
   };
 }
 
@@ -224,7 +204,7 @@ function countMatrix(
   return { indptr, indices: indices.slice(0, at), values: values.slice(0, at) };
 }
 
-function decayedPopularity(log: ShopLog, untilMs: number, halfLifeDays: number): FittedRetrieval['popularity'] {
+function decayedPopularity(log: ShopLog, untilMs: number, halfLifeDays: number): LearnedRetrieval['popularity'] {
   const { acts, items } = log;
   const sums = new Float64Array(items.size);
   for (let act = 0; act < acts.length; act++) {
@@ -235,19 +215,4 @@ function decayedPopularity(log: ShopLog, untilMs: number, halfLifeDays: number):
   ranked.sort((a, b) => sums[b]! - sums[a]! || (items.name(a) < items.name(b) ? -1 : 1));
   const best = sums[ranked[0]!] ?? 1;
   return { ids: ranked.map((item) => items.name(item)), scores: Float32Array.from(ranked, (item) => sums[item]! / best) };
-}
-
-function indexOf(
-  ids: readonly string[],
-  vectors: Float32Array,
-  dimensions: number,
-  metric: 'ip' | 'cosine',
-  seed: number,
-  handles: Handles,
-): VectorIndex {
-  const index = createHnswIndex({ dimensions, metric, seed, handles, capacityInitial: Math.max(1, ids.length) });
-  ids.forEach((id, i) => {
-    index.upsert(id, vectors.slice(i * dimensions, (i + 1) * dimensions));
-  });
-  return index;
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { BundleManifest } from '../contracts/bundle.ts';
 import type { Fact } from '../contracts/fact.ts';
-import { readSnapshot } from '../index/snapshot.ts';
+import { indexReaders } from '../index/readers.ts';
 import { DEFAULT_DECLARATIONS } from '../scoring/features/defaults.ts';
 import { createFeatureEngine } from '../scoring/features/engine.ts';
 import { loadBundle } from '../scoring/models/bundle.ts';
@@ -51,7 +51,7 @@ describe('a simulated shop', () => {
   test('becomes a bundle with every model, which the gateway loads', async () => {
     expect(result.skipped).toEqual({});
     expect(Object.keys(result.manifest.models).sort()).toEqual(['fraud', 'ranker', 'user_tower']);
-    const bundle = await loadBundle(join(root, 'first', result.version), { engine, readIndex: readSnapshot });
+    const bundle = await loadBundle(join(root, 'first', result.version), { engine, ...indexReaders });
     try {
       await bundle.probe();
       expect(bundle.recommend.itemIndex!.size).toBeGreaterThan(100);

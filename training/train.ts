@@ -4,6 +4,7 @@ import { Handles } from '../contracts/handles.ts';
 import type { FeatureEngine } from '../scoring/features/contract.ts';
 import { RANK_SET } from '../scoring/recommend/pipeline.ts';
 import { FRAUD_SET } from '../scoring/risk/pipeline.ts';
+import { assembleRetrieval, type FittedRetrieval } from './assemble.ts';
 import { type BundleParts, writeBundle } from './bundle/write.ts';
 import { Checkpoint, identityOf } from './checkpoint.ts';
 import { collect, PROGRESS_RECORDS, type ShopLog } from './collect.ts';
@@ -17,7 +18,7 @@ import { type FittedRanker, fitRanker } from './ranker.ts';
 import { RankerRows } from './ranker-rows.ts';
 import { Replay } from './replay.ts';
 import { reportOf } from './report-input.ts';
-import { assembleRetrieval, type FittedRetrieval, learnRetrieval, RETRIEVAL_DEFAULTS, type RetrievalParams } from './retrieval.ts';
+import { learnRetrieval, RETRIEVAL_DEFAULTS, type RetrievalParams } from './retrieval.ts';
 
 const DAY_MS = 86_400_000;
 /** The ranker learns from one period and is measured on the next; each is this share of the history, a month at the most. */
@@ -280,6 +281,10 @@ function partsOf(
       userIndex: retrieval.userIndex,
       neighbours: { ids: retrieval.itemIds, ...retrieval.neighbours },
       popularity: retrieval.popularity,
+      profiles: retrieval.profileIndex,
+      ...(retrieval.linear && { linear: { ids: retrieval.itemIds, ...retrieval.linear } }),
+      ...(retrieval.sessionIndex && { sessions: retrieval.sessionIndex }),
+      ...(retrieval.nextItem && retrieval.nextItemIndex && { nextItem: { ...retrieval.nextItem, index: retrieval.nextItemIndex } }),
     }),
     ...(ranker && { ranker: { model: ranker.model, set: RANK_SET, hash: engine.hash(RANK_SET) } }),
     ...(fraud && {

@@ -13,7 +13,7 @@ import type { RecommendRequest } from '../../contracts/recommend.ts';
 import { readConfig } from '../../gateway/config.ts';
 import { ITEMS_COLLECTION } from '../../gateway/data/items.ts';
 import { bundlesDir, openStore } from '../../gateway/main.ts';
-import { readSnapshot } from '../../index/snapshot.ts';
+import { indexReaders } from '../../index/readers.ts';
 import { DEFAULT_DECLARATIONS } from '../../scoring/features/defaults.ts';
 import { createFeatureEngine } from '../../scoring/features/engine.ts';
 import { loadBundle } from '../../scoring/models/bundle.ts';
@@ -74,7 +74,7 @@ async function main(): Promise<void> {
   try {
     for await (const { value } of store.docs(ITEMS_COLLECTION)) catalogue.put(value as Item);
     const { handles } = catalogue;
-    const bundle = await loadBundle(join(bundlesDir(config), shop.bundle), { engine, readIndex: readSnapshot, handles });
+    const bundle = await loadBundle(join(bundlesDir(config), shop.bundle), { engine, ...indexReaders, handles });
     const spentMs = Object.fromEntries(RECOMMEND_STAGES.map((stage) => [stage, 0])) as Record<RecommendStage, number>;
     const recommend = createRecommender({
       store,

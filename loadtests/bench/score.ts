@@ -18,7 +18,7 @@ import { Metrics } from '../../gateway/metrics.ts';
 import { createAdmission } from '../../gateway/overload/admission.ts';
 import type { HttpRequest, HttpRoute } from '../../gateway/transport/http.ts';
 import { createWatch } from '../../gateway/watch.ts';
-import { readSnapshot } from '../../index/snapshot.ts';
+import { indexReaders } from '../../index/readers.ts';
 import { DEFAULT_DECLARATIONS } from '../../scoring/features/defaults.ts';
 import { createFeatureEngine } from '../../scoring/features/engine.ts';
 import { loadBundle } from '../../scoring/models/bundle.ts';
@@ -109,7 +109,7 @@ const catalogue = new Catalogue();
 const store = await openStore(config, engine, catalogue);
 const metrics = new Metrics();
 try {
-  const bundle = await loadBundle(join(bundlesDir(config), shop.bundle), { engine, readIndex: readSnapshot });
+  const bundle = await loadBundle(join(bundlesDir(config), shop.bundle), { engine, ...indexReaders, handles: catalogue.handles });
   const rules = new RuleBook(JSON.parse(await readFile(rulesPath(shopDir), 'utf8')) as Rule[], engine.names(FRAUD_SET));
   if (wants('stages')) {
     if (!bundle.fraud) throw new Error('the bundle has no fraud model');

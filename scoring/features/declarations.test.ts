@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { TimedEvent } from '../../contracts/event.ts';
+import { SOURCES } from '../recommend/candidates/gather.ts';
 import type { Candidate, EntityState, Feature, FeatureDeclarations, ItemLookup, Subject } from './contract.ts';
 import { DEFAULT_DECLARATIONS } from './defaults.ts';
 import { createFeatureEngine } from './engine.ts';
@@ -152,8 +153,9 @@ describe('entities', () => {
 describe('default sets', () => {
   test('are of a size that scores quickly, and say every feature in words', () => {
     expect(engine.names('fraud').length).toBeLessThanOrEqual(100);
-    expect(engine.names('rank').length).toBeLessThanOrEqual(35);
-    expect(engine.contextKeys('rank')).toEqual(['user_vector', 'item_to_item', 'popular', 'buy_again', 'own_count', 'own_days']);
+    expect(engine.names('rank').length).toBeLessThanOrEqual(48);
+    const columns = SOURCES.flatMap((source) => source.columns.map(({ key }) => key));
+    expect([...engine.contextKeys('rank')].sort()).toEqual(columns.sort());
     for (const set of ['fraud', 'rank']) for (const i of engine.names(set).keys()) expect(engine.explain(set, i, 1.5)).not.toContain('{');
     const at = engine.names('fraud').indexOf('user_last_attempt');
     expect(engine.explain('fraud', at, 7_200)).toBe('previous payment of this customer 2 h ago');
@@ -230,9 +232,14 @@ describe('vectors', () => {
   const states = play(events);
   const subject: Subject = { nowMs: T0 + 300_000_000, states: { user: states.get('user:u'), session: states.get('session:s') } };
   const width = engine.names('rank').length;
+  const keys = engine.contextKeys('rank');
   const candidates = Array.from({ length: 12 }, (_, i): Candidate => {
     const id = 'x'.repeat(1 + (i % 9));
-    return { item: i % 4 === 3 ? undefined : lookup(id), state: states.get(`item:${id}`), context: [i, Number.NaN, 0.5, 1, 2, 3] };
+    return {
+      item: i % 4 === 3 ? undefined : lookup(id),
+      state: states.get(`item:${id}`),
+      context: keys.map((_, column) => (column === 0 ? i : column === 1 ? Number.NaN : column / 2)),
+    };
   });
 
   test('many rows equal as many single ones, bit for bit', () => {
@@ -254,7 +261,7 @@ describe('vectors', () => {
     engine.vectors('rank', subject, candidates, all);
     const value = (row: number, name: string): number => all[row * width + engine.names('rank').indexOf(name)]!;
     expect(value(2, 'user_vector')).toBe(2);
-    expect(value(2, 'item_to_item')).toBeNaN();
+    expect(value(2, keys[1]!)).toBeNaN();
     expect(value(2, 'item_price')).toBe(10);
     expect(value(2, 'user_category_share')).toBeCloseTo(1 / 7, 1);
     expect(value(3, 'user_category_share')).toBeNaN();

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { BundleManifest } from '../../contracts/bundle.ts';
 import { LEAF, type Tree, type TreeEnsemble } from '../../contracts/trees.ts';
 import { createExactIndex } from '../../index/exact.ts';
-import { readSnapshot } from '../../index/snapshot.ts';
+import { indexReaders } from '../../index/readers.ts';
 import { testParts } from '../../training/bundle/parts.testing.ts';
 import { writeBundle } from '../../training/bundle/write.ts';
 import { GraphBuilder } from '../../training/onnx/graph.ts';
@@ -18,7 +18,7 @@ import { marginOf } from './probes.ts';
 import { type Draft, editManifest, replaceSealed, tampered } from './tamper.testing.ts';
 
 const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
-const deps = { engine, readIndex: readSnapshot };
+const deps = { engine, ...indexReaders };
 const parts = await testParts(engine, 'v1');
 const width = engine.names('fraud').length;
 

@@ -13,8 +13,9 @@ import {
 import { GatehouseError } from '../../contracts/errors.ts';
 import { Handles } from '../../contracts/handles.ts';
 import type { TreeEnsemble } from '../../contracts/trees.ts';
-import type { SnapshotManifest, VectorIndex } from '../../index/contract.ts';
+import type { ProfileSearch, SessionSearch, SnapshotManifest, VectorIndex } from '../../index/contract.ts';
 import type { FeatureEngine } from '../features/contract.ts';
+import { LookAlikes, SessionNeighbours } from '../recommend/numbered.ts';
 import type { RecommendModels } from '../recommend/pipeline.ts';
 import { NeighbourTable, PopularityTable } from '../recommend/retrieval.ts';
 import type { DriftReference } from '../risk/drift.ts';
@@ -22,6 +23,7 @@ import type { FraudModel } from '../risk/pipeline.ts';
 import { type AdaptedModel, adaptModel, checkTensors, loadRefusal, probabilityOf, requireMeaning } from './adapter.ts';
 import { MicroBatcher } from './batcher.ts';
 import { calibrator } from './calibration.ts';
+import { createNextItem } from './next-item.ts';
 import { loadOnnx, type OnnxModel, type TensorInfo } from './onnx.ts';
 import { floats } from './outputs.ts';
 import { compareTrees, probeRows } from './probes.ts';
@@ -45,6 +47,8 @@ export interface LoadedBundle {
 export interface BundleDeps {
   readonly engine: FeatureEngine;
   readonly readIndex: (dir: string, manifest: SnapshotManifest, options: { readonly handles?: Handles }) => Promise<VectorIndex>;
+  readonly readProfiles: (dir: string, file: string) => Promise<ProfileSearch>;
+  readonly readSessions: (dir: string, file: string) => Promise<SessionSearch>;
   /** The catalogue's, where the bundle is to recommend from it; its own where absent. */
   readonly handles?: Handles;
 }
@@ -153,11 +157,36 @@ export async function loadBundle(dir: string, deps: BundleDeps): Promise<LoadedB
       probes.push([file, () => tower.probe()]);
     }
 
+    let nextItem: RecommendModels['nextItem'];
+    if (models.next_item) {
+      const { file, length_max, ids, outputs } = models.next_item;
+      if (!indexes.next_items) throw new GatehouseError('bundle_incompatible', `${file} has no index of its items`);
+      const index = await deps.readIndex(dir, snapshot(indexes.next_items), { handles });
+      const session = await open(file, [], outputs);
+      requireClicks(file, session.inputInfo, length_max);
+      const model = createNextItem(session, index, requireIds(ids, await readTable(dir, ids)), length_max, handles);
+      nextItem = model;
+      probes.push([file, () => model.probe()]);
+    }
+
+    const lookAlikes = tables.profiles && new LookAlikes(handles, await deps.readProfiles(dir, tables.profiles));
+    const sessionNeighbours = tables.sessions && new SessionNeighbours(handles, await deps.readSessions(dir, tables.sessions));
+    const linear = tables.linear && NeighbourTable.fromFile((await readTable(dir, tables.linear)) as NeighboursFile, handles);
     const neighbours = tables.neighbours && NeighbourTable.fromFile((await readTable(dir, tables.neighbours)) as NeighboursFile, handles);
     const popularity = tables.popularity && PopularityTable.fromFile((await readTable(dir, tables.popularity)) as PopularityFile, handles);
     return {
       manifest,
-      recommend: { itemIndex: itemIndex || undefined, userTower, neighbours: neighbours || undefined, popularity: popularity || undefined, ranker },
+      recommend: {
+        itemIndex: itemIndex || undefined,
+        userTower,
+        neighbours: neighbours || undefined,
+        linear: linear || undefined,
+        lookAlikes: lookAlikes || undefined,
+        sessionNeighbours: sessionNeighbours || undefined,
+        nextItem,
+        popularity: popularity || undefined,
+        ranker,
+      },
       userIndex: userIndex || undefined,
       fraud,
       async probe() {
@@ -223,6 +252,22 @@ function requireShapes(file: string, wanted: readonly TensorShape[], found: read
     if (type !== 'float32' || !fits)
       throw new GatehouseError('bundle_incompatible', `${file}: ${name} is ${type} [${dims}], the manifest says float32 [${shape}]`);
   }
+}
+
+/** The model takes item numbers: `items`, int64, so many of a visit. */
+function requireClicks(file: string, found: readonly TensorInfo[], lengthMax: number): void {
+  const info = found.find(({ name }) => name === 'items');
+  if (info?.type !== 'int64' || info.dims.length !== 2 || info.dims[1] !== lengthMax)
+    throw new GatehouseError(
+      'bundle_incompatible',
+      `${file}: items is ${info?.type} [${info?.dims ?? ''}], the manifest says int64 [-1,${lengthMax}]`,
+    );
+}
+
+function requireIds(file: string, value: unknown): readonly string[] {
+  if (!Array.isArray(value) || !value.every((id) => typeof id === 'string'))
+    throw new GatehouseError('bundle_corrupt', `${file} is not a list of ids`);
+  return value;
 }
 
 /** What a model threw while it was probed, with a code. */

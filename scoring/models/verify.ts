@@ -68,7 +68,7 @@ export async function verifyBundle(dir: string): Promise<BundleManifest> {
   for (const file of namedFiles(manifest)) {
     if (!listed.has(file)) throw new GatehouseError('bundle_corrupt', `${name}: ${file} is named but not listed`);
   }
-  for (const snapshot of [manifest.indexes.items, manifest.indexes.users]) {
+  for (const snapshot of Object.values(manifest.indexes)) {
     for (const file of snapshot?.files ?? []) {
       const entry = listed.get(file.name);
       if (entry?.sha256 !== file.sha256 || entry.bytes !== file.bytes)
@@ -95,16 +95,9 @@ async function verifyFile(dir: string, { name, bytes, sha256 }: BundleFile): Pro
 
 function namedFiles(manifest: BundleManifest): string[] {
   const { models, indexes, tables, report } = manifest;
-  const names = [
-    models.fraud?.file,
-    models.fraud?.trees,
-    models.fraud?.reference,
-    models.ranker?.file,
-    models.user_tower?.file,
-    tables.neighbours,
-    tables.popularity,
-    report,
-  ];
-  for (const snapshot of [indexes.items, indexes.users]) names.push(...(snapshot?.files ?? []).map((file) => file.name));
+  const { fraud, ranker, user_tower, next_item } = models;
+  const ofModels = [fraud?.file, fraud?.trees, fraud?.reference, ranker?.file, user_tower?.file, next_item?.file, next_item?.ids];
+  const names = [...ofModels, ...Object.values(tables), report];
+  for (const snapshot of Object.values(indexes)) names.push(...(snapshot?.files ?? []).map((file) => file.name));
   return names.filter((name) => name !== undefined);
 }

@@ -260,6 +260,9 @@ export function createRecommender(deps: RecommendDeps) {
     const seed = set.seeds[i]!;
     if (seed !== NO_HANDLE) return `Because of your interest in ${catalogue.at(seed)?.title ?? handles.idOf(seed)}`;
     if (set.isFrom(i, 'user_vector')) return 'Picked for you';
+    if (set.isFrom(i, 'look_alike')) return 'Shoppers like you want it';
+    if (set.isFrom(i, 'linear')) return 'Goes with what you chose before';
+    if (set.isFrom(i, 'session_neighbours') || set.isFrom(i, 'next_item')) return 'Often looked at next';
     if (set.isFrom(i, 'new')) return 'New in this shop';
     return 'Popular right now';
   }

@@ -13,7 +13,20 @@ export const Placement = Type.Object(
   {
     id: Id,
     limit: Type.Integer({ minimum: 1, maximum: RECOMMEND_LIMIT_MAX }),
-    sources: Type.Object({ user_vector: Cap, item_to_item: Cap, buy_again: Cap, popular: Cap, new: Cap }, { additionalProperties: false }),
+    sources: Type.Object(
+      {
+        user_vector: Cap,
+        item_to_item: Cap,
+        buy_again: Cap,
+        popular: Cap,
+        new: Cap,
+        look_alike: Type.Optional(Cap),
+        linear: Type.Optional(Cap),
+        session_neighbours: Type.Optional(Cap),
+        next_item: Type.Optional(Cap),
+      },
+      { additionalProperties: false },
+    ),
     /** Items bought within this many days are left out; 0 lets them in (a wholesaler's customers buy again). */
     /** What every item of this slot must fulfil. */
     filter: Type.Optional(Filter),
@@ -34,12 +47,15 @@ const PlacementsFile = Compile(Type.Array(Placement, { minItems: 1, maxItems: 10
 
 export const DEFAULT_PLACEMENT = 'home';
 
+/** Sources that a bundle has where the shop's data are enough. They name much the same items, so that together they add about half of this. */
+const LEARNED = { look_alike: 60, linear: 50, session_neighbours: 50, next_item: 40 };
+
 /** What a shop starts with. `again` is for consumables and wholesale: it lets own purchases in. */
 export const DEFAULT_PLACEMENTS: readonly Placement[] = [
   {
     id: 'home',
     limit: 12,
-    sources: { user_vector: 100, item_to_item: 60, buy_again: 0, popular: 40, new: 10 },
+    sources: { user_vector: 60, item_to_item: 40, buy_again: 0, popular: 40, new: 10, ...LEARNED },
     suppress_purchased_days: 30,
     new_share: 0.08,
     new_days: 7,
@@ -48,7 +64,7 @@ export const DEFAULT_PLACEMENTS: readonly Placement[] = [
   {
     id: 'product',
     limit: 8,
-    sources: { user_vector: 40, item_to_item: 120, buy_again: 0, popular: 20, new: 5 },
+    sources: { user_vector: 40, item_to_item: 100, buy_again: 0, popular: 20, new: 5, session_neighbours: 60, next_item: 40 },
     suppress_purchased_days: 30,
     new_share: 0,
     new_days: 7,
@@ -57,7 +73,7 @@ export const DEFAULT_PLACEMENTS: readonly Placement[] = [
   {
     id: 'cart',
     limit: 6,
-    sources: { user_vector: 40, item_to_item: 120, buy_again: 20, popular: 20, new: 0 },
+    sources: { user_vector: 40, item_to_item: 100, buy_again: 20, popular: 20, new: 0, linear: 40, session_neighbours: 60, next_item: 40 },
     suppress_purchased_days: 0,
     new_share: 0,
     new_days: 7,
@@ -66,7 +82,7 @@ export const DEFAULT_PLACEMENTS: readonly Placement[] = [
   {
     id: 'search',
     limit: 24,
-    sources: { user_vector: 80, item_to_item: 40, buy_again: 20, popular: 60, new: 10 },
+    sources: { user_vector: 60, item_to_item: 40, buy_again: 20, popular: 60, new: 10, ...LEARNED },
     suppress_purchased_days: 0,
     new_share: 0,
     new_days: 7,
@@ -75,7 +91,7 @@ export const DEFAULT_PLACEMENTS: readonly Placement[] = [
   {
     id: 'again',
     limit: 20,
-    sources: { user_vector: 70, item_to_item: 60, buy_again: 80, popular: 40, new: 0 },
+    sources: { user_vector: 50, item_to_item: 40, buy_again: 80, popular: 40, new: 0, ...LEARNED },
     suppress_purchased_days: 0,
     new_share: 0,
     new_days: 7,

@@ -3,6 +3,7 @@ import { GatehouseError } from '../../contracts/errors.ts';
 import { type Handles, withPlace } from '../../contracts/handles.ts';
 import type { VectorIndex } from '../../index/contract.ts';
 import type { HandleMap } from './handle-map.ts';
+import type { LookAlikes, SessionNeighbours } from './numbered.ts';
 import type { TouchedItems } from './touched.ts';
 
 /** Turns what a user touched into a vector of the item space; undefined when none of it is known to the model. */
@@ -11,11 +12,23 @@ export interface UserTower {
   fold(touched: HandleMap): Promise<Float32Array | undefined>;
 }
 
+/** Turns the items of a visit into what is expected next, a vector that `index` is searched with. */
+export interface NextItem {
+  readonly index: VectorIndex;
+  /** `clicked` are the first `length` handles, the newest first; undefined when the model knows none of them. */
+  expect(clicked: Int32Array, length: number): Promise<Float32Array | undefined>;
+}
+
 /** What a bundle gives to retrieval. Each part may be missing; the pipeline then does without and says so. All speak of the catalogue's handles. */
 export interface RetrievalModels {
   readonly itemIndex?: VectorIndex | undefined;
   readonly userTower?: UserTower | undefined;
   readonly neighbours?: NeighbourTable | undefined;
+  /** Weights of a linear model of items by items, the strongest first. */
+  readonly linear?: NeighbourTable | undefined;
+  readonly lookAlikes?: LookAlikes | undefined;
+  readonly sessionNeighbours?: SessionNeighbours | undefined;
+  readonly nextItem?: NextItem | undefined;
   readonly popularity?: PopularityTable | undefined;
 }
 

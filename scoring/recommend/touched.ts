@@ -11,13 +11,14 @@ export class TouchedItems {
   length = 0;
   handles = new Int32Array(ENTRIES_FIRST);
   counts = new Float64Array(ENTRIES_FIRST);
+  firstMs = new Float64Array(ENTRIES_FIRST);
   lastMs = new Float64Array(ENTRIES_FIRST);
 
   constructor(ids: Handles) {
     this.#ids = ids;
-    this.#visit = ({ item_id, count, lastMs }) => {
+    this.#visit = ({ item_id, count, firstMs, lastMs }) => {
       const handle = this.#ids.find(item_id);
-      if (handle !== NO_HANDLE) this.#push(handle, count, lastMs);
+      if (handle !== NO_HANDLE) this.#push(handle, count, firstMs, lastMs);
     };
   }
 
@@ -26,19 +27,22 @@ export class TouchedItems {
     engine.eachInHistory(state, history, this.#visit);
   }
 
-  #push(handle: number, count: number, lastMs: number): void {
+  #push(handle: number, count: number, firstMs: number, lastMs: number): void {
     if (this.length === this.handles.length) this.#grow();
     this.handles[this.length] = handle;
     this.counts[this.length] = count;
+    this.firstMs[this.length] = firstMs;
     this.lastMs[this.length++] = lastMs;
   }
 
   #grow(): void {
-    const { handles, counts, lastMs } = this;
+    const { handles, counts, firstMs, lastMs } = this;
     this.handles = new Int32Array(2 * handles.length);
     this.handles.set(handles);
     this.counts = new Float64Array(2 * counts.length);
     this.counts.set(counts);
+    this.firstMs = new Float64Array(2 * firstMs.length);
+    this.firstMs.set(firstMs);
     this.lastMs = new Float64Array(2 * lastMs.length);
     this.lastMs.set(lastMs);
   }

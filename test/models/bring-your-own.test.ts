@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ModelManifest } from '../../contracts/model-manifest.ts';
 import { probeInChild } from '../../gateway/probe.ts';
-import { readSnapshot } from '../../index/snapshot.ts';
+import { indexReaders } from '../../index/readers.ts';
 import { DEFAULT_DECLARATIONS } from '../../scoring/features/defaults.ts';
 import { createFeatureEngine } from '../../scoring/features/engine.ts';
 import { type LoadedBundle, loadBundle } from '../../scoring/models/bundle.ts';
@@ -63,7 +63,7 @@ async function addChanged(change: object, file?: string | Uint8Array): Promise<u
 }
 
 async function withBundle<T>(version: string, use: (bundle: LoadedBundle) => Promise<T>, outDir = bundles): Promise<T> {
-  const bundle = await loadBundle(join(outDir, version), { engine, readIndex: readSnapshot });
+  const bundle = await loadBundle(join(outDir, version), { engine, ...indexReaders });
   try {
     return await use(bundle);
   } finally {

@@ -1,12 +1,17 @@
 import { createHnswIndex } from '../../index/hnsw.ts';
+import { ProfileIndex } from '../../index/profiles.ts';
 import type { FeatureEngine } from '../../scoring/features/contract.ts';
 import { type DriftReference, referenceOf } from '../../scoring/risk/drift.ts';
-import { type AlsModel, fitAls } from '../learners/als.ts';
+import { fitAls } from '../learners/als.ts';
+import { easeNeighbours, fitEase } from '../learners/ease.ts';
 import { fitGbdt } from '../learners/gbdt/fit.ts';
 import { syntheticRows } from '../learners/gbdt/synthetic.ts';
 import { fitItemKnn } from '../learners/itemKnn.ts';
+import { fitNextItem } from '../learners/neural/nextItem.ts';
+import { itemVectors } from '../learners/neural/nextItemServing.ts';
 import { seededRandom } from '../learners/random.ts';
 import type { SparseRows } from '../learners/sparse.ts';
+import { fitVmis } from '../learners/vmis.ts';
 import type { BundleParts } from './write.ts';
 
 const ROWS = 400;
@@ -42,6 +47,10 @@ export async function testParts(engine: FeatureEngine, version: string, seed = 1
     itemIndex: indexOf(itemIds, als.itemFactors),
     userIndex: indexOf(idsOf('u', USERS), als.userFactors),
     neighbours: { ids: itemIds, ...(await fitItemKnn({ ...met, rows: USERS, items: ITEMS }, { k: 5 }, { seed })) },
+    linear: { ids: itemIds, ...easeNeighbours(await fitEase({ ...met, users: USERS, items: ITEMS }, { lambda: 5 }, { seed }), 5) },
+    profiles: new ProfileIndex({ ...met, items: met.indices, votes: met.values, ids: itemIds }),
+    sessions: fitVmis({ ...met, ids: itemIds }, {}, { seed }),
+    nextItem: await learnNextItem(met, itemIds, seed),
     popularity: { ids: itemIds, scores: Float32Array.from(itemIds, (_, i) => 1 / (i + 1)) },
     report: (manifest) => `<!doctype html><title>${manifest.version}</title>`,
   };
@@ -56,6 +65,12 @@ function referenceFor(names: readonly string[], seed: number): DriftReference {
       Float32Array.from({ length: ROWS }, (_, i) => i / ROWS),
     ),
   };
+}
+
+async function learnNextItem({ indptr, indices }: SparseRows, ids: readonly string[], seed: number): Promise<NonNullable<BundleParts['nextItem']>> {
+  const sizes = { width: 8, lengthMax: 5, negatives: 16, batchSize: 64, epochs: 1 };
+  const model = await fitNextItem({ items: ITEMS, indptr, clicks: indices }, sizes, { seed, threads: 1 });
+  return { model, ids, index: indexOf(ids, itemVectors(model), model.width + 1) };
 }
 
 function idsOf(letter: string, count: number): string[] {
@@ -80,10 +95,10 @@ function meetings(seed: number): SparseRows {
 }
 
 /** With a graph from the first slots on, so that a small index has all the files of a large one. */
-function indexOf(ids: readonly string[], factors: AlsModel['itemFactors']) {
-  const index = createHnswIndex({ dimensions: FACTORS, metric: 'ip', graphFromSlots: 16 });
+function indexOf(ids: readonly string[], vectors: Float32Array, dimensions = FACTORS) {
+  const index = createHnswIndex({ dimensions, metric: 'ip', graphFromSlots: 16 });
   ids.forEach((id, i) => {
-    index.upsert(id, factors.subarray(i * FACTORS, (i + 1) * FACTORS));
+    index.upsert(id, vectors.subarray(i * dimensions, (i + 1) * dimensions));
   });
   return index;
 }

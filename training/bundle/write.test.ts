@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Handles } from '../../contracts/handles.ts';
-import { readSnapshot } from '../../index/snapshot.ts';
+import { indexReaders } from '../../index/readers.ts';
 import { DEFAULT_DECLARATIONS } from '../../scoring/features/defaults.ts';
 import { createFeatureEngine } from '../../scoring/features/engine.ts';
 import { loadBundle } from '../../scoring/models/bundle.ts';
@@ -15,7 +15,7 @@ import { type BundleParts, writeBundle } from './write.ts';
 
 const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
 const parts = await testParts(engine, 'v1');
-const deps = { engine, readIndex: readSnapshot };
+const deps = { engine, ...indexReaders };
 
 let dir: string;
 beforeEach(async () => {

@@ -3,10 +3,16 @@ import type { BundleFile, BundleManifest, Calibration, NeighboursFile, Popularit
 import { Handles } from '../../contracts/handles.ts';
 import type { Tree, TreeEnsemble } from '../../contracts/trees.ts';
 import type { VectorIndex } from '../../index/contract.ts';
+import type { ProfileIndex } from '../../index/profiles.ts';
+import { encodeProfiles } from '../../index/profiles-file.ts';
+import type { SessionIndex } from '../../index/sessions.ts';
+import { encodeSessions } from '../../index/sessions-file.ts';
 import { writeSnapshot } from '../../index/snapshot.ts';
 import { NeighbourTable, PopularityTable } from '../../scoring/recommend/retrieval.ts';
 import type { DriftReference } from '../../scoring/risk/drift.ts';
 import { requireParam } from '../learners/contract.ts';
+import type { NextItemModel } from '../learners/neural/nextItemModel.ts';
+import { nextItemToOnnx } from '../learners/neural/nextItemServing.ts';
 import { foldInModel } from '../onnx/foldIn.ts';
 import { treeEnsembleToOnnx } from '../onnx/treeEnsemble.ts';
 import { publishBundle, writeManifest, writeSynced } from './publish.ts';
@@ -46,6 +52,12 @@ export interface BundleParts {
   };
   /** The most popular first; scores are scaled so that the first is 1. */
   readonly popularity?: { readonly ids: readonly string[]; readonly scores: Float32Array };
+  /** Item-to-item weights, as `neighbours`. */
+  readonly linear?: BundleParts['neighbours'];
+  readonly profiles?: ProfileIndex;
+  readonly sessions?: SessionIndex;
+  /** Item i of `ids` is number i of the model. */
+  readonly nextItem?: { readonly model: NextItemModel; readonly ids: readonly string[]; readonly index: VectorIndex };
   /** A page for people, HTML; made from the manifest without the report where it is a function. */
   readonly report?: string | ((manifest: BundleManifest) => string);
 }
@@ -91,12 +103,17 @@ async function writeFiles(dir: string, parts: BundleParts, signal: AbortSignal |
   if (parts.fraud) models.fraud = await putFraud(parts.fraud, put);
   if (parts.ranker) models.ranker = await putRanker(parts.ranker, put);
   if (parts.userTower) models.user_tower = await putUserTower(parts.userTower, parts.itemIndex, put);
+  if (parts.nextItem) models.next_item = await putNextItem(parts.nextItem, put);
   const indexes: BundleManifest['indexes'] = {};
   if (parts.itemIndex) indexes.items = await putIndex('items', parts.itemIndex);
   if (parts.userIndex) indexes.users = await putIndex('users', parts.userIndex);
+  if (parts.nextItem) indexes.next_items = await putIndex('next_items', parts.nextItem.index);
   const tables: BundleManifest['tables'] = {};
   if (parts.neighbours) tables.neighbours = await put('neighbours.msgpack', neighboursBytes(parts.neighbours));
   if (parts.popularity) tables.popularity = await put('popularity.msgpack', popularityBytes(parts.popularity));
+  if (parts.linear) tables.linear = await put('linear.msgpack', neighboursBytes(parts.linear));
+  if (parts.profiles) tables.profiles = await put('profiles.msgpack', encodeProfiles(parts.profiles));
+  if (parts.sessions) tables.sessions = await put('sessions.bin', encodeSessions(parts.sessions));
 
   const { version, created_ms, trained, metrics, report } = parts;
   const manifest: BundleManifest = { format: 'gatehouse-bundle-1', version, created_ms, trained, models, indexes, tables, files, metrics };
@@ -157,6 +174,21 @@ async function putUserTower(
     factors,
     alpha,
     history,
+  };
+}
+
+async function putNextItem(
+  { model, ids, index }: NonNullable<BundleParts['nextItem']>,
+  put: Put,
+): Promise<NonNullable<BundleManifest['models']['next_item']>> {
+  requireParam(ids.length === model.items, `a next item model of ${model.items} items needs as many ids, not ${ids.length}`);
+  requireParam(index.dimensions === model.width + 1, `a next item model of width ${model.width} needs an index of ${model.width + 1} dimensions`);
+  return {
+    file: await put('next_item.onnx', nextItemToOnnx(model)),
+    inputs: [{ name: 'items', shape: [-1, model.lengthMax] }],
+    outputs: [{ name: 'query', shape: [-1, index.dimensions] }],
+    length_max: model.lengthMax,
+    ids: await put('next_item.ids.msgpack', encode(ids)),
   };
 }
 

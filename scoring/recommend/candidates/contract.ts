@@ -2,13 +2,14 @@ import type { CandidateSource as SourceName } from '../../../contracts/recommend
 import type { TopK } from '../../../contracts/topk.ts';
 import type { Catalogue } from '../catalogue.ts';
 import type { HandleMap } from '../handle-map.ts';
+import type { Placement } from '../placements.ts';
 import type { RetrievalModels } from '../retrieval.ts';
 import type { TouchedItems } from '../touched.ts';
 import type { Trending } from '../trending.ts';
 import type { CandidateSet } from './set.ts';
 
-/** How many candidates each source may give. 0 switches a source off. */
-export type SourceCaps = Readonly<Record<Exclude<SourceName, 'fallback'>, number>>;
+/** How many candidates each source may give. 0, or none for one that not every bundle has, switches a source off. */
+export type SourceCaps = Placement['sources'];
 
 /** What a source is asked about: one visitor, at one time. Items are handles of the catalogue. */
 export interface CandidateContext {
@@ -50,6 +51,8 @@ export interface CandidateSource {
   readonly name: Exclude<SourceName, 'fallback'>;
   /** The numbers it gives of each candidate: context keys of the `rank` feature set, with what stands there when the source has no say. */
   readonly columns: readonly { readonly key: string; readonly without: number }[];
+  /** Not every shop's data are enough for it: an answer is whole without it. */
+  readonly isOptional?: boolean;
   /** Whether the bundle has what the source needs. */
   isServed(models: RetrievalModels): boolean;
   /** Prepares one answer; undefined where the source has nothing to say to this visitor. A promise only where a model has to run. */

@@ -9,8 +9,12 @@ import type { Trending } from '../trending.ts';
 import { buyAgain } from './buy-again.ts';
 import type { CandidateContext, CandidateSource, SourceCaps, SourceRun } from './contract.ts';
 import { itemToItem } from './item-to-item.ts';
+import { linear } from './linear.ts';
+import { lookAlikes } from './look-alikes.ts';
 import { newest } from './newest.ts';
+import { nextItem } from './next-item.ts';
 import { popular } from './popular.ts';
+import { sessionNeighbours } from './session-neighbours.ts';
 import { CandidateSet } from './set.ts';
 import { userVector } from './user-vector.ts';
 
@@ -18,7 +22,17 @@ import { userVector } from './user-vector.ts';
  * In the order in which they are given places, as long as there are any. New items come first, and take at most half: the others can fill every
  * place, and nobody would ever see a new item.
  */
-export const SOURCES: readonly CandidateSource[] = [newest, itemToItem, userVector, buyAgain, popular];
+export const SOURCES: readonly CandidateSource[] = [
+  newest,
+  buyAgain,
+  nextItem,
+  sessionNeighbours,
+  lookAlikes,
+  linear,
+  itemToItem,
+  userVector,
+  popular,
+];
 const SHARE_OF_NEW_MAX = 0.5;
 
 export interface CandidateRequest {
@@ -114,10 +128,10 @@ export class Gathering {
     const missing: CandidateSource['name'][] = [];
     for (let s = 0; s < SOURCES.length; s++) {
       const source = SOURCES[s]!;
-      const cap = Math.min(caps[source.name], source === newest ? Math.ceil(candidatesMax * SHARE_OF_NEW_MAX) : candidatesMax);
+      const cap = Math.min(caps[source.name] ?? 0, source === newest ? Math.ceil(candidatesMax * SHARE_OF_NEW_MAX) : candidatesMax);
       this.#runs[s] = undefined;
       if (!source.isServed(models)) {
-        if (cap > 0) missing.push(source.name);
+        if (cap > 0 && !source.isOptional) missing.push(source.name);
         continue;
       }
       try {
@@ -156,7 +170,7 @@ export function blend(set: CandidateSet): Float64Array {
   const scores = new Float64Array(set.count);
   const live = set.column('popular');
   for (let c = 0; c < set.count; c++) scores[c] = 0.3 * live[c]!;
-  for (const key of ['user_vector', 'item_to_item', 'buy_again']) {
+  for (const key of ['user_vector', 'item_to_item', 'buy_again', 'look_alike', 'session_neighbours']) {
     const column = set.column(key);
     let best = 0;
     for (let c = 0; c < set.count; c++) if (column[c]! > best) best = column[c]!;

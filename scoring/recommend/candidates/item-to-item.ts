@@ -1,6 +1,7 @@
 import { NO_HANDLE } from '../../../contracts/handles.ts';
 import type { HandleMap } from '../handle-map.ts';
 import type { NeighbourTable } from '../retrieval.ts';
+import { bestOf } from './best.ts';
 import type { CandidateContext, CandidateSource, SourceRun } from './contract.ts';
 
 /** Starts from the newest acts of the session first; older ones of the user fill up. More seeds add time and little recall. */
@@ -22,15 +23,7 @@ export const itemToItem: CandidateSource = {
 
 function run(context: CandidateContext, related: HandleMap): SourceRun {
   return {
-    find(max, found) {
-      const { top, catalogue, allow, item } = context;
-      top.reset(max, catalogue.handles);
-      for (let i = 0; i < related.count; i++) {
-        const handle = related.handleAt(i);
-        if (handle !== item && top.wants(related.scores[i]!, handle) && allow(handle)) top.offer(related.scores[i]!, handle);
-      }
-      return top.drain(found, undefined);
-    },
+    find: (max, found) => bestOf(related, max, context, found),
     score(candidates, [column]) {
       for (let c = 0; c < candidates.count; c++) {
         const at = related.positionOf(candidates.handles[c]!);

@@ -1,11 +1,16 @@
 import type { VectorIndex } from '../../../index/contract.ts';
 import { historyWeights } from '../retrieval.ts';
+import { rankColumn } from './best.ts';
 import type { CandidateContext, CandidateSource, SourceRun } from './contract.ts';
+import { nearestTo } from './nearest.ts';
 
-/** What is near to the visitor's vector, which is folded from everything that they touched. */
+/** What is near to the visitor's vector, which is folded from everything that they touched. The columns: similarity, and its rank. */
 export const userVector: CandidateSource = {
   name: 'user_vector',
-  columns: [{ key: 'user_vector', without: Number.NaN }],
+  columns: [
+    { key: 'user_vector', without: Number.NaN },
+    { key: 'user_vector_rank', without: Number.NaN },
+  ],
   isServed: (models) => models.userTower !== undefined && models.itemIndex !== undefined,
   start(context) {
     const { userTower, itemIndex } = context.models;
@@ -19,28 +24,10 @@ export const userVector: CandidateSource = {
 
 function run(context: CandidateContext, index: VectorIndex, user: Float32Array): SourceRun {
   return {
-    find: (max, found) =>
-      context.exact ? nearestOf(context.exact, max, context, index, user, found) : index.nearest(user, max, { filter: context.allow }, found),
-    score: (candidates, [column]) => index.similaritiesTo(user, candidates.handles, candidates.count, column!),
+    find: (max, found) => nearestTo(index, user, max, context, found),
+    score(candidates, [column, rank]) {
+      index.similaritiesTo(user, candidates.handles, candidates.count, column!);
+      rankColumn(column!, candidates.count, rank!);
+    },
   };
-}
-
-/** By exact search among `some`. */
-function nearestOf(
-  some: Int32Array,
-  max: number,
-  { top, catalogue, allow }: CandidateContext,
-  index: VectorIndex,
-  user: Float32Array,
-  found: Int32Array,
-): number {
-  const similarities = new Float64Array(some.length);
-  index.similaritiesTo(user, some, some.length, similarities);
-  top.reset(max, catalogue.handles);
-  for (let i = 0; i < some.length; i++) {
-    const similarity = similarities[i]!;
-    // Items without a vector are no numbers, which pass no comparison.
-    if (similarity >= top.floor && top.wants(similarity, some[i]!) && allow(some[i]!)) top.offer(similarity, some[i]!);
-  }
-  return top.drain(found, undefined);
 }

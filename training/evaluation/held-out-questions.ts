@@ -1,0 +1,90 @@
+import { BOUGHT, type ShopLog } from '../collect.ts';
+import { sampleSorted, seededRandom } from '../learners/random.ts';
+
+/** A purchase this long after the question still answers it: the horizon of the accuracy protocols. */
+const PURCHASE_HORIZON_MS = 30 * 86_400_000;
+
+/**
+ * What is asked. The next purchases of who was there before, once with all items and once without those that they had bought; and, after each act of
+ * a visit, the item of the next one.
+ */
+export const TASKS = ['next purchase', 'next purchase, new items', 'next in the visit'] as const;
+export type Task = (typeof TASKS)[number];
+
+export interface HeldOutQuestion {
+  readonly task: Task;
+  /** Asked just before this journal record. */
+  readonly record: number;
+  readonly atMs: number;
+  readonly userId: string | undefined;
+  readonly sessionId: string | undefined;
+  readonly wanted: ReadonlySet<string>;
+  /** Items that are neither shown nor wanted. */
+  readonly barred: ReadonlySet<string>;
+}
+
+/** At most `limit` questions a task, drawn by the seed; ordered by record. */
+export function planHeldOut(log: ShopLog, fromMs: number, limit: number, seed: number): HeldOutQuestion[] {
+  const random = seededRandom(seed);
+  const all = [...purchaseQuestions(log, fromMs), visitQuestions(log, fromMs)];
+  const drawn = all.flatMap((questions) => Array.from(sampleSorted(random, questions.length, limit), (i) => questions[i]!()));
+  return drawn.sort((a, b) => a.record - b.record);
+}
+
+/** Made when it is drawn: a journal has many more visits than are asked about. */
+type Draft = () => HeldOutQuestion;
+const NONE: ReadonlySet<string> = new Set();
+
+function purchaseQuestions({ acts, users, items }: ShopLog, fromMs: number): [Draft[], Draft[]] {
+  const bought = new Map<number, Set<string>>();
+  const wanted = new Map<number, Set<string>>();
+  const known = new Uint8Array(users.size);
+  let record = -1;
+  for (let act = 0; act < acts.length; act++) {
+    const user = acts.user[act]!;
+    const atMs = acts.atMs[act]!;
+    if (atMs >= fromMs && record < 0) record = acts.record[act]!;
+    if (user < 0) continue;
+    if (atMs < fromMs) known[user] = 1;
+    if (acts.grade[act] !== BOUGHT || atMs >= fromMs + PURCHASE_HORIZON_MS) continue;
+    const sets = atMs < fromMs ? bought : wanted;
+    const mine = sets.get(user) ?? new Set();
+    sets.set(user, mine.add(items.name(acts.item[act]!)));
+  }
+  const any: Draft[] = [];
+  const fresh: Draft[] = [];
+  for (const [user, basket] of wanted) {
+    if (known[user] === 0) continue;
+    const common = { record, atMs: fromMs, userId: users.name(user), sessionId: undefined };
+    any.push(() => ({ task: 'next purchase', ...common, wanted: basket, barred: NONE }));
+    const barred = bought.get(user) ?? NONE;
+    const left = new Set([...basket].filter((id) => !barred.has(id)));
+    if (left.size > 0) fresh.push(() => ({ task: 'next purchase, new items', ...common, wanted: left, barred }));
+  }
+  return [any, fresh];
+}
+
+/** Each act of a visit but those of its first record: asked before it, when the acts before are known. */
+function visitQuestions({ acts, users, items, visits }: ShopLog, fromMs: number): Draft[] {
+  const lastRecord = new Int32Array(visits.length).fill(-1);
+  const drafts: Draft[] = [];
+  for (let act = 0; act < acts.length; act++) {
+    const visit = acts.visit[act]!;
+    const record = acts.record[act]!;
+    const isLater = lastRecord[visit]! >= 0 && lastRecord[visit] !== record;
+    lastRecord[visit] = record;
+    const atMs = acts.atMs[act]!;
+    if (!isLater || atMs < fromMs) continue;
+    const user = acts.user[act]!;
+    drafts.push(() => ({
+      task: 'next in the visit',
+      record,
+      atMs,
+      userId: user >= 0 ? users.name(user) : undefined,
+      sessionId: visits[visit],
+      wanted: new Set([items.name(acts.item[act]!)]),
+      barred: NONE,
+    }));
+  }
+  return drafts;
+}

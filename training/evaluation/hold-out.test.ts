@@ -1,0 +1,96 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Fact } from '../../contracts/fact.ts';
+import { DEFAULT_DECLARATIONS } from '../../scoring/features/defaults.ts';
+import { createFeatureEngine } from '../../scoring/features/engine.ts';
+import { collect } from '../collect.ts';
+import { silentProgress } from '../progress.ts';
+import { END_MS, eventFact, factsOfShop, smallShop, sourceOf } from '../shop.testing.ts';
+import { planHeldOut } from './held-out-questions.ts';
+import { evaluateHeldOut, type HoldOutResult } from './hold-out.ts';
+
+const DAY_MS = 86_400_000;
+const FROM_MS = END_MS - 10 * DAY_MS;
+
+let dir: string;
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'gatehouse-hold-out-'));
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+function evaluate(facts: readonly Fact[], fromMs?: number): Promise<HoldOutResult> {
+  return evaluateHeldOut({
+    facts: sourceOf(facts),
+    engine: createFeatureEngine(DEFAULT_DECLARATIONS),
+    outDir: dir,
+    ...(fromMs === undefined ? {} : { fromMs }),
+    seed: 5,
+    questionsMax: 150,
+    params: { queriesMax: 150, retrieval: { als: { factors: 8, regularization: 1, iterations: 3 } } },
+    progress: silentProgress,
+    now: () => END_MS,
+  });
+}
+
+describe('a simulated shop', () => {
+  const facts = factsOfShop(smallShop());
+
+  test('is asked each task, by ranking; the pipeline beats popularity', async () => {
+    const { tasks, fromMs, untilMs, skipped } = await evaluate(facts, FROM_MS);
+    expect([fromMs, untilMs <= END_MS, skipped]).toEqual([FROM_MS, true, {}]);
+    expect(tasks.map(({ task }) => task)).toEqual(['next purchase', 'next purchase, new items', 'next in the visit']);
+    for (const { questions, rankings } of tasks) {
+      expect(questions).toBeGreaterThan(20);
+      expect(Object.keys(rankings)).toEqual(expect.arrayContaining(['pipeline', 'popularity', 'look-alikes', 'session neighbours']));
+    }
+    const visit = tasks[2]!.rankings;
+    expect(visit['pipeline']!.ndcg).toBeGreaterThan(1.2 * visit['popularity']!.ndcg);
+    // The simulated visitor stays with a taste: what others did next says more than what all do.
+    expect(visit['session neighbours']!.hitRate).toBeGreaterThan(visit['popularity']!.hitRate);
+  }, 240_000);
+});
+
+describe('questions', () => {
+  const at = (day: number) => END_MS - 30 * DAY_MS + day * DAY_MS;
+  const event = (id: string, name: 'view_item' | 'purchase', day: number, items: string[], session?: string): Fact =>
+    eventFact({
+      event_id: id,
+      name,
+      user_id: 'u1',
+      ...(session !== undefined && { session_id: session }),
+      timestamp_ms: at(day),
+      items: items.map((item_id) => ({ item_id })),
+    });
+  const plan = async (facts: readonly Fact[]) =>
+    planHeldOut(await collect(sourceOf(facts), { outcomesUntilMs: END_MS, progress: silentProgress.task(''), check: () => {} }), at(10), 100, 1);
+
+  test('of the next purchase come before the first held-out record, with and without what was bought before', async () => {
+    const facts = [event('e1', 'purchase', 1, ['a']), event('e2', 'purchase', 12, ['a', 'b'])];
+    const questions = await plan(facts);
+    expect(questions.map(({ task, record, atMs, wanted, barred }) => [task, record, atMs, [...wanted], [...barred]])).toEqual([
+      ['next purchase', 1, at(10), ['a', 'b'], []],
+      ['next purchase, new items', 1, at(10), ['b'], ['a']],
+    ]);
+  });
+
+  test('of who was not there before, or bought after a month, there are none', async () => {
+    expect(await plan([event('e1', 'purchase', 12, ['a'])])).toEqual([]);
+    expect(await plan([event('e1', 'view_item', 1, ['a']), event('e2', 'purchase', 41, ['b'])])).toEqual([]);
+  });
+
+  test('within a visit are asked before each record but the first, for its item', async () => {
+    const facts = ['a', 'b', 'c'].map((item, i) => event(`e${i}`, 'view_item', 12 + i / 1000, [item], 's1'));
+    const visit = (await plan(facts)).filter(({ task }) => task === 'next in the visit');
+    expect(visit.map(({ record, sessionId, wanted }) => [record, sessionId, [...wanted]])).toEqual([
+      [1, 's1', ['b']],
+      [2, 's1', ['c']],
+    ]);
+  });
+});
+
+test('a shop of which nothing is held out is refused', async () => {
+  const facts = factsOfShop(smallShop()).slice(0, 400);
+  await expect(evaluate(facts, END_MS + DAY_MS)).rejects.toMatchObject({ code: 'training_data_insufficient' });
+});
