@@ -44,10 +44,15 @@ export async function learnSessions(
 ): Promise<LearnedSessions> {
   const rows = sequencesOf(log, untilMs);
   const targets = targetsOf(rows);
+  // What is made is decided on the whole journal: were it missing from the earlier of the moments that a training looks from, the ranker would
+  // learn half of its rows without a source that it is then served with.
+  const all = sequencesOf(log, Number.POSITIVE_INFINITY);
   const table =
-    params.neighbours && longOnes(rows) >= NEIGHBOURS_SESSIONS_MIN ? fitVmis(rows, {}, { seed, progress: progress('sessions') }).table : undefined;
+    params.neighbours && longOnes(rows) > 0 && longOnes(all) >= NEIGHBOURS_SESSIONS_MIN
+      ? fitVmis(rows, {}, { seed, progress: progress('sessions') }).table
+      : undefined;
   const nextItem =
-    params.nextItem && targets >= params.nextItemTargetsMin
+    params.nextItem && targets > 0 && targetsOf(all) >= params.nextItemTargetsMin
       ? await fitNext(rows, targets, params.nextItemTargets, seed, progress('next item'))
       : undefined;
   return { ...(table && { sessions: table }), ...(nextItem && { nextItem }) };
