@@ -25,6 +25,8 @@ export const ScoreRequest = Type.Object(
     currency: Type.Optional(Currency),
     country: Type.Optional(Country),
     items: Type.Optional(Type.Array(EventItem, { maxItems: 100 })),
+    /** Answer with the feature values that were seen, and with the model’s reasons for an approval as well. */
+    explain: Type.Optional(Type.Boolean()),
   },
   { additionalProperties: false },
 );
@@ -67,7 +69,7 @@ export const ScoreResponse = Type.Object(
     bundle: Type.Union([Type.String(), Type.Null()]),
     degraded: Type.Boolean(),
     degraded_by: Type.Optional(Type.Array(Type.String())),
-    /** Values of the feature vector that was scored, by name; null where missing. */
+    /** Values of the feature vector that was scored, by name; null where missing. There if the request has `explain`. */
     features: Type.Optional(Type.Record(Type.String(), Type.Union([Type.Number(), Type.Null()]))),
   },
   { additionalProperties: false },

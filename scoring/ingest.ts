@@ -41,9 +41,11 @@ export function eventUnit(engine: FeatureEngine, items: ItemLookup, event: Timed
   };
 }
 
-/** What a payment attempt takes over from its score request as it is: every field but the amount and the time. */
-const PAYMENT_EVENT_FIELDS = (Object.keys(ScoreRequest.properties) as (keyof ScoreRequest)[]).filter(
-  (field): field is Exclude<keyof ScoreRequest, 'amount' | 'timestamp_ms'> => field !== 'amount' && field !== 'timestamp_ms',
+/** Of a score request, what its payment attempt does not have as it is. */
+const NOT_OF_PAYMENT = ['amount', 'timestamp_ms', 'explain'] as const;
+type PaymentField = Exclude<keyof ScoreRequest, (typeof NOT_OF_PAYMENT)[number]>;
+const PAYMENT_EVENT_FIELDS = (Object.keys(ScoreRequest.properties) as (keyof ScoreRequest)[]).filter((field): field is PaymentField =>
+  NOT_OF_PAYMENT.every((other) => other !== field),
 );
 
 /** The payment attempt that a score request stands for. Field by field: an object spread of so many costs fifteen times as much. */

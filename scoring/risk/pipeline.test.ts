@@ -120,6 +120,16 @@ test('a decision can be judged again from its vector, bit for bit; a twin makes 
   expect(again.alert?.alert_id).toBe(first.alert?.alert_id);
 });
 
+test('an explanation that is asked for has the features that were seen, and reasons for an approval too', async () => {
+  const vector = Float32Array.from(NAMES, (_, i) => (i === 1 ? Number.NaN : i / 2));
+  const ask = (explain: boolean) => judge(engine, { request: { ...request, explain }, model: modelOf(0.1), rules: book(), nowMs: NOW, vector });
+  const { response } = await ask(true);
+  expect(response).toMatchObject({ decision: 'approve', features: { [NAMES[0]!]: 0, [NAMES[1]!]: null, [NAMES[3]!]: 1.5 } });
+  expect(Object.keys(response.features!)).toEqual(NAMES);
+  expect(response.reasons).toHaveLength(5);
+  expect((await ask(false)).response.features).toBeUndefined();
+});
+
 describe('another model that is tried', () => {
   const asked = (other: FraudModel) =>
     judge(engine, { request, model: modelOf(0.1), other, rules: book(), nowMs: NOW, vector: new Float32Array(NAMES.length), deadlineMs: 50 });

@@ -106,7 +106,7 @@ export async function judge(engine: FeatureEngine, input: Judged & { readonly ve
   for (const [i, { hit, description }] of outcome.live.entries()) {
     if (!hits[i]!.overruled) reasons.push({ code: `rule:${hit.rule}`, text: description });
   }
-  if (own !== 'approve' && model && Number.isFinite(probability)) {
+  if ((own !== 'approve' || request.explain === true) && model && Number.isFinite(probability)) {
     try {
       reasons.push(...(await inTime(explain(engine, model, vector), deadlineMs, 'the explanation')));
     } catch (cause) {
@@ -132,6 +132,7 @@ export async function judge(engine: FeatureEngine, input: Judged & { readonly ve
     bundle: model?.bundle ?? null,
     degraded,
     ...(degraded ? { degraded_by: [...new Set(failures.map((failure) => failure.reason))] } : {}),
+    ...(request.explain === true ? { features: featuresOf(engine, vector) } : {}),
   };
   return {
     response,
@@ -173,6 +174,10 @@ function plain(vector: Float32Array): number[] {
   const out = new Array<number>(vector.length);
   for (let i = 0; i < vector.length; i++) out[i] = vector[i]!;
   return out;
+}
+
+function featuresOf(engine: FeatureEngine, vector: Float32Array): Record<string, number | null> {
+  return Object.fromEntries(engine.names(FRAUD_SET).map((name, i) => [name, Number.isFinite(vector[i]) ? vector[i]! : null]));
 }
 
 /** The features that moved the odds most towards fraud, as sentences with their values; none where the model can't tell. */
