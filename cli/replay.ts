@@ -77,7 +77,7 @@ async function judgeAgain(shop: OpenShop, config: Config, decision: Decision): P
   // Where no model answered then, in time or at all, none is asked now.
   const bundle = version !== null && score !== null ? await load(shop, config, version) : undefined;
   try {
-    return await judgeWith(shop, decision, bundle, book, decision.at_ms);
+    return await judgeWith(shop, config, decision, bundle, book, decision.at_ms);
   } finally {
     await bundle?.release();
   }
@@ -99,7 +99,7 @@ async function judgeToday(shop: OpenShop, config: Config, decision: Decision): P
   try {
     const { lists } = await readLists(shop.store);
     const book = new RuleBook(evaluated(await readRules(shop.store)), shop.engine.names(FRAUD_SET), lists);
-    return await judgeWith(shop, decision, bundle, book, Date.now());
+    return await judgeWith(shop, config, decision, bundle, book, Date.now());
   } finally {
     await bundle?.release();
   }
@@ -111,6 +111,7 @@ function load(shop: OpenShop, config: Config, version: string): Promise<LoadedBu
 
 function judgeWith(
   shop: OpenShop,
+  config: Config,
   { request, vector, response }: Decision,
   bundle: LoadedBundle | undefined,
   rules: RuleBook,
@@ -118,7 +119,11 @@ function judgeWith(
 ): Promise<RiskResult> {
   // What the decision imposed itself was not there before it.
   const standing = response.restrictions?.filter(({ transaction_id }) => transaction_id !== request.transaction_id) ?? [];
-  return judge(shop.engine, { request, vector: Float32Array.from(vector!), model: bundle?.fraud, rules, standing, nowMs });
+  const imposed = response.restrictions?.find(({ transaction_id }) => transaction_id === request.transaction_id);
+  // For as long as it did then, whatever the settings say now.
+  const term = imposed && imposed.until_ms - imposed.from_ms;
+  const terms = { suspend: term ?? config.suspendMs, restrict_payment_method: term ?? config.restrictMs };
+  return judge(shop.engine, { request, vector: Float32Array.from(vector!), model: bundle?.fraud, rules, standing, terms, nowMs });
 }
 
 /** Everything that decides: not `degraded_by`, because a model that was late then is missing now. */

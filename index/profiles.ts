@@ -24,7 +24,7 @@ const HOLDERS_MAX = 40_000;
 /** People a table may hold: their similarity takes 8 bytes each beside what they hold. */
 export const PROFILES_MAX = 20_000_000;
 
-/** Neighbours that are asked: as many as were best on a wholesaler's and a retailer's purchases; more only cost. */
+/** Neighbours that are asked, as in published TIFU-kNN settings for baskets; an answer's time grows with them. */
 const NEIGHBOURS = 300;
 
 /**
