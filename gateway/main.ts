@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { GatehouseError } from '../contracts/errors.ts';
+import type { TimedEvent } from '../contracts/event.ts';
 import type { Fact } from '../contracts/fact.ts';
 import type { Item } from '../contracts/item.ts';
 import { ROUTES, type Route } from '../contracts/routes.ts';
@@ -14,6 +15,7 @@ import { eventUnit } from '../scoring/ingest.ts';
 import { loadBundle } from '../scoring/models/bundle.ts';
 import { BundleManager } from '../scoring/models/manager.ts';
 import { Catalogue } from '../scoring/recommend/catalogue.ts';
+import { ClickCounts } from '../scoring/recommend/explore/click-counts.ts';
 import { DEFAULT_PLACEMENTS, type Placement, parsePlacements } from '../scoring/recommend/placements.ts';
 import { Trending } from '../scoring/recommend/trending.ts';
 import { FRAUD_SET } from '../scoring/risk/pipeline.ts';
@@ -46,8 +48,8 @@ import { createWatch, WATCH_EVERY_MS } from './watch.ts';
 
 export const VERSION = '0.1.0';
 
-/** Journal records read at start to warm up what is popular now: enough for a day of a busy shop, read in well under a second. */
-const TRENDING_RECORDS_MAX = 50_000;
+/** Journal records read at start to warm up what is popular now, and what was clicked on: enough for a day of a busy shop, read in well under a second. */
+const WARM_UP_RECORDS_MAX = 50_000;
 const JOURNAL_PAGE = 5_000;
 /** The store trims a bounded slice each time, so it is asked often. */
 const RETAIN_EVERY_MS = 5_000;
@@ -99,10 +101,16 @@ export async function startGateway(config: Config, now: () => number = Date.now)
     const store = await openStore(config, engine, catalogue);
     undo.push(() => store.close());
     for await (const { value } of store.docs(ITEMS_COLLECTION)) catalogue.put(value as Item);
-    await warmTrending(store, trending);
+    const placements = await readPlacements(config.placementsFile);
+    const clicks = new ClickCounts(placements.keys());
+    const learnFrom = (event: TimedEvent): void => {
+      trending.add(event);
+      clicks.add(event);
+    };
+    await warmUp(store, learnFrom);
     undo.push(
       store.onForeignFact(({ fact }) => {
-        if (fact.kind === 'event') trending.add(fact.event);
+        if (fact.kind === 'event') learnFrom(fact.event);
         else if (fact.kind === 'item_put') catalogue.put(fact.item);
         else if (fact.kind === 'item_delete') {
           catalogue.delete(fact.item_id);
@@ -129,7 +137,6 @@ export async function startGateway(config: Config, now: () => number = Date.now)
     const rules = await openRules(config.rulesFile, engine.names(FRAUD_SET));
     const restrictions = await openRestrictions({ store, audit, now, onError: (err) => log.error({ err }, 'restrictions and the store differ') });
     undo.push(() => restrictions.close());
-    const placements = await readPlacements(config.placementsFile);
 
     const bundles = new BundleManager({
       dir: bundlesDir(config),
@@ -192,6 +199,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
       engine,
       catalogue,
       trending,
+      clicks,
       bundles,
       rules: rules.book,
       restrictions,
@@ -309,12 +317,12 @@ async function unwind(undo: (() => Promise<void> | void)[], onError: (error: unk
   }
 }
 
-async function warmTrending(store: Store<EntityState>, trending: Trending): Promise<void> {
+async function warmUp(store: Store<EntityState>, learnFrom: (event: TimedEvent) => void): Promise<void> {
   const { first, last } = await store.bounds();
-  for (let after = Math.max(first - 1, last - TRENDING_RECORDS_MAX); after < last; ) {
+  for (let after = Math.max(first - 1, last - WARM_UP_RECORDS_MAX); after < last; ) {
     const records = await store.read(after, JOURNAL_PAGE);
     if (records.length === 0) return;
-    for (const { fact } of records) if (fact.kind === 'event') trending.add(fact.event);
+    for (const { fact } of records) if (fact.kind === 'event') learnFrom(fact.event);
     after = records[records.length - 1]!.offset;
   }
 }

@@ -2,6 +2,7 @@ import type { TimedEvent } from '../../contracts/event.ts';
 import type { EntityState, FeatureEngine } from '../../scoring/features/contract.ts';
 import type { BundleManager } from '../../scoring/models/manager.ts';
 import type { Catalogue } from '../../scoring/recommend/catalogue.ts';
+import type { ClickCounts } from '../../scoring/recommend/explore/click-counts.ts';
 import type { Placement } from '../../scoring/recommend/placements.ts';
 import type { Trending } from '../../scoring/recommend/trending.ts';
 import type { RuleBook } from '../../scoring/risk/rules.ts';
@@ -22,6 +23,7 @@ export interface DataDeps {
   readonly engine: FeatureEngine;
   readonly catalogue: Catalogue;
   readonly trending: Trending;
+  readonly clicks: ClickCounts;
   readonly bundles: Pick<BundleManager, 'lease'>;
   /** Read at each request: a reload swaps it whole. */
   readonly rules: () => RuleBook;

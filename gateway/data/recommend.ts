@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import type { ExplorationLog } from '../../contracts/exploration.ts';
+import type { Fact } from '../../contracts/fact.ts';
 import type { RecommendRequest, RecommendResponse } from '../../contracts/recommend.ts';
 import { createRecommender, RECOMMEND_STAGES, type RecommendStage } from '../../scoring/recommend/pipeline.ts';
 import { DEFAULT_PLACEMENT, DEFAULT_PLACEMENTS } from '../../scoring/recommend/placements.ts';
@@ -14,6 +16,7 @@ export function createRecommendHandler(deps: DataDeps) {
     engine,
     catalogue,
     trending,
+    clicks: deps.clicks,
     candidatesMax: config.candidatesMax,
     onStage: (stage, ms) => cells[stage].observe(ms / 1000),
     now: () => performance.now(),
@@ -22,13 +25,18 @@ export function createRecommendHandler(deps: DataDeps) {
 
   return async function handleRecommend(request: RecommendRequest): Promise<RecommendResponse> {
     const placement = (request.placement !== undefined && placements.get(request.placement)) || fallback;
-    const deadline = performance.now() + config.recommendDeadlineMs;
+    const started = performance.now();
+    const deadline = started + config.recommendDeadlineMs;
     const nowMs = now();
+    const recommendationId = `r${randomUUID()}`;
+    let exploration: ExplorationLog | undefined;
     const response = await bundles.lease(async (bundle): Promise<RecommendResponse> => {
-      const { items, degradedBy } = await recommend(request, placement, bundle?.recommend, nowMs, deadline);
+      const answer = await recommend(request, placement, bundle?.recommend, nowMs, deadline, recommendationId);
+      const { items, degradedBy } = answer;
+      exploration = answer.exploration;
       for (const reason of degradedBy) metrics.counter('degraded', 'recommend', reason).inc();
       return {
-        recommendation_id: `r${randomUUID()}`,
+        recommendation_id: recommendationId,
         placement: placement.id,
         items,
         bundle: bundle?.manifest.version ?? null,
@@ -37,7 +45,9 @@ export function createRecommendHandler(deps: DataDeps) {
       };
     });
     // What was shown is for learning, not for the shopper: the answer does not wait for the disk, and does not fail with it.
-    store.write([{ kind: 'recommendation', at_ms: nowMs, request, response }], [], { durable: false }).catch((cause: unknown) => {
+    const took_ms = performance.now() - started;
+    const fact: Fact = { kind: 'recommendation', at_ms: nowMs, request, response, took_ms, ...(exploration === undefined ? {} : { exploration }) };
+    store.write([fact], [], { durable: false }).catch((cause: unknown) => {
       metrics.counter('degraded', 'recommend', 'impression_lost').inc();
       log.warn({ err: cause }, 'a recommendation could not be journalled');
     });

@@ -1,10 +1,12 @@
+import type { ExplorationLog } from '../../contracts/exploration.ts';
 import type { RecommendedItem, RecommendRequest } from '../../contracts/recommend.ts';
 import type { EntityRef, Store } from '../../store/contract.ts';
 import { inTime } from '../deadline.ts';
 import type { Candidate, EntityState, FeatureEngine } from '../features/contract.ts';
 import { type CandidateItem, type CandidateSet, contextReader, gatherCandidates, idsOf, sourceNames } from './candidates.ts';
 import type { Catalogue } from './catalogue.ts';
-import { diversify } from './diversify.ts';
+import type { ClickCounts } from './explore/click-counts.ts';
+import { chooseSlate, type RankedCandidates, type Slate, type SlateRequest } from './explore/slate.ts';
 import type { Placement } from './placements.ts';
 import type { RetrievalModels } from './retrieval.ts';
 import type { Trending } from './trending.ts';
@@ -27,6 +29,7 @@ export interface RecommendDeps {
   readonly engine: FeatureEngine;
   readonly catalogue: Catalogue;
   readonly trending: Trending;
+  readonly clicks: Pick<ClickCounts, 'belief'>;
   readonly candidatesMax: number;
   /** Called with each stage's milliseconds. */
   readonly onStage: (stage: RecommendStage, ms: number) => void;
@@ -40,6 +43,8 @@ export interface Recommendation {
   readonly items: RecommendedItem[];
   /** Why the answer is not what it could be; empty for a whole one. */
   readonly degradedBy: readonly string[];
+  /** How what was tried out was chosen; undefined where nothing was left to chance. */
+  readonly exploration: ExplorationLog | undefined;
 }
 
 /** Compiles the parts that hang on the feature set once; the function it returns answers requests. */
@@ -50,7 +55,7 @@ export function createRecommender(deps: RecommendDeps) {
 
   /**
    * Answers one request at `nowMs`. `deadline` (of `now`) is when ranking has to have begun: past it the blend of source scores stands in.
-   * Never empty while any item may be sold.
+   * Never empty while any item may be sold. `recommendationId` is the seed of what is left to chance.
    */
   return async function recommend(
     request: RecommendRequest,
@@ -58,6 +63,7 @@ export function createRecommender(deps: RecommendDeps) {
     models: RecommendModels | undefined,
     nowMs: number,
     deadline: number,
+    recommendationId: string,
   ): Promise<Recommendation> {
     const degradedBy: string[] = [];
     if (!models) degradedBy.push('bundle_missing');
@@ -102,10 +108,11 @@ export function createRecommender(deps: RecommendDeps) {
     lap('candidates');
 
     const scores = await score(set, models?.ranker, user, session, nowMs, deadline, degradedBy, lap);
-    const items = select(set, scores, placement, limit, nowMs);
+    const { shown, log } = slate(set, scores, { placement, limit, nowMs, seed: recommendationId });
+    const items = shown.map((i) => shownItem(set.items[i]!, scores[i]!));
     if (items.length < limit) fill(items, limit, request, allow, nowMs);
     lap('select');
-    return { items, degradedBy };
+    return { items, degradedBy, exploration: log };
   };
 
   async function score(
@@ -154,39 +161,22 @@ export function createRecommender(deps: RecommendDeps) {
     }
   }
 
-  function select(set: CandidateSet, scores: ArrayLike<number>, placement: Placement, limit: number, nowMs: number): RecommendedItem[] {
+  function slate(set: CandidateSet, scores: ArrayLike<number>, request: Omit<SlateRequest, 'belief'>): Slate {
     const order = set.items.map((_, i) => i);
     order.sort((a, b) => scores[b]! - scores[a]! || (set.items[a]!.id < set.items[b]!.id ? -1 : 1));
-    const picked = diversify(
+    const id = (i: number): string => set.items[i]!.id;
+    const ranked: RankedCandidates = {
       order,
-      (i) => scores[i]!,
-      (i) => catalogue.get(set.items[i]!.id)?.category,
-      limit,
-      placement.diversity,
-    );
-    reserveNew(picked, order, set, placement, nowMs);
-    return picked.map((i) => {
-      const item = set.items[i]!;
-      return { item_id: item.id, score: scores[i]!, sources: sourceNames(item.sources), reason: reason(item) };
-    });
+      id,
+      score: (i) => scores[i]!,
+      category: (i) => catalogue.get(id(i))?.category,
+      createdMs: (i) => catalogue.get(id(i))?.created_ms ?? 0,
+    };
+    return chooseSlate(ranked, { ...request, belief: (itemId) => deps.clicks.belief(request.placement.id, itemId, request.nowMs) });
   }
 
-  /** Puts the best new items into the last places where too few made it on their own. */
-  function reserveNew(picked: number[], order: readonly number[], set: CandidateSet, placement: Placement, nowMs: number): void {
-    const reserved = Math.round(placement.new_share * picked.length);
-    if (reserved === 0) return;
-    const isNew = (i: number): boolean => nowMs - (catalogue.get(set.items[i]!.id)?.created_ms ?? 0) <= placement.new_days * DAY_MS;
-    let missing = reserved - picked.filter(isNew).length;
-    const taken = new Set(picked);
-    let place = picked.length - 1;
-    for (const i of order) {
-      if (missing <= 0) break;
-      if (taken.has(i) || !isNew(i)) continue;
-      while (place >= 0 && isNew(picked[place]!)) place--;
-      if (place < 0) break;
-      picked[place--] = i;
-      missing--;
-    }
+  function shownItem(item: CandidateItem, score: number): RecommendedItem {
+    return { item_id: item.id, score, sources: sourceNames(item.sources), reason: reason(item) };
   }
 
   /** The last resort behind all sources: whatever may be sold, popular first. What is suppressed comes back only when nothing else is left. */

@@ -9,6 +9,7 @@ import { createFeatureEngine } from '../features/engine.ts';
 import { eventUnit } from '../ingest.ts';
 import { Catalogue } from './catalogue.ts';
 import { diversify } from './diversify.ts';
+import { ClickCounts } from './explore/click-counts.ts';
 import { createRecommender, type RecommendModels } from './pipeline.ts';
 import { DEFAULT_PLACEMENTS, type Placement, parsePlacements } from './placements.ts';
 import { NeighbourTable, PopularityTable } from './retrieval.ts';
@@ -26,7 +27,16 @@ function shop(items: readonly Item[]) {
   const trending = new Trending();
   for (const item of items) catalogue.put(item);
   const degraded: string[] = [];
-  const recommend = createRecommender({ store, engine, catalogue, trending, candidatesMax: 200, onStage: () => {}, now: () => 0 });
+  const recommend = createRecommender({
+    store,
+    engine,
+    catalogue,
+    trending,
+    clicks: new ClickCounts([]),
+    candidatesMax: 200,
+    onStage: () => {},
+    now: () => 0,
+  });
   let n = 0;
   return {
     catalogue,
@@ -38,7 +48,7 @@ function shop(items: readonly Item[]) {
       trending.add(timed);
     },
     async ask(request: Parameters<typeof recommend>[0], placement: Placement = HOME, models?: RecommendModels, deadline = 1) {
-      const answer = await recommend(request, placement, models, NOW, deadline);
+      const answer = await recommend(request, placement, models, NOW, deadline, 'r1');
       return { ...answer, ids: answer.items.map((item) => item.item_id) };
     },
   };
@@ -158,9 +168,18 @@ describe('an answer', () => {
     for (const item of catalogueOf(5)) catalogue.put(item);
     const store = { states: () => new Promise<never>(() => {}) };
     const now = () => performance.now();
-    const recommend = createRecommender({ store, engine, catalogue, trending: new Trending(), candidatesMax: 200, onStage: () => {}, now });
+    const recommend = createRecommender({
+      store,
+      engine,
+      catalogue,
+      trending: new Trending(),
+      clicks: new ClickCounts([]),
+      candidatesMax: 200,
+      onStage: () => {},
+      now,
+    });
     const rank = async (_: Float32Array, n: number) => new Float32Array(n);
-    const { items, degradedBy } = await recommend({ user_id: 'u1' }, HOME, { ranker: { rank } }, NOW, now() + 20);
+    const { items, degradedBy } = await recommend({ user_id: 'u1' }, HOME, { ranker: { rank } }, NOW, now() + 20, 'r1');
     expect(items).toHaveLength(5);
     expect(degradedBy).toContain('state_unavailable');
   });

@@ -1,0 +1,67 @@
+import { expect, test } from 'vitest';
+import type { Exploration } from '../../../contracts/exploration.ts';
+import { DEFAULT_PLACEMENTS, type Placement } from '../placements.ts';
+import { chooseSlate, type RankedCandidates, type Slate } from './slate.ts';
+
+const NOW = 1_750_000_000_000;
+const DAY_MS = 86_400_000;
+const PLACEMENT: Placement = { ...DEFAULT_PLACEMENTS[0]!, diversity: 0, new_share: 0.25, new_days: 7, exploration: { policy: 'none' } };
+
+/** Twenty candidates, the best first; those from 14 on are new. */
+const RANKED: RankedCandidates = {
+  order: Array.from({ length: 20 }, (_, i) => i),
+  id: (i) => `i${i}`,
+  score: (i) => 20 - i,
+  category: () => 'c',
+  createdMs: (i) => (i >= 14 ? NOW - DAY_MS : NOW - 100 * DAY_MS),
+};
+
+function slate(exploration: Exploration, seed = 'r1', limit = 8): Slate {
+  return chooseSlate(RANKED, { placement: { ...PLACEMENT, exploration }, limit, nowMs: NOW, seed, belief: () => ({ a: 1, b: 9 }) });
+}
+
+const GREEDY = [0, 1, 2, 3, 4, 5, 15, 14];
+
+test('without a policy the list is the best ranked, with the places kept for new items', () => {
+  const { shown, log } = slate({ policy: 'none' });
+  expect(shown).toEqual(GREEDY);
+  expect(log).toBeUndefined();
+});
+
+test('among new items only the places of new items take part', () => {
+  const seen = new Set<number>();
+  for (let n = 0; n < 200; n++) {
+    const { shown, log } = slate({ policy: 'thompson', among: 'new', slots: 1, pool: 20 }, `r${n}`);
+    expect(shown.slice(0, 7)).toEqual(GREEDY.slice(0, 7));
+    expect(shown[7]).toBeGreaterThanOrEqual(14);
+    expect(log!.open).toEqual([7]);
+    expect(log!.propensities.slice(0, 7)).toEqual([1, 1, 1, 1, 1, 1, 1]);
+    seen.add(shown[7]!);
+  }
+  // 15 stands at place 6 already.
+  expect([...seen].sort((a, b) => a - b)).toEqual([14, 16, 17, 18, 19]);
+});
+
+test('the same id gives the same list, and the log says what was shown with which chance', () => {
+  const policy: Exploration = { policy: 'epsilon_greedy', epsilon: 1, by: 'request', among: 'all', slots: 3, pool: 10 };
+  const one = slate(policy, 'r7');
+  expect(slate(policy, 'r7')).toEqual(one);
+  expect(Array.from({ length: 20 }, (_, n) => slate(policy, `other${n}`).shown.join())).not.toEqual(new Array(20).fill(one.shown.join()));
+  const { items, greedy, open, propensities, scores } = one.log!;
+  expect(open).toEqual([5, 6, 7]);
+  expect(greedy.map((n) => items[n])).toEqual(GREEDY.map((i) => `i${i}`));
+  // Ten of the best, and the two new ones that stand; five are at places of their own.
+  expect(items).toEqual([...Array.from({ length: 10 }, (_, i) => `i${i}`), 'i14', 'i15']);
+  expect(scores[0]).toBe(20);
+  expect(propensities).toEqual([1, 1, 1, 1, 1, 1 / 7, 1 / 7, 1 / 7]);
+});
+
+test('a placement that keeps no place for new items tries none', () => {
+  const placement: Placement = { ...PLACEMENT, new_share: 0, exploration: { policy: 'thompson', among: 'new', slots: 1, pool: 20 } };
+  expect(chooseSlate(RANKED, { placement, limit: 18, nowMs: NOW, seed: 'r1', belief: () => ({ a: 1, b: 9 }) }).log).toBeUndefined();
+});
+
+test('a pool that leaves no choice is no exploration', () => {
+  expect(slate({ policy: 'thompson', among: 'all', slots: 100, pool: 2 }, 'r1', 20).log).toBeUndefined();
+  expect(slate({ policy: 'thompson', among: 'new', slots: 1, pool: 20 }, 'r1', 1).log).toBeUndefined();
+});

@@ -1,0 +1,155 @@
+import type { ActiveExploration, ExplorationLog } from '../../../contracts/exploration.ts';
+import { diversify } from '../diversify.ts';
+import type { Placement } from '../placements.ts';
+import { drawOf } from './draw.ts';
+import { type Game, play, propensities } from './policy.ts';
+
+const DAY_MS = 86_400_000;
+
+/** Candidates that were ranked: positions 0 to n - 1, and what is known of each. */
+export interface RankedCandidates {
+  /** Positions, the best first. */
+  readonly order: readonly number[];
+  id(position: number): string;
+  score(position: number): number;
+  category(position: number): string | undefined;
+  createdMs(position: number): number;
+}
+
+export interface SlateRequest {
+  readonly placement: Placement;
+  readonly limit: number;
+  readonly nowMs: number;
+  /** The recommendation's id. */
+  readonly seed: string;
+  belief(itemId: string): { readonly a: number; readonly b: number };
+}
+
+export interface Slate {
+  /** Positions of the candidates, in the order in which they are shown. */
+  readonly shown: readonly number[];
+  /** Undefined where nothing was left to chance. */
+  readonly log: ExplorationLog | undefined;
+}
+
+/** From ranked candidates to what is shown: variety, the places of new items, then what the placement tries out. */
+export function chooseSlate(ranked: RankedCandidates, request: SlateRequest): Slate {
+  const { placement, limit, nowMs, seed, belief } = request;
+  const greedy = greedySlate(ranked, placement, limit, nowMs);
+  const { exploration } = placement;
+  if (exploration === undefined || exploration.policy === 'none' || greedy.length === 0) return { shown: greedy, log: undefined };
+  const table = tableOf(ranked, greedy, placement, exploration, nowMs);
+  if (table.open.length === 0 || table.eligible.length <= table.open.length) return { shown: greedy, log: undefined };
+  const { pool, open } = table;
+  const beliefs =
+    exploration.policy !== 'thompson'
+      ? []
+      : pool.flatMap((position) => {
+          const { a, b } = belief(ranked.id(position));
+          return [a, b];
+        });
+  const game = gameOf(table, exploration, beliefs);
+  const draw = drawOf(seed);
+  const drawn = play(game, draw);
+  const chances = propensities(game, pool.length, draw, drawn);
+  const shown = [...greedy];
+  const certain = greedy.map(() => 1);
+  for (const [n, place] of open.entries()) {
+    shown[place] = pool[drawn[n]!]!;
+    certain[place] = chances[n]![drawn[n]!]!;
+  }
+  return {
+    shown,
+    log: {
+      policy: exploration,
+      propensities: certain,
+      items: pool.map((position) => ranked.id(position)),
+      scores: pool.map((position) => ranked.score(position)),
+      greedy: table.greedy,
+      open,
+      ...(beliefs.length > 0 ? { beliefs } : {}),
+    },
+  };
+}
+
+/** What a placement shows where nothing is tried. */
+export function greedySlate(ranked: RankedCandidates, placement: Placement, limit: number, nowMs: number): number[] {
+  const picked = diversify(
+    ranked.order,
+    (position) => ranked.score(position),
+    (position) => ranked.category(position),
+    limit,
+    placement.diversity,
+  );
+  const reserved = placesForNew(placement, picked.length);
+  if (reserved > 0) reserveNew(picked, reserved, ranked, newness(ranked, placement, nowMs));
+  return picked;
+}
+
+/** Puts the best new items into the last places where too few made it on their own. */
+function reserveNew(picked: number[], reserved: number, ranked: RankedCandidates, isNew: (position: number) => boolean): void {
+  let missing = reserved - picked.filter(isNew).length;
+  const taken = new Set(picked);
+  let place = picked.length - 1;
+  for (const position of ranked.order) {
+    if (missing <= 0) break;
+    if (taken.has(position) || !isNew(position)) continue;
+    while (place >= 0 && isNew(picked[place]!)) place--;
+    if (place < 0) break;
+    picked[place--] = position;
+    missing--;
+  }
+}
+
+function placesForNew({ new_share }: Placement, places: number): number {
+  return Math.round(new_share * places);
+}
+
+function newness(ranked: RankedCandidates, placement: Placement, nowMs: number): (position: number) => boolean {
+  return (position) => nowMs - ranked.createdMs(position) <= placement.new_days * DAY_MS;
+}
+
+/** The pool of a policy and its places; `greedy` and `eligible` are positions in the pool. */
+export interface Table {
+  /** Positions of the candidates, the best ranked first: what stands at the places, and what may. */
+  readonly pool: readonly number[];
+  readonly greedy: readonly number[];
+  readonly open: readonly number[];
+  readonly eligible: readonly number[];
+}
+
+export function tableOf(
+  ranked: RankedCandidates,
+  greedy: readonly number[],
+  placement: Placement,
+  exploration: ActiveExploration,
+  nowMs: number,
+): Table {
+  const isNew = newness(ranked, placement, nowMs);
+  const takesPart = exploration.among === 'new' ? isNew : () => true;
+  // What is new and came in by its score alone has earned its place.
+  const slots = exploration.among === 'new' ? Math.min(exploration.slots, placesForNew(placement, greedy.length)) : exploration.slots;
+  const open: number[] = [];
+  for (let place = greedy.length - 1; place >= 0 && open.length < slots; place--) if (takesPart(greedy[place]!)) open.push(place);
+  open.reverse();
+  const isOpen = new Set(open);
+  const fixed = new Set(greedy.filter((_, place) => !isOpen.has(place)));
+  const standing = new Set(greedy);
+  let room = exploration.pool;
+  const pool = ranked.order.filter((position) => {
+    const mayTry = room > 0 && takesPart(position);
+    if (mayTry) room--;
+    return mayTry || standing.has(position);
+  });
+  const at = new Map(pool.map((position, n) => [position, n]));
+  return {
+    pool,
+    greedy: greedy.map((position) => at.get(position)!),
+    open,
+    eligible: pool.flatMap((position, n) => (fixed.has(position) ? [] : [n])),
+  };
+}
+
+export function gameOf({ greedy, open, eligible }: Table, policy: ActiveExploration, beliefs: readonly number[]): Game {
+  return { policy, greedy: open.map((place) => greedy[place]!), eligible, beliefs };
+}
