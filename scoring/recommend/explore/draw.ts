@@ -24,17 +24,32 @@ export function drawOf(name: string): Draw {
     c = (c + t) | 0;
     return (t >>> 0) / 2 ** 32;
   };
-  const normal = (): number => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
-  /** Marsaglia and Tsang (2000); below 1 by their power of a uniform number. */
+  let spare = Number.NaN;
+  /** Box and Muller's come in pairs. */
+  const normal = (): number => {
+    if (!Number.isNaN(spare)) {
+      const kept = spare;
+      spare = Number.NaN;
+      return kept;
+    }
+    const radius = Math.sqrt(-2 * Math.log(1 - next()));
+    const angle = 2 * Math.PI * next();
+    spare = radius * Math.sin(angle);
+    return radius * Math.cos(angle);
+  };
+  /** Marsaglia and Tsang (2000), with their squeeze before the logarithms; below 1 by their power of a uniform number. */
   const gamma = (shape: number): number => {
     if (shape < 1) return gamma(shape + 1) * (1 - next()) ** (1 / shape);
     const d = shape - 1 / 3;
-    const c9 = 1 / Math.sqrt(9 * d);
+    const scale = 1 / Math.sqrt(9 * d);
     // Accepts more than 95 of 100 tries.
     for (;;) {
       const x = normal();
-      const v = (1 + c9 * x) ** 3;
-      if (v > 0 && Math.log(1 - next()) < 0.5 * x * x + d - d * v + d * Math.log(v)) return d * v;
+      const root = 1 + scale * x;
+      if (root <= 0) continue;
+      const v = root * root * root;
+      const u = 1 - next();
+      if (u < 1 - 0.0331 * x * x * x * x || Math.log(u) < 0.5 * x * x + d - d * v + d * Math.log(v)) return d * v;
     }
   };
   return {
