@@ -43,6 +43,8 @@ export const RecommendResponse = Type.Object(
     placement: Id,
     items: Type.Array(RecommendedItem, { maxItems: RECOMMEND_LIMIT_MAX }),
     bundle: Type.Union([Type.String(), Type.Null()]),
+    /** The experiment that runs on the placement, and what the visitor gets of it. */
+    experiment: Type.Optional(Type.Object({ experiment_id: Id, variant: Type.String() }, { additionalProperties: false })),
     /** True when a model or source was missing or late and a declared fallback answered. */
     degraded: Type.Boolean(),
     degraded_by: Type.Optional(Type.Array(Type.String())),

@@ -36,6 +36,7 @@ import { createEventsHandler } from './data/events.ts';
 import { ITEMS_COLLECTION } from './data/items.ts';
 import type { DataDeps } from './data/plane.ts';
 import { createDataRoutes } from './data/routes.ts';
+import { FOLLOW_EVERY_MS, openExperiments } from './experiments/desk.ts';
 import { Metrics, statusClass } from './metrics.ts';
 import { createAdmission } from './overload/admission.ts';
 import { probeInChild } from './probe.ts';
@@ -191,6 +192,21 @@ export async function startGateway(config: Config, now: () => number = Date.now)
       now,
       onError: (err) => log.error({ err }, 'an alert of the watch could not be raised'),
     });
+    const experiments = await openExperiments({
+      store,
+      audit,
+      placements,
+      raise: (alert) => store.raise(alert),
+      now,
+      onError: (err) => log.error({ err }, 'an experiment could not be read'),
+    });
+    const following = setInterval(() => {
+      experiments.follow().catch((err: unknown) => log.error({ err }, 'experiments could not be counted'));
+    }, FOLLOW_EVERY_MS);
+    undo.push(() => {
+      clearInterval(following);
+      return experiments.close();
+    });
     const watching = setInterval(() => watch.look(), WATCH_EVERY_MS);
     undo.push(() => clearInterval(watching));
     const data: DataDeps = {
@@ -203,6 +219,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
       bundles,
       rules: rules.book,
       restrictions,
+      experiments,
       placements,
       keyring,
       streamTokens,
@@ -259,6 +276,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
         rules,
         restrictions,
         reviews,
+        experiments,
         metrics,
         traffic,
         readiness: () => (draining ? ['the gateway is draining'] : dataPort === 0 ? ['the data port is not open yet'] : []),

@@ -2,12 +2,14 @@ import type { BundleManifest } from '../../contracts/bundle.ts';
 import { GatehouseError } from '../../contracts/errors.ts';
 import type { Alert } from '../../contracts/push.ts';
 import type { Challenge } from '../../scoring/models/manager.ts';
+import { DEFAULT_PLACEMENTS } from '../../scoring/recommend/placements.ts';
 import type { Rule } from '../../scoring/risk/rules.ts';
 import { createAudit, type Log } from '../audit.ts';
 import { DocsStore } from '../auth/docs.suite.ts';
 import { createKeyring } from '../auth/keyring.ts';
 import { generateKey } from '../auth/keys.ts';
 import { createStreamTokens } from '../auth/stream-tokens.ts';
+import { openExperiments } from '../experiments/desk.ts';
 import { Metrics } from '../metrics.ts';
 import { openRestrictions } from '../restrictions.ts';
 import { openReviewDesk } from '../review/desk.ts';
@@ -45,6 +47,8 @@ export async function controlFixture(overrides: Partial<ControlDeps> = {}) {
         .filter((offset) => offset > after)
         .slice(0, limit)
         .map((offset) => ({ offset, alert: alertOf(offset) })),
+    read: async () => [],
+    bounds: async () => ({ first: 1, last: 0 }),
     alertsPosition: async () => ({ offset: 3, epoch: 'e1', first: 1 }),
     onAlert: () => () => {},
   });
@@ -103,6 +107,14 @@ export async function controlFixture(overrides: Partial<ControlDeps> = {}) {
   };
   const reviews = await openReviewDesk({ store, audit, now, label: async () => undefined, onError: (error) => log.error({ err: error }, 'x') });
   const restrictions = await openRestrictions({ store, audit, now, onError: (error) => log.error({ err: error }, 'x') });
+  const experiments = await openExperiments({
+    store,
+    audit,
+    placements: new Map(DEFAULT_PLACEMENTS.map((placement) => [placement.id, placement])),
+    raise: async () => undefined,
+    now,
+    onError: (error) => log.error({ err: error }, 'x'),
+  });
   const deps: ControlDeps = {
     version: '9.9.9',
     config: { controlHost: '127.0.0.1', controlAllowedHosts: ['risk.example'], streamUrl: undefined },
@@ -115,6 +127,7 @@ export async function controlFixture(overrides: Partial<ControlDeps> = {}) {
     rules: { list: () => RULES, reload: async () => undefined },
     restrictions,
     reviews,
+    experiments,
     metrics,
     traffic: new Traffic(metrics, now),
     readiness: () => [],

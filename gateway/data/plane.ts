@@ -11,6 +11,7 @@ import type { Log } from '../audit.ts';
 import type { Keyring } from '../auth/keyring.ts';
 import type { StreamTokens } from '../auth/stream-tokens.ts';
 import type { Config } from '../config.ts';
+import type { Experiments } from '../experiments/desk.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Admission } from '../overload/admission.ts';
 import type { Restrictions } from '../restrictions.ts';
@@ -28,6 +29,7 @@ export interface DataDeps {
   /** Read at each request: a reload swaps it whole. */
   readonly rules: () => RuleBook;
   readonly restrictions: Pick<Restrictions, 'standing' | 'impose'>;
+  readonly experiments: Pick<Experiments, 'trialOf'>;
   readonly placements: ReadonlyMap<string, Placement>;
   readonly keyring: Pick<Keyring, 'check'>;
   readonly streamTokens: Pick<StreamTokens, 'issue'>;

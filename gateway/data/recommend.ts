@@ -4,6 +4,7 @@ import type { Fact } from '../../contracts/fact.ts';
 import type { RecommendRequest, RecommendResponse } from '../../contracts/recommend.ts';
 import { createRecommender, RECOMMEND_STAGES, type RecommendStage } from '../../scoring/recommend/pipeline.ts';
 import { DEFAULT_PLACEMENT, DEFAULT_PLACEMENTS } from '../../scoring/recommend/placements.ts';
+import { visitorOf } from '../experiments/assign.ts';
 import type { LatencyCell } from '../histogram.ts';
 import type { DataDeps } from './plane.ts';
 
@@ -24,7 +25,9 @@ export function createRecommendHandler(deps: DataDeps) {
   const fallback = placements.get(DEFAULT_PLACEMENT) ?? placements.values().next().value ?? DEFAULT_PLACEMENTS[0]!;
 
   return async function handleRecommend(request: RecommendRequest): Promise<RecommendResponse> {
-    const placement = (request.placement !== undefined && placements.get(request.placement)) || fallback;
+    const declared = (request.placement !== undefined && placements.get(request.placement)) || fallback;
+    const trial = deps.experiments.trialOf(declared.id, visitorOf(request));
+    const placement = trial?.placement ?? declared;
     const started = performance.now();
     const deadline = started + config.recommendDeadlineMs;
     const nowMs = now();
@@ -40,6 +43,7 @@ export function createRecommendHandler(deps: DataDeps) {
         placement: placement.id,
         items,
         bundle: bundle?.manifest.version ?? null,
+        ...(trial === undefined ? {} : { experiment: { experiment_id: trial.experiment_id, variant: trial.variant } }),
         degraded: degradedBy.length > 0,
         ...(degradedBy.length > 0 ? { degraded_by: [...degradedBy] } : {}),
       };
