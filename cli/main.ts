@@ -13,6 +13,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   simulate: async () => (await import('./simulate.ts')).simulateCommand(),
   bundle: async () => (await import('./bundle.ts')).bundleCommand(),
   replay: async () => (await import('./replay.ts')).replayCommand(),
+  'evaluate-policy': async () => (await import('./evaluate-policy.ts')).evaluatePolicyCommand(),
   key: async () => (await import('./key.ts')).keyCommand(),
 };
 

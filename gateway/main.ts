@@ -345,7 +345,8 @@ async function warmUp(store: Store<EntityState>, learnFrom: (event: TimedEvent) 
   }
 }
 
-async function readPlacements(path: string | undefined): Promise<ReadonlyMap<string, Placement>> {
+/** The placements of the settings. Rejects with `config_invalid` and `input_unreadable`. */
+export async function readPlacements(path: string | undefined): Promise<ReadonlyMap<string, Placement>> {
   let placements = DEFAULT_PLACEMENTS;
   if (path !== undefined) {
     try {

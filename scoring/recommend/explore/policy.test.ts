@@ -54,7 +54,7 @@ describe('thompson', () => {
 
   test('inverse propensities are unbiased but for what is hardly ever shown', () => {
     const truth = shares(game);
-    const runs = 2_000;
+    const runs = 1_000;
     const weights = game.greedy.map(() => new Array<number>(POOL).fill(0));
     for (let run = 0; run < runs; run++) {
       const draw = drawOf(`run ${run}`);

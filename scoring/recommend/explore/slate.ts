@@ -36,19 +36,11 @@ export interface Slate {
 export function chooseSlate(ranked: RankedCandidates, request: SlateRequest): Slate {
   const { placement, limit, nowMs, seed, belief } = request;
   const greedy = greedySlate(ranked, placement, limit, nowMs);
-  const { exploration } = placement;
-  if (exploration === undefined || exploration.policy === 'none' || greedy.length === 0) return { shown: greedy, log: undefined };
-  const table = tableOf(ranked, greedy, placement, exploration, nowMs);
-  if (table.open.length === 0 || table.eligible.length <= table.open.length) return { shown: greedy, log: undefined };
-  const { pool, open } = table;
-  const beliefs =
-    exploration.policy !== 'thompson'
-      ? []
-      : pool.flatMap((position) => {
-          const { a, b } = belief(ranked.id(position));
-          return [a, b];
-        });
-  const game = gameOf(table, exploration, beliefs);
+  const table = tableOf(ranked, greedy, placement, nowMs);
+  if (table === undefined) return { shown: greedy, log: undefined };
+  const { pool, open, policy } = table;
+  const beliefs = beliefsOf(table, ranked, belief);
+  const game = gameOf(table, beliefs);
   const draw = drawOf(seed);
   const drawn = play(game, draw);
   const chances = propensities(game, pool.length, draw, drawn);
@@ -61,7 +53,7 @@ export function chooseSlate(ranked: RankedCandidates, request: SlateRequest): Sl
   return {
     shown,
     log: {
-      policy: exploration,
+      policy,
       propensities: certain,
       items: pool.map((position) => ranked.id(position)),
       scores: pool.map((position) => ranked.score(position)),
@@ -110,7 +102,8 @@ function newness(ranked: RankedCandidates, placement: Placement, nowMs: number):
 }
 
 /** The pool of a policy and its places; `greedy` and `eligible` are positions in the pool. */
-export interface Table {
+interface Table {
+  readonly policy: ActiveExploration;
   /** Positions of the candidates, the best ranked first: what stands at the places, and what may. */
   readonly pool: readonly number[];
   readonly greedy: readonly number[];
@@ -118,38 +111,62 @@ export interface Table {
   readonly eligible: readonly number[];
 }
 
-export function tableOf(
-  ranked: RankedCandidates,
-  greedy: readonly number[],
-  placement: Placement,
-  exploration: ActiveExploration,
-  nowMs: number,
-): Table {
+/** Undefined where the placement leaves nothing to chance. */
+function tableOf(ranked: RankedCandidates, greedy: readonly number[], placement: Placement, nowMs: number): Table | undefined {
+  const { exploration: policy } = placement;
+  if (policy === undefined || policy.policy === 'none') return undefined;
   const isNew = newness(ranked, placement, nowMs);
-  const takesPart = exploration.among === 'new' ? isNew : () => true;
+  const takesPart = policy.among === 'new' ? isNew : () => true;
   // What is new and came in by its score alone has earned its place.
-  const slots = exploration.among === 'new' ? Math.min(exploration.slots, placesForNew(placement, greedy.length)) : exploration.slots;
+  const slots = policy.among === 'new' ? Math.min(policy.slots, placesForNew(placement, greedy.length)) : policy.slots;
   const open: number[] = [];
   for (let place = greedy.length - 1; place >= 0 && open.length < slots; place--) if (takesPart(greedy[place]!)) open.push(place);
   open.reverse();
   const isOpen = new Set(open);
   const fixed = new Set(greedy.filter((_, place) => !isOpen.has(place)));
   const standing = new Set(greedy);
-  let room = exploration.pool;
+  let room = policy.pool;
   const pool = ranked.order.filter((position) => {
     const mayTry = room > 0 && takesPart(position);
     if (mayTry) room--;
     return mayTry || standing.has(position);
   });
+  const eligible = pool.flatMap((position, n) => (fixed.has(position) ? [] : [n]));
+  if (open.length === 0 || eligible.length <= open.length) return undefined;
   const at = new Map(pool.map((position, n) => [position, n]));
-  return {
-    pool,
-    greedy: greedy.map((position) => at.get(position)!),
-    open,
-    eligible: pool.flatMap((position, n) => (fixed.has(position) ? [] : [n])),
-  };
+  return { policy, pool, greedy: greedy.map((position) => at.get(position)!), open, eligible };
 }
 
-export function gameOf({ greedy, open, eligible }: Table, policy: ActiveExploration, beliefs: readonly number[]): Game {
+function beliefsOf({ policy, pool }: Table, ranked: RankedCandidates, belief: SlateRequest['belief']): number[] {
+  if (policy.policy !== 'thompson') return [];
+  return pool.flatMap((position) => {
+    const { a, b } = belief(ranked.id(position));
+    return [a, b];
+  });
+}
+
+function gameOf({ policy, greedy, open, eligible }: Table, beliefs: readonly number[]): Game {
   return { policy, greedy: open.map((place) => greedy[place]!), eligible, beliefs };
+}
+
+/**
+ * Probability that each candidate stands at each place of what the placement would show: one row a place, one number a position. Exact, but for
+ * `thompson`: the share of its drawn lists.
+ */
+export function slateChances(ranked: RankedCandidates, { placement, limit, nowMs, seed, belief }: SlateRequest): Float64Array[] {
+  const greedy = greedySlate(ranked, placement, limit, nowMs);
+  const rows = greedy.map((position) => {
+    const row = new Float64Array(ranked.order.length);
+    row[position] = 1;
+    return row;
+  });
+  const table = tableOf(ranked, greedy, placement, nowMs);
+  if (table === undefined) return rows;
+  const { pool, open } = table;
+  const chances = propensities(gameOf(table, beliefsOf(table, ranked, belief)), pool.length, drawOf(seed));
+  for (const [n, place] of open.entries()) {
+    const row = rows[place]!.fill(0);
+    for (const [at, chance] of chances[n]!.entries()) row[pool[at]!] = chance;
+  }
+  return rows;
 }
