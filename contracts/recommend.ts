@@ -2,6 +2,8 @@ import Type, { type Static } from 'typebox';
 import { Country, Id } from './event.ts';
 
 export const RECOMMEND_LIMIT_MAX = 100;
+/** An act on an item is a recommendation's if it was shown to the visitor this long before, where no `recommendation_id` says whose it is. */
+export const ATTRIBUTION_MS = 24 * 3_600_000;
 
 /** Who asks, from which page. An unknown user or session is a cold one, never an error. */
 export const RecommendRequest = Type.Object(

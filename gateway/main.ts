@@ -196,7 +196,10 @@ export async function startGateway(config: Config, now: () => number = Date.now)
       store,
       audit,
       placements,
-      raise: (alert) => store.raise(alert),
+      raise: (alert) => {
+        metrics.counter('alerts', alert.severity).inc();
+        return store.raise(alert);
+      },
       now,
       onError: (err) => log.error({ err }, 'an experiment could not be read'),
     });

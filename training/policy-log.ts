@@ -2,6 +2,7 @@ import { GatehouseError } from '../contracts/errors.ts';
 import type { EventName, TimedEvent } from '../contracts/event.ts';
 import type { ExplorationLog } from '../contracts/exploration.ts';
 import type { Fact } from '../contracts/fact.ts';
+import { ATTRIBUTION_MS } from '../contracts/recommend.ts';
 import { Catalogue } from '../scoring/recommend/catalogue.ts';
 import { ClickCounts } from '../scoring/recommend/explore/click-counts.ts';
 import { type RankedCandidates, slateChances } from '../scoring/recommend/explore/slate.ts';
@@ -9,8 +10,6 @@ import type { Placement } from '../scoring/recommend/placements.ts';
 import { requireData } from './learners/contract.ts';
 
 const DAY_MS = 86_400_000;
-/** An act on an item is a recommendation's if it was shown to the visitor this long before, where no `recommendation_id` says so. */
-const ATTRIBUTION_MS = DAY_MS;
 /** Each holds its pool and the chances of its places, some ten kilobytes. */
 const DECISIONS_MAX = 50_000;
 

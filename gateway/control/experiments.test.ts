@@ -165,10 +165,12 @@ test('what cannot be is refused', async () => {
     const act = async (path: string, body?: object) => (await shop.control<{ code: string }>('POST', `/v1/experiments/${path}`, body)).body.code;
     expect(await act('e1/stop', { reason: 'x' })).toBe('experiment_conflict');
     expect(await act('e9/start')).toBe('not_found');
-    expect(await act('e1/start')).toBeUndefined();
+    // One at a time on a placement, also when both are started at once.
+    const starts = await Promise.all([act('e1/start'), act('e2/start')]);
+    expect(starts).toEqual([undefined, 'experiment_conflict']);
     expect(await act('e1/start')).toBe('experiment_conflict');
-    // One at a time on a placement.
-    expect(await act('e2/start')).toBe('experiment_conflict');
+    const stops = await Promise.all([act('e1/stop', { reason: 'x' }), act('e1/stop', { reason: 'y' })]);
+    expect(stops).toEqual([undefined, 'experiment_conflict']);
   } finally {
     await shop.close();
   }

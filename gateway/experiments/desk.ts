@@ -83,6 +83,7 @@ export async function openExperiments(options: ExperimentsOptions): Promise<Expe
   const byPlacement = new Map<string, string>();
   let closed = false;
   let reading: Promise<void> = Promise.resolve();
+  let changing: Promise<unknown> = Promise.resolve();
 
   const run = async (experiment: Experiment): Promise<void> => {
     const trials = trialsOf(experiment, placements);
@@ -158,6 +159,43 @@ export async function openExperiments(options: ExperimentsOptions): Promise<Expe
     if (one === undefined) return new Tally(experiment).result(experiment, experiment.state === 'draft');
     return one.tally.result(experiment, one.whole);
   };
+  const create = async (request: CreateExperimentRequest, actor: string): Promise<Experiment> => {
+    if (entries.has(request.experiment_id)) throw new GatehouseError('experiment_conflict', `there is an experiment ${request.experiment_id}`);
+    if (entries.size >= EXPERIMENTS_MAX) throw new GatehouseError('experiments_full', `there are ${EXPERIMENTS_MAX} experiments already`);
+    const experiment: Experiment = {
+      ...DEFAULTS,
+      ...request,
+      guardrails: { ...GUARDRAILS, ...request.guardrails },
+      state: 'draft',
+      created_ms: now(),
+      started_ms: null,
+      started_offset: null,
+      stopped_ms: null,
+      stop_reason: null,
+    };
+    if (new Set(experiment.variants.map(({ name }) => name)).size < experiment.variants.length)
+      throw new GatehouseError('invalid_request', 'two variants have the same name');
+    trialsOf(experiment, placements);
+    await record({ experiment }, actor, 'experiment.create');
+    return experiment;
+  };
+  const start = async (experimentId: string, actor: string): Promise<Experiment> => {
+    const { experiment } = entryOf(experimentId);
+    const other = byPlacement.get(experiment.placement);
+    if (experiment.state !== 'draft') throw new GatehouseError('experiment_conflict', `${experimentId} was started before`);
+    if (other !== undefined) throw new GatehouseError('experiment_conflict', `${other} runs on the placement ${experiment.placement}`);
+    trialsOf(experiment, placements);
+    const { last } = await store.bounds();
+    const started: Experiment = { ...experiment, state: 'running', started_ms: now(), started_offset: Math.max(0, last) };
+    await record({ experiment: started }, actor, 'experiment.start');
+    return started;
+  };
+  /** One change at a time: two starts at once would both find the placement free. */
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const next = changing.then(work);
+    changing = next.catch(() => undefined);
+    return next;
+  };
   const stop = async (experimentId: string, reason: string, actor: string): Promise<ExperimentResult> => {
     await follow();
     const entry = entryOf(experimentId);
@@ -171,7 +209,7 @@ export async function openExperiments(options: ExperimentsOptions): Promise<Expe
     for (const id of [...running.keys()]) {
       const crossed = crossedBy(resultOf(entryOf(id)));
       if (crossed === undefined) continue;
-      await stop(id, crossed, 'gatehouse');
+      await inTurn(() => stop(id, crossed, 'gatehouse'));
       const atMs = now();
       const title = `The experiment ${id} was stopped`;
       await options.raise({ alert_id: `experiment.${id}.${atMs}`, kind: 'system', severity: 'high', at_ms: atMs, title, reasons: [crossed] });
@@ -185,38 +223,9 @@ export async function openExperiments(options: ExperimentsOptions): Promise<Expe
       return one === undefined ? undefined : one.trials[assign(id!, visitor!, one.weights)];
     },
     list: () => ({ experiments: [...entries.values()].map(({ experiment }) => experiment).sort((a, b) => b.created_ms - a.created_ms) }),
-    async create(request, actor) {
-      if (entries.has(request.experiment_id)) throw new GatehouseError('experiment_conflict', `there is an experiment ${request.experiment_id}`);
-      if (entries.size >= EXPERIMENTS_MAX) throw new GatehouseError('experiments_full', `there are ${EXPERIMENTS_MAX} experiments already`);
-      const experiment: Experiment = {
-        ...DEFAULTS,
-        ...request,
-        guardrails: { ...GUARDRAILS, ...request.guardrails },
-        state: 'draft',
-        created_ms: now(),
-        started_ms: null,
-        started_offset: null,
-        stopped_ms: null,
-        stop_reason: null,
-      };
-      if (new Set(experiment.variants.map(({ name }) => name)).size < experiment.variants.length)
-        throw new GatehouseError('invalid_request', 'two variants have the same name');
-      trialsOf(experiment, placements);
-      await record({ experiment }, actor, 'experiment.create');
-      return experiment;
-    },
-    async start(experimentId, actor) {
-      const { experiment } = entryOf(experimentId);
-      const other = byPlacement.get(experiment.placement);
-      if (experiment.state !== 'draft') throw new GatehouseError('experiment_conflict', `${experimentId} was started before`);
-      if (other !== undefined) throw new GatehouseError('experiment_conflict', `${other} runs on the placement ${experiment.placement}`);
-      trialsOf(experiment, placements);
-      const { last } = await store.bounds();
-      const started: Experiment = { ...experiment, state: 'running', started_ms: now(), started_offset: Math.max(0, last) };
-      await record({ experiment: started }, actor, 'experiment.start');
-      return started;
-    },
-    stop,
+    create: (request, actor) => inTurn(() => create(request, actor)),
+    start: (experimentId, actor) => inTurn(() => start(experimentId, actor)),
+    stop: (experimentId, reason, actor) => inTurn(() => stop(experimentId, reason, actor)),
     async result(experimentId) {
       await follow();
       return resultOf(entryOf(experimentId));

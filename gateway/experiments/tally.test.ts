@@ -80,6 +80,11 @@ test.each<[string, Fact, object]>([
     { purchase_rate: 0, revenue_per_visitor: 8 },
   ],
   [
+    'what was done before and is told late',
+    act('purchase', 'a', { user_id: 'u', value: 30, timestamp_ms: NOW - 1 }),
+    { purchase_rate: 0, revenue_per_visitor: 0 },
+  ],
+  [
     'what comes behind the window',
     act('purchase', 'a', { user_id: 'u', value: 30 }, NOW + 3 * HOUR_MS),
     { purchase_rate: 0, revenue_per_visitor: 0 },

@@ -8,14 +8,13 @@ import {
   type VariantResult,
 } from '../../contracts/experiment.ts';
 import type { Fact } from '../../contracts/fact.ts';
+import { ATTRIBUTION_MS } from '../../contracts/recommend.ts';
 import { visitorOf } from './assign.ts';
 import { compareMeans, Moments, sampleRatioPValue } from './sequential.ts';
 
 const HOUR_MS = 3_600_000;
 /** Visitors of one experiment: some 30 MB of ids. By then differences of a percent are told apart. Later ones are shown their variant and not counted. */
 export const VISITORS_MAX = 200_000;
-/** An act on an item is the recommendation's if it was shown to the visitor this long before, where no `recommendation_id` says so. */
-const ATTRIBUTION_MS = 24 * HOUR_MS;
 /** Items and answers remembered of a visitor whose window is open; the oldest go. A long evening's browsing. */
 const SHOWN_ITEMS_MAX = 200;
 const ANSWERS_MAX = 50;
@@ -99,7 +98,8 @@ export class Tally {
   #act(event: TimedEvent, atMs: number): void {
     const named = event.recommendation_id === undefined ? undefined : this.#answers.get(event.recommendation_id);
     const visitor = this.#visitor(event, named);
-    if (visitor === undefined) return;
+    // What was done before the first answer, and is told late, is none of its doing.
+    if (visitor === undefined || event.timestamp_ms < visitor.sinceMs) return;
     if (event.name === 'purchase') visitor.revenue += event.value ?? worthOf(event);
     // A click that names another list is that one's.
     const elsewhere = event.recommendation_id !== undefined || (event.placement !== undefined && event.placement !== this.#experiment.placement);
