@@ -45,6 +45,8 @@ export interface ExplorationLog {
   /** The pool, the best ranked first. */
   readonly items: readonly string[];
   readonly scores: readonly number[];
+  /** Score of the last candidate, in the pool or not: variety is weighed against scores from there. */
+  readonly floor: number;
   /** Position in the pool of the item that stands at each place where nothing is tried. */
   readonly greedy: readonly number[];
   /** The places that took part, ascending. */

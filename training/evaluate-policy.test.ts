@@ -41,6 +41,7 @@ function rankedFor(random: Random): RankedCandidates {
     order,
     id: (i) => `i${i}`,
     score: (i) => scores[i]!,
+    floor: scores[order.at(-1)!]!,
     category: (i) => CATALOGUE[i]!.category,
     createdMs: (i) => CATALOGUE[i]!.created_ms!,
   };

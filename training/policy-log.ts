@@ -112,11 +112,12 @@ export class PolicyLog {
     for (const [place, id] of shown.entries()) this.#lastShown.set(`${visitor} ${id}`, { decision, place, atMs: at_ms });
   }
 
-  #ranked({ items, scores }: ExplorationLog): RankedCandidates {
+  #ranked({ items, scores, floor }: ExplorationLog): RankedCandidates {
     return {
       order: items.map((_, n) => n),
       id: (n) => items[n]!,
       score: (n) => scores[n]!,
+      floor,
       category: (n) => this.#catalogue.get(items[n]!)?.category,
       createdMs: (n) => this.#catalogue.get(items[n]!)?.created_ms ?? 0,
     };

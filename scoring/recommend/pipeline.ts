@@ -169,6 +169,7 @@ export function createRecommender(deps: RecommendDeps) {
       order,
       id,
       score: (i) => scores[i]!,
+      floor: order.length > 0 ? scores[order.at(-1)!]! : 0,
       category: (i) => catalogue.get(id(i))?.category,
       createdMs: (i) => catalogue.get(id(i))?.created_ms ?? 0,
     };

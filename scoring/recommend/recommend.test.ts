@@ -196,8 +196,8 @@ describe('an answer', () => {
 test('diversity mixes groups without losing the best', () => {
   const group = (i: number): string => (i < 6 ? 'a' : 'b');
   const order = Array.from({ length: 10 }, (_, i) => i);
-  expect(diversify(order, (i) => 10 - i, group, 4, 0)).toEqual([0, 1, 2, 3]);
-  const mixed = diversify(order, (i) => 10 - i, group, 4, 0.5);
+  expect(diversify(order, (i) => 10 - i, group, 4, 0, 1)).toEqual([0, 1, 2, 3]);
+  const mixed = diversify(order, (i) => 10 - i, group, 4, 0.5, 1);
   expect(mixed[0]).toBe(0);
   expect(mixed.map(group)).toContain('b');
 });

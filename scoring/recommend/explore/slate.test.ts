@@ -12,6 +12,7 @@ const RANKED: RankedCandidates = {
   order: Array.from({ length: 20 }, (_, i) => i),
   id: (i) => `i${i}`,
   score: (i) => 20 - i,
+  floor: 1,
   category: () => 'c',
   createdMs: (i) => (i >= 14 ? NOW - DAY_MS : NOW - 100 * DAY_MS),
 };
@@ -59,6 +60,34 @@ test('the same id gives the same list, and the log says what was shown with whic
 test('a placement that keeps no place for new items tries none', () => {
   const placement: Placement = { ...PLACEMENT, new_share: 0, exploration: { policy: 'thompson', among: 'new', slots: 1, pool: 20 } };
   expect(chooseSlate(RANKED, { placement, limit: 18, nowMs: NOW, seed: 'r1', belief: () => ({ a: 1, b: 9 }) }).log).toBeUndefined();
+});
+
+test('what was shown can be drawn again from the log alone, where the pool has what variety and new items displaced', () => {
+  const category = (i: number): string => (i < 5 ? 'a' : `c${i % 5}`);
+  const varied: RankedCandidates = { ...RANKED, category };
+  for (const policy of [
+    { policy: 'epsilon_greedy', epsilon: 0.5, by: 'slot', among: 'all', slots: 4, pool: 12 },
+    { policy: 'thompson', among: 'all', slots: 2, pool: 12 },
+  ] satisfies Exploration[]) {
+    const request = { placement: { ...PLACEMENT, diversity: 0.4, exploration: policy }, limit: 8, nowMs: NOW };
+    for (let n = 0; n < 20; n++) {
+      const { shown, log } = chooseSlate(varied, { ...request, seed: `r${n}`, belief: (id) => ({ a: id.length, b: 4 }) });
+      const { items, scores, floor, beliefs } = log!;
+      const positions = items.map((id) => Number(id.slice(1)));
+      const pool: RankedCandidates = {
+        order: items.map((_, i) => i),
+        id: (i) => items[i]!,
+        score: (i) => scores[i]!,
+        floor,
+        category: (i) => category(positions[i]!),
+        createdMs: (i) => RANKED.createdMs(positions[i]!),
+      };
+      const belief = (id: string) => ({ a: beliefs![2 * items.indexOf(id)]!, b: beliefs![2 * items.indexOf(id) + 1]! });
+      const again = chooseSlate(pool, { ...request, seed: `r${n}`, belief });
+      expect(again.shown.map((i) => positions[i])).toEqual(shown);
+      expect(again.log).toEqual(log);
+    }
+  }
 });
 
 test('a pool that leaves no choice is no exploration', () => {

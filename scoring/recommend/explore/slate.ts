@@ -12,6 +12,8 @@ export interface RankedCandidates {
   readonly order: readonly number[];
   id(position: number): string;
   score(position: number): number;
+  /** Score of the last candidate; lower than that of the last position where the candidates are a pool of more. */
+  readonly floor: number;
   category(position: number): string | undefined;
   createdMs(position: number): number;
 }
@@ -57,6 +59,7 @@ export function chooseSlate(ranked: RankedCandidates, request: SlateRequest): Sl
       propensities: certain,
       items: pool.map((position) => ranked.id(position)),
       scores: pool.map((position) => ranked.score(position)),
+      floor: ranked.floor,
       greedy: table.greedy,
       open,
       ...(beliefs.length > 0 ? { beliefs } : {}),
@@ -72,6 +75,7 @@ export function greedySlate(ranked: RankedCandidates, placement: Placement, limi
     (position) => ranked.category(position),
     limit,
     placement.diversity,
+    ranked.floor,
   );
   const reserved = placesForNew(placement, picked.length);
   if (reserved > 0) reserveNew(picked, reserved, ranked, newness(ranked, placement, nowMs));
