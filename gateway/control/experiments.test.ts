@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Experiment, ExperimentResult, ExperimentsResponse } from '../../contracts/experiment.ts';
+import type { Fact } from '../../contracts/fact.ts';
 import type { RecommendResponse } from '../../contracts/recommend.ts';
 import { readConfig } from '../config.ts';
 import { ADMIN_TOKEN, SECRET_KEY } from '../data/data.suite.ts';
@@ -140,6 +141,26 @@ test('a variant that costs revenue is stopped by its guardrail, and somebody is 
     await expect
       .poll(async () => JSON.stringify((await shop.control('GET', '/v1/alerts')).body), { timeout: 20_000 })
       .toContain('The experiment bad was stopped');
+  } finally {
+    await shop.close();
+  }
+});
+
+test('an experiment that loses the visitors of one side is stopped', async () => {
+  const shop = await Shop.open();
+  try {
+    await shop.control('POST', '/v1/experiments', { experiment_id: 'lost', placement: 'home', variants: TWO });
+    await shop.control('POST', '/v1/experiments/lost/start');
+    const facts = Array.from({ length: 200 }, (_, n): Fact => {
+      const answer = { recommendation_id: `r${n}`, placement: 'home', items: [], bundle: null, degraded: false };
+      const experiment = { experiment_id: 'lost', variant: n % 4 === 0 ? 'short' : 'control' };
+      return { kind: 'recommendation', at_ms: shop.nowMs, request: { user_id: `u${n}` }, response: { ...answer, experiment } };
+    });
+    await shop.gateway.store.write(facts);
+    const experiment = async (): Promise<Experiment> => (await shop.control<ExperimentsResponse>('GET', '/v1/experiments')).body.experiments[0]!;
+    await expect
+      .poll(async () => (await experiment()).stop_reason, { timeout: 20_000 })
+      .toBe('the visitors are not divided as declared: control 150, short 50');
   } finally {
     await shop.close();
   }

@@ -257,7 +257,10 @@ function trialsOf({ experiment_id, placement, variants }: Experiment, placements
 }
 
 /** The sentence that stops an experiment, or undefined. */
-function crossedBy({ experiment, variants, comparisons }: ExperimentResult): string | undefined {
+function crossedBy({ experiment, variants, comparisons, sample_ratio }: ExperimentResult): string | undefined {
+  // It harms nobody, but whatever else it would show is worth nothing.
+  if (sample_ratio.mismatch)
+    return `the visitors are not divided as declared: ${variants.map(({ name, visitors }) => `${name} ${visitors}`).join(', ')}`;
   const { degraded_share_rise, latency_ms_rise, revenue_drop } = experiment.guardrails;
   const revenue = variants[0]?.means.revenue_per_visitor ?? 0;
   const crossed = (one: Comparison): boolean => {

@@ -19,6 +19,9 @@ export interface ItemWant {
   readonly ageDays: number | undefined;
 }
 
+/** Places at the top of a list in which no arm but `epsilon` tries anything: what they are worth is what was learned, without what trying costs. */
+export const HEAD_PLACES = 6;
+
 /** Sums over lists: what was wanted of them, of the best, and of the two that take no thought. */
 export class Sums {
   lists = 0;
@@ -26,16 +29,25 @@ export class Sums {
   oracle = 0;
   popular = 0;
   random = 0;
+  head = 0;
+  headOracle = 0;
 
   /** Share of the best possible reward. */
   share(of: 'shown' | 'popular' | 'random'): number {
     return this.oracle > 0 ? this[of] / this.oracle : Number.NaN;
   }
 
+  /** Share of the best possible reward of the first places. */
+  headShare(): number {
+    return this.headOracle > 0 ? this.head / this.headOracle : Number.NaN;
+  }
+
   add({ shown, oracle, popularWant, randomWant }: ListShown): void {
     this.lists++;
     this.shown += meanWant(shown);
     this.oracle += meanWant(oracle);
+    this.head += meanWant(shown.slice(0, HEAD_PLACES));
+    this.headOracle += meanWant(oracle.slice(0, HEAD_PLACES));
     this.popular += popularWant;
     this.random += randomWant;
   }

@@ -24,7 +24,7 @@ import { Trending } from '../../scoring/recommend/trending.ts';
 import { type Audience, actOut, createShop, type Shop } from '../../simulator/index.ts';
 import { journalSource, train } from '../../training/index.ts';
 import { progressBars } from '../../training/progress.ts';
-import { type ItemWant, ListLedger, meanWant, Sums } from './list-ledger.ts';
+import { HEAD_PLACES, type ItemWant, ListLedger, meanWant, Sums } from './list-ledger.ts';
 
 interface Options {
   readonly users: string;
@@ -221,12 +221,12 @@ function armTable(floors: ReadonlyMap<string, Floor>): string[] {
   const weeks = Math.max(...[...floors.values()].map(({ ledger }) => ledger.weeks.length));
   const numbers = Array.from({ length: weeks }, (_, n) => n);
   return [
-    `| exploration | lists | clicks a list | ${numbers.map((n) => `week ${n + 1}`).join(' | ')} | all weeks | popular alone | drawn |`,
-    `|---|---|---|${numbers.map(() => '---|').join('')}---|---|---|`,
+    `| exploration | lists | clicks a list | ${numbers.map((n) => `week ${n + 1}`).join(' | ')} | all weeks | first ${HEAD_PLACES} places | popular alone | drawn |`,
+    `|---|---|---|${numbers.map(() => '---|').join('')}---|---|---|---|`,
     ...[...floors].map(([arm, { ledger, lists, clicks }]) => {
       const byWeek = numbers.map((n) => percent((ledger.weeks[n] ?? new Sums()).share('shown')));
       const { all } = ledger;
-      const rest = [all.share('shown'), all.share('popular'), all.share('random')].map(percent).join(' | ');
+      const rest = [all.share('shown'), all.headShare(), all.share('popular'), all.share('random')].map(percent).join(' | ');
       return `| ${ARM_TEXT[arm]} | ${lists} | ${(clicks / lists).toFixed(3)} | ${byWeek.join(' | ')} | ${rest} |`;
     }),
   ];

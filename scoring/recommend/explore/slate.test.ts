@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
 import type { Exploration } from '../../../contracts/exploration.ts';
 import { DEFAULT_PLACEMENTS, type Placement } from '../placements.ts';
+import { ClickCounts } from './click-counts.ts';
+import { drawOf } from './draw.ts';
 import { chooseSlate, type RankedCandidates, type Slate } from './slate.ts';
 
 const NOW = 1_750_000_000_000;
@@ -93,4 +95,41 @@ test('what was shown can be drawn again from the log alone, where the pool has w
 test('a pool that leaves no choice is no exploration', () => {
   expect(slate({ policy: 'thompson', among: 'all', slots: 100, pool: 2 }, 'r1', 20).log).toBeUndefined();
   expect(slate({ policy: 'thompson', among: 'new', slots: 1, pool: 20 }, 'r1', 1).log).toBeUndefined();
+});
+
+test('where the ranking knows nothing of new items, trying them pays: the place is clicked on more than under the best guess', () => {
+  const rates = [0.02, 0.04, 0.03, 0.15, 0.02, 0.05];
+  const rounds = 4_000;
+  const clicksOf = (exploration: Exploration, world: number): number => {
+    const counts = new ClickCounts([PLACEMENT.id]);
+    const shopper = drawOf(`shopper ${world}`);
+    let clicks = 0;
+    for (let n = 0; n < rounds; n++) {
+      const nowMs = NOW + n * 60_000;
+      const { shown } = chooseSlate(RANKED, {
+        placement: { ...PLACEMENT, new_share: 0.125, exploration },
+        limit: 8,
+        nowMs,
+        seed: `${world} ${n}`,
+        belief: (id) => counts.belief(PLACEMENT.id, id, nowMs),
+      });
+      const tried = shown[7]!;
+      const event = { event_id: 'e', timestamp_ms: nowMs, placement: PLACEMENT.id, items: [{ item_id: `i${tried}` }] };
+      counts.add({ ...event, name: 'view_item_list' });
+      // The ranking's order of the new ones, 14 to 19, differs from world to world.
+      if (shopper.next() >= rates[(tried - 14 + world) % rates.length]!) continue;
+      clicks++;
+      counts.add({ ...event, name: 'select_item' });
+    }
+    return clicks;
+  };
+  let tried = 0;
+  let guessed = 0;
+  for (let world = 0; world < rates.length; world++) {
+    tried += clicksOf({ policy: 'thompson', among: 'new', slots: 1, pool: 20 }, world);
+    guessed += clicksOf({ policy: 'none' }, world);
+  }
+  // Guesses earn the mean of the rates, 0.052; knowing would earn 0.15.
+  expect(guessed / (rounds * rates.length)).toBeLessThan(0.06);
+  expect(tried / (rounds * rates.length)).toBeGreaterThan(0.12);
 });
