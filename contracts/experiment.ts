@@ -125,8 +125,8 @@ export const ExperimentResult = Type.Object(
     comparisons: Type.Array(Comparison),
     /** Whether the visitors are divided as the weights say. Where not, some are lost to one side, and nothing else here can be trusted. */
     sample_ratio: Type.Object({ p_value: Type.Number(), mismatch: Type.Boolean() }, strict),
-    /** Visitors beyond the limit, who were shown their variant and are not counted. */
-    visitors_over: Type.Integer({ minimum: 0 }),
+    /** Answers to visitors beyond the limits, who are shown their variant and are not counted. */
+    answers_over: Type.Integer({ minimum: 0 }),
     /** False: the journal has lost what happened at the beginning before it could be counted. */
     complete: Type.Boolean(),
   },

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { TimedEvent } from '../../contracts/event.ts';
 import type { Experiment } from '../../contracts/experiment.ts';
 import type { Fact } from '../../contracts/fact.ts';
-import { Tally } from './tally.ts';
+import { Tally, WAITING_MAX } from './tally.ts';
 
 const NOW = 1_750_000_000_000;
 const HOUR_MS = 3_600_000;
@@ -111,6 +111,14 @@ test('answers of other experiments, of nobody and of no variant count nothing', 
   tally.take(answer({}));
   tally.take(answer({ user: 'u', variant: 'unheard-of' }));
   expect(tally.result(EXPERIMENT, true).variants.map(({ visitors }) => visitors)).toEqual([0, 0]);
+});
+
+test('is bounded: beyond the limit nobody is counted, until windows close', () => {
+  const tally = new Tally(EXPERIMENT);
+  for (let n = 0; n < WAITING_MAX + 5; n++) tally.take(answer({ id: `r${n}`, user: `u${n}` }));
+  expect(tally.result(EXPERIMENT, true)).toMatchObject({ answers_over: 5, variants: [{ visitors: WAITING_MAX, counted: 0 }, { visitors: 0 }] });
+  tally.take(answer({ user: 'later', atMs: NOW + 3 * HOUR_MS }));
+  expect(tally.result(EXPERIMENT, true).variants[0]).toMatchObject({ visitors: WAITING_MAX + 1, counted: WAITING_MAX });
 });
 
 test('tells a real difference, and a side that is missing', () => {

@@ -14,10 +14,12 @@ import { compareMeans, Moments, sampleRatioPValue } from './sequential.ts';
 
 const HOUR_MS = 3_600_000;
 /** Visitors of one experiment: some 30 MB of ids. By then differences of a percent are told apart. Later ones are shown their variant and not counted. */
-export const VISITORS_MAX = 200_000;
+const VISITORS_MAX = 200_000;
+/** Of them, those whose window is open: what each was shown is held, in all some 40 MB for a page or two, 200 MB where everybody browses all day. */
+export const WAITING_MAX = 50_000;
 /** Items and answers remembered of a visitor whose window is open; the oldest go. A long evening's browsing. */
-const SHOWN_ITEMS_MAX = 200;
-const ANSWERS_MAX = 50;
+const SHOWN_ITEMS_MAX = 50;
+const ANSWERS_MAX = 20;
 /** A mismatch is a verdict on the experiment's plumbing: it should hardly ever be said of a sound one. */
 const MISMATCH_P = 0.001;
 
@@ -70,7 +72,7 @@ export class Tally {
     if (key === undefined || variant < 0 || this.#counted.has(key)) return;
     let visitor = this.#waiting.get(key);
     if (visitor === undefined) {
-      if (this.#waiting.size + this.#counted.size >= VISITORS_MAX) {
+      if (this.#waiting.size >= WAITING_MAX || this.#waiting.size + this.#counted.size >= VISITORS_MAX) {
         this.#over++;
         return;
       }
@@ -147,7 +149,7 @@ export class Tally {
       variants: variants.map(({ name }, n) => this.#variant(name, n)),
       comparisons: variants.slice(1).flatMap(({ name }, n) => EXPERIMENT_METRICS.map((metric) => this.#compare(name, n + 1, metric))),
       sample_ratio: { p_value: pValue, mismatch: pValue < MISMATCH_P },
-      visitors_over: this.#over,
+      answers_over: this.#over,
       complete,
     };
   }
