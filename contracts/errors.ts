@@ -39,6 +39,16 @@ export const ERRORS = {
   case_closed: { status: 409, title: 'The case was decided', fix: 'Decide it anew if the verdict was wrong; a closed case cannot be assigned.' },
   case_full: { status: 409, title: 'The case can hold no more', fix: 'Decide it without a note; longer discussions belong elsewhere.' },
   restrictions_full: { status: 409, title: 'There are too many restrictions', fix: 'Lift those of a rule gone wrong first; block lists hold more.' },
+  experiment_conflict: {
+    status: 409,
+    title: 'The experiment is not in a state for that',
+    fix: 'An experiment is started once and stopped once, and a placement runs one at a time.',
+  },
+  experiments_full: {
+    status: 409,
+    title: 'There are too many experiments',
+    fix: 'This gateway keeps as many as it can list; start with a new store.',
+  },
   overloaded: { status: 503, title: 'The gateway is shedding load', fix: 'Retry after the Retry-After header, with jitter.' },
   draining: { status: 503, title: 'The gateway is shutting down', fix: 'Send the request to another instance.' },
   store_unavailable: {

@@ -1,4 +1,5 @@
 import type { TimedEvent } from './event.ts';
+import type { ExplorationLog } from './exploration.ts';
 import type { Item } from './item.ts';
 import type { Alert } from './push.ts';
 import type { RecommendRequest, RecommendResponse } from './recommend.ts';
@@ -29,7 +30,16 @@ export type Fact =
     }
   | { readonly kind: 'alert'; readonly at_ms: number; readonly alert: Alert }
   /** What was shown, so that a click can be credited and the ranker trained without skew. */
-  | { readonly kind: 'recommendation'; readonly at_ms: number; readonly request: RecommendRequest; readonly response: RecommendResponse }
+  | {
+      readonly kind: 'recommendation';
+      readonly at_ms: number;
+      readonly request: RecommendRequest;
+      readonly response: RecommendResponse;
+      /** Time to make the answer. */
+      readonly took_ms?: number;
+      /** What the placement's policy chose from, where something was left to chance. */
+      readonly exploration?: ExplorationLog;
+    }
   | { readonly kind: 'item_put'; readonly at_ms: number; readonly item: Item }
   | { readonly kind: 'item_delete'; readonly at_ms: number; readonly item_id: string }
   /** A change that an operator made through the control plane. */

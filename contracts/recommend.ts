@@ -3,6 +3,8 @@ import { Country, Id } from './event.ts';
 import { Filter } from './filter.ts';
 
 export const RECOMMEND_LIMIT_MAX = 100;
+/** An act on an item is a recommendation's if it was shown to the visitor this long before, where no `recommendation_id` says whose it is. */
+export const ATTRIBUTION_MS = 24 * 3_600_000;
 
 /** Who asks, from which page. An unknown user or session is a cold one, never an error. */
 export const RecommendRequest = Type.Object(
@@ -57,6 +59,8 @@ export const RecommendResponse = Type.Object(
     placement: Id,
     items: Type.Array(RecommendedItem, { maxItems: RECOMMEND_LIMIT_MAX }),
     bundle: Type.Union([Type.String(), Type.Null()]),
+    /** The experiment that runs on the placement, and what the visitor gets of it. */
+    experiment: Type.Optional(Type.Object({ experiment_id: Id, variant: Type.String() }, { additionalProperties: false })),
     /** True when a model or source was missing or late and a declared fallback answered. */
     degraded: Type.Boolean(),
     degraded_by: Type.Optional(Type.Array(Type.String())),

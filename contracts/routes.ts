@@ -16,6 +16,7 @@ import {
 } from './control.ts';
 import { type ErrorCode, STORE_ERRORS } from './errors.ts';
 import { EventsRequest, EventsResponse, Id } from './event.ts';
+import { EXPERIMENT_ROUTES } from './experiment-routes.ts';
 import { DeleteItemsRequest, ItemsResponse, PatchItemsRequest, PutItemsRequest } from './item.ts';
 import { ClientFrame, ServerFrame, StreamTokenRequest, StreamTokenResponse } from './push.ts';
 import { RecommendRequest, RecommendResponse } from './recommend.ts';
@@ -367,6 +368,7 @@ export const ROUTES = {
     response: RestrictionsResponse,
     errors: ['not_found', ...STORE_ERRORS],
   },
+  ...EXPERIMENT_ROUTES,
   traffic: {
     plane: 'control',
     method: 'GET',

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { GatehouseError } from '../contracts/errors.ts';
+import type { TimedEvent } from '../contracts/event.ts';
 import type { Fact } from '../contracts/fact.ts';
 import type { Item } from '../contracts/item.ts';
 import { ROUTES, type Route } from '../contracts/routes.ts';
@@ -13,6 +14,7 @@ import { loadBundle } from '../scoring/models/bundle.ts';
 import { BundleManager } from '../scoring/models/manager.ts';
 import { parseRates, type RateTable } from '../scoring/rates.ts';
 import { Catalogue } from '../scoring/recommend/catalogue.ts';
+import { ClickCounts } from '../scoring/recommend/explore/click-counts.ts';
 import { ItemNumbersTable } from '../scoring/recommend/item-numbers.ts';
 import { RANK_SET } from '../scoring/recommend/pipeline.ts';
 import { DEFAULT_PLACEMENTS, type Placement, parsePlacements } from '../scoring/recommend/placements.ts';
@@ -35,6 +37,7 @@ import { createEventsHandler } from './data/events.ts';
 import { ITEMS_COLLECTION } from './data/items.ts';
 import type { DataDeps } from './data/plane.ts';
 import { createDataRoutes } from './data/routes.ts';
+import { FOLLOW_EVERY_MS, openExperiments } from './experiments/desk.ts';
 import { openFeatures } from './features-file.ts';
 import { Metrics, statusClass } from './metrics.ts';
 import { createAdmission } from './overload/admission.ts';
@@ -49,8 +52,8 @@ import { createWatch, WATCH_EVERY_MS } from './watch.ts';
 
 export const VERSION = '0.1.0';
 
-/** Journal records read at start to warm up what is popular now: enough for a day of a busy shop, read in well under a second. */
-const TRENDING_RECORDS_MAX = 50_000;
+/** Journal records read at start to warm up what is popular now, and what was clicked on: enough for a day of a busy shop, read in well under a second. */
+const WARM_UP_RECORDS_MAX = 50_000;
 const JOURNAL_PAGE = 5_000;
 /** The store trims a bounded slice each time, so it is asked often. */
 const RETAIN_EVERY_MS = 5_000;
@@ -103,11 +106,17 @@ export async function startGateway(config: Config, now: () => number = Date.now)
     const store = await openStore(config, engine, catalogue);
     undo.push(() => store.close());
     for await (const { value } of store.docs(ITEMS_COLLECTION)) catalogue.put(value as Item);
-    await warmTrending(store, trending);
+    const placements = await readPlacements(config.placementsFile);
+    const clicks = new ClickCounts(placements.keys());
+    const learnFrom = (event: TimedEvent): void => {
+      trending.add(event);
+      clicks.add(event);
+    };
+    await warmUp(store, learnFrom);
     undo.push(
       store.onForeignFact(({ fact }) => {
         if (fact.kind === 'event') {
-          trending.add(fact.event);
+          learnFrom(fact.event);
           itemNumbers.touched(fact.event);
         } else if (fact.kind === 'item_put') catalogue.put(fact.item);
         else if (fact.kind === 'item_delete') {
@@ -138,7 +147,6 @@ export async function startGateway(config: Config, now: () => number = Date.now)
     const desk = await openRiskDesk({ config, store, audit, log, metrics, featureNames: engine.names(FRAUD_SET), now });
     undo.push(() => desk.close());
     const rates = await readRates(config);
-    const placements = await readPlacements(config.placementsFile);
 
     const bundles = new BundleManager({
       dir: bundlesDir(config),
@@ -193,6 +201,24 @@ export async function startGateway(config: Config, now: () => number = Date.now)
       now,
       onError: (err) => log.error({ err }, 'an alert of the watch could not be raised'),
     });
+    const experiments = await openExperiments({
+      store,
+      audit,
+      placements,
+      raise: (alert) => {
+        metrics.counter('alerts', alert.severity).inc();
+        return store.raise(alert);
+      },
+      now,
+      onError: (err) => log.error({ err }, 'an experiment could not be read'),
+    });
+    const following = setInterval(() => {
+      experiments.follow().catch((err: unknown) => log.error({ err }, 'experiments could not be counted'));
+    }, FOLLOW_EVERY_MS);
+    undo.push(() => {
+      clearInterval(following);
+      return experiments.close();
+    });
     const watching = setInterval(() => watch.look(), WATCH_EVERY_MS);
     undo.push(() => clearInterval(watching));
     const data: DataDeps = {
@@ -202,10 +228,12 @@ export async function startGateway(config: Config, now: () => number = Date.now)
       catalogue,
       trending,
       itemNumbers,
+      clicks,
       bundles,
       desk,
       rates,
       restrictions,
+      experiments,
       placements,
       keyring,
       streamTokens,
@@ -262,6 +290,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
         restrictions,
         reviews,
         desk,
+        experiments,
         metrics,
         traffic,
         readiness: () => (draining ? ['the gateway is draining'] : dataPort === 0 ? ['the data port is not open yet'] : []),
@@ -332,17 +361,18 @@ async function unwind(undo: (() => Promise<void> | void)[], onError: (error: unk
   }
 }
 
-async function warmTrending(store: Store<EntityState>, trending: Trending): Promise<void> {
+async function warmUp(store: Store<EntityState>, learnFrom: (event: TimedEvent) => void): Promise<void> {
   const { first, last } = await store.bounds();
-  for (let after = Math.max(first - 1, last - TRENDING_RECORDS_MAX); after < last; ) {
+  for (let after = Math.max(first - 1, last - WARM_UP_RECORDS_MAX); after < last; ) {
     const records = await store.read(after, JOURNAL_PAGE);
     if (records.length === 0) return;
-    for (const { fact } of records) if (fact.kind === 'event') trending.add(fact.event);
+    for (const { fact } of records) if (fact.kind === 'event') learnFrom(fact.event);
     after = records[records.length - 1]!.offset;
   }
 }
 
-async function readPlacements(path: string | undefined): Promise<ReadonlyMap<string, Placement>> {
+/** The placements of the settings. Rejects with `config_invalid` and `input_unreadable`. */
+export async function readPlacements(path: string | undefined): Promise<ReadonlyMap<string, Placement>> {
   let placements = DEFAULT_PLACEMENTS;
   if (path !== undefined) {
     try {

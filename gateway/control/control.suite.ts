@@ -4,6 +4,7 @@ import type { Alert } from '../../contracts/push.ts';
 import { DEFAULT_DECLARATIONS } from '../../scoring/features/defaults.ts';
 import { createFeatureEngine } from '../../scoring/features/engine.ts';
 import type { Challenge } from '../../scoring/models/manager.ts';
+import { DEFAULT_PLACEMENTS } from '../../scoring/recommend/placements.ts';
 import { FRAUD_SET } from '../../scoring/risk/pipeline.ts';
 import { createAudit, type Log } from '../audit.ts';
 import { DocsStore } from '../auth/docs.suite.ts';
@@ -11,6 +12,7 @@ import { createKeyring } from '../auth/keyring.ts';
 import { generateKey } from '../auth/keys.ts';
 import { createStreamTokens } from '../auth/stream-tokens.ts';
 import { readConfig } from '../config.ts';
+import { openExperiments } from '../experiments/desk.ts';
 import { Metrics } from '../metrics.ts';
 import { openRestrictions } from '../restrictions.ts';
 import { openReviewDesk } from '../review/desk.ts';
@@ -48,6 +50,8 @@ export async function controlFixture(overrides: Partial<ControlDeps> = {}) {
         .slice(0, limit)
         .map((offset) => ({ offset, alert: alertOf(offset) })),
     raise: async () => undefined,
+    read: async () => [],
+    bounds: async () => ({ first: 1, last: 0 }),
     alertsPosition: async () => ({ offset: 3, epoch: 'e1', first: 1 }),
     onAlert: () => () => {},
   });
@@ -116,6 +120,14 @@ export async function controlFixture(overrides: Partial<ControlDeps> = {}) {
   };
   const reviews = await openReviewDesk({ store, audit, now, label: async () => undefined, onError: (error) => log.error({ err: error }, 'x') });
   const restrictions = await openRestrictions({ store, audit, now, onError: (error) => log.error({ err: error }, 'x') });
+  const experiments = await openExperiments({
+    store,
+    audit,
+    placements: new Map(DEFAULT_PLACEMENTS.map((placement) => [placement.id, placement])),
+    raise: async () => undefined,
+    now,
+    onError: (error) => log.error({ err: error }, 'x'),
+  });
   const deps: ControlDeps = {
     version: '9.9.9',
     config: { controlHost: '127.0.0.1', controlAllowedHosts: ['risk.example'], streamUrl: undefined },
@@ -128,6 +140,7 @@ export async function controlFixture(overrides: Partial<ControlDeps> = {}) {
     restrictions,
     reviews,
     desk,
+    experiments,
     metrics,
     traffic: new Traffic(metrics, now),
     readiness: () => [],

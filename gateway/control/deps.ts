@@ -6,6 +6,7 @@ import type { Audit, Log } from '../audit.ts';
 import type { Keyring } from '../auth/keyring.ts';
 import type { StreamTokens } from '../auth/stream-tokens.ts';
 import type { Config } from '../config.ts';
+import type { Experiments } from '../experiments/desk.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Restrictions } from '../restrictions.ts';
 import type { ReviewDesk } from '../review/desk.ts';
@@ -39,6 +40,7 @@ export interface ControlDeps {
   readonly restrictions: Pick<Restrictions, 'list' | 'imposeByHand' | 'lift'>;
   readonly reviews: Omit<ReviewDesk, 'happened' | 'close'>;
   readonly desk: Pick<RiskDesk, 'rules' | 'lists' | 'backtests'>;
+  readonly experiments: Pick<Experiments, 'list' | 'create' | 'start' | 'stop' | 'result'>;
   readonly metrics: Pick<Metrics, 'render' | 'contentType' | 'counter'>;
   readonly traffic: { snapshot(): TrafficResponse };
   /** Why the gateway should not get traffic now, a sentence each; empty when it should. */

@@ -40,6 +40,9 @@ const reviewsQuery = checker(ROUTES.reviews.query);
 const caseParameter = checker(ROUTES.review.parameters.id);
 const assignRequest = checker(ROUTES.review_assign.request);
 const noteRequest = checker(ROUTES.review_note.request);
+const createExperimentRequest = checker(ROUTES.experiment_create.request);
+const experimentParameter = checker(ROUTES.experiment_start.parameters.id);
+const stopExperimentRequest = checker(ROUTES.experiment_stop.request);
 const verdictRequest = checker(ROUTES.review_decide.request);
 
 function challengerOf({ version, share }: Challenge): Challenger {
@@ -179,6 +182,14 @@ export function controlHandlers(deps: ControlDeps): Readonly<Record<ControlRoute
       const request = verdictRequest(await jsonBody(c.req.raw));
       return c.json(await deps.reviews.decide(caseParameter(c.req.param('id')), request, c.get('actor')));
     },
+    experiments: (c) => c.json(deps.experiments.list()),
+    experiment_create: async (c) => c.json(await deps.experiments.create(createExperimentRequest(await jsonBody(c.req.raw)), c.get('actor')), 201),
+    experiment_start: async (c) => c.json(await deps.experiments.start(experimentParameter(c.req.param('id')), c.get('actor'))),
+    experiment_stop: async (c) => {
+      const { reason } = stopExperimentRequest(await jsonBody(c.req.raw));
+      return c.json(await deps.experiments.stop(experimentParameter(c.req.param('id')), reason, c.get('actor')));
+    },
+    experiment_result: async (c) => c.json(await deps.experiments.result(experimentParameter(c.req.param('id')))),
     traffic: (c) => c.json(deps.traffic.snapshot()),
     control_stream_token: async (c) => {
       const { token, expires_ms } = await deps.streamTokens.issue(CHANNELS, DASHBOARD_TOKEN_TTL_S);

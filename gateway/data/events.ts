@@ -62,6 +62,7 @@ export function createEventsHandler(deps: DataDeps) {
       else {
         const event = events[i]!;
         trending.add(event);
+        deps.clicks.add(event);
         if (PAYMENT_EVENTS.has(event.name)) deps.onPaymentEvent(event, answers[i]);
       }
     }

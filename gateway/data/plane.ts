@@ -3,6 +3,7 @@ import type { EntityState, FeatureEngine } from '../../scoring/features/contract
 import type { BundleManager } from '../../scoring/models/manager.ts';
 import type { RateTable } from '../../scoring/rates.ts';
 import type { Catalogue } from '../../scoring/recommend/catalogue.ts';
+import type { ClickCounts } from '../../scoring/recommend/explore/click-counts.ts';
 import type { ItemNumbersTable } from '../../scoring/recommend/item-numbers.ts';
 import type { Placement } from '../../scoring/recommend/placements.ts';
 import type { Trending } from '../../scoring/recommend/trending.ts';
@@ -11,6 +12,7 @@ import type { Log } from '../audit.ts';
 import type { Keyring } from '../auth/keyring.ts';
 import type { StreamTokens } from '../auth/stream-tokens.ts';
 import type { Config } from '../config.ts';
+import type { Experiments } from '../experiments/desk.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Admission } from '../overload/admission.ts';
 import type { Restrictions } from '../restrictions.ts';
@@ -26,12 +28,14 @@ export interface DataDeps {
   readonly trending: Trending;
   /** What ranking needs of the items' states: told of each event that an item is in. */
   readonly itemNumbers: ItemNumbersTable;
+  readonly clicks: ClickCounts;
   readonly bundles: Pick<BundleManager, 'lease'>;
   readonly restrictions: Pick<Restrictions, 'standing' | 'impose'>;
   /** Its book is read at each request: a change swaps it whole. */
   readonly desk: Pick<RiskDesk, 'book' | 'observe'>;
   /** Undefined: amounts are taken as they come. */
   readonly rates: RateTable | undefined;
+  readonly experiments: Pick<Experiments, 'trialOf'>;
   readonly placements: ReadonlyMap<string, Placement>;
   readonly keyring: Pick<Keyring, 'check'>;
   readonly streamTokens: Pick<StreamTokens, 'issue'>;

@@ -1,6 +1,10 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { RecommendRequest, RecommendResponse } from '../../contracts/recommend.ts';
 import type { Encoding } from '../../contracts/wire.ts';
+import { DEFAULT_PLACEMENTS } from '../../scoring/recommend/placements.ts';
 import { ORIGIN, PUBLISHABLE_KEY, problemOf, TestGateway, writeTablesBundle } from './data.suite.ts';
 
 // Guarantees 3 (fresh) and 4 (never empty, never late), for recommendations.
@@ -154,4 +158,32 @@ test('a page may ask with a publishable key, and what it was shown is journalled
   const fact = (await plain.facts('recommendation')).find(({ response }) => response.recommendation_id === body.recommendation_id);
   expect(fact?.request).toEqual({ user_id: visitor, limit: 2 });
   expect(fact?.response).toEqual(body);
+});
+
+test('what is tried out is journalled with its chances, and never shown to the shopper', async () => {
+  const placement = {
+    ...DEFAULT_PLACEMENTS[0]!,
+    exploration: { policy: 'epsilon_greedy', epsilon: 1, by: 'slot', among: 'all', slots: 3, pool: 10 },
+  };
+  const dir = await mkdtemp(join(tmpdir(), 'gatehouse-placements-'));
+  const placementsFile = join(dir, 'placements.json');
+  await writeFile(placementsFile, JSON.stringify([placement]));
+  const shop = await TestGateway.start({ placementsFile });
+  try {
+    await shop.ask('PUT', '/v1/items', { items: ITEMS });
+    const { body } = await recommend(shop, { user_id: visitor, limit: 6 });
+    expect(Object.keys(body)).not.toContain('exploration');
+    await shop.gateway.store.flush();
+    const [fact] = await shop.facts('recommendation');
+    expect(fact?.took_ms).toBeGreaterThan(0);
+    const log = fact!.exploration!;
+    expect(log.policy).toEqual(placement.exploration);
+    expect(log.propensities).toHaveLength(6);
+    for (const { item_id } of body.items) expect(log.items).toContain(item_id);
+    // All three places are drawn from the ten of the pool that do not stand in the first three.
+    expect(log.propensities).toEqual([1, 1, 1, 1 / 7, 1 / 7, 1 / 7].map((p) => expect.closeTo(p, 12)));
+  } finally {
+    await shop.stop();
+    await rm(dir, { recursive: true });
+  }
 });

@@ -18,6 +18,7 @@ import { DEFAULT_DECLARATIONS } from '../../scoring/features/defaults.ts';
 import { createFeatureEngine } from '../../scoring/features/engine.ts';
 import { loadBundle } from '../../scoring/models/bundle.ts';
 import { Catalogue } from '../../scoring/recommend/catalogue.ts';
+import { ClickCounts } from '../../scoring/recommend/explore/click-counts.ts';
 import { ItemFilter } from '../../scoring/recommend/item-filter.ts';
 import { ItemNumbersTable } from '../../scoring/recommend/item-numbers.ts';
 import { createRecommender, RANK_SET, RECOMMEND_STAGES, type RecommendStage } from '../../scoring/recommend/pipeline.ts';
@@ -82,6 +83,7 @@ async function main(): Promise<void> {
       catalogue,
       trending: new Trending(handles),
       itemNumbers: new ItemNumbersTable(engine, RANK_SET, handles),
+      clicks: new ClickCounts(DEFAULT_PLACEMENTS.map(({ id }) => id)),
       candidatesMax: config.candidatesMax,
       onStage: (stage, ms) => {
         spentMs[stage] += ms;
@@ -90,6 +92,7 @@ async function main(): Promise<void> {
     });
     const random = seededRandom(SEED);
     const [home, product] = DEFAULT_PLACEMENTS;
+    let answers = 0;
     const ask = async (filter: Filter = []): Promise<void> => {
       const user = skewed(random, USERS);
       const request: RecommendRequest = { user_id: userId(user), session_id: `session-${user}`, limit: LIMIT, filter };
@@ -100,6 +103,7 @@ async function main(): Promise<void> {
         bundle.recommend,
         Date.now(),
         cpuMs() + NO_HURRY_MS,
+        `r${answers++}`,
       );
       if (degradedBy.length > 0 || answer.length < LIMIT) throw new Error(`${answer.length} items, degraded by ${degradedBy}`);
     };

@@ -23,6 +23,7 @@ import { DEFAULT_DECLARATIONS } from '../../scoring/features/defaults.ts';
 import { createFeatureEngine } from '../../scoring/features/engine.ts';
 import { loadBundle } from '../../scoring/models/bundle.ts';
 import { Catalogue } from '../../scoring/recommend/catalogue.ts';
+import { ClickCounts } from '../../scoring/recommend/explore/click-counts.ts';
 import { ItemNumbersTable } from '../../scoring/recommend/item-numbers.ts';
 import { RANK_SET } from '../../scoring/recommend/pipeline.ts';
 import { Trending } from '../../scoring/recommend/trending.ts';
@@ -124,6 +125,8 @@ try {
     engine,
     catalogue,
     trending: new Trending(catalogue.handles),
+    clicks: new ClickCounts([]),
+    experiments: { trialOf: () => undefined },
     itemNumbers: new ItemNumbersTable(engine, RANK_SET, catalogue.handles),
     bundles: { lease: (use) => use(bundle, undefined) },
     desk: { book: () => rules, observe: () => {} },

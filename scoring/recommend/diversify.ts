@@ -1,6 +1,6 @@
 /**
  * Maximal marginal relevance (Carbonell and Goldstein 1998) over groups: picks greedily by (1 - lambda) x relevance - lambda x share of the picks so far
- * that are in the same group. Relevance is the score scaled to [0, 1] over the candidates.
+ * that are in the same group. Relevance is the score scaled to [0, 1] over the candidates: `worst` is the score of the last of them.
  *
  * `order` holds positions, the best first; a group below 0 is none. Returns at most `limit` positions. O(n x limit), and n is at most a few hundred.
  */
@@ -10,10 +10,10 @@ export function diversify(
   group: (position: number) => number,
   limit: number,
   lambda: number,
+  worst: number,
 ): number[] {
   if (lambda === 0 || order.length <= 1) return [...order.subarray(0, limit)];
   const best = scores[order[0]!]!;
-  const worst = scores[order[order.length - 1]!]!;
   const span = best > worst ? best - worst : 1;
   const left = [...order];
   const picked: number[] = [];

@@ -10,6 +10,7 @@ import { DEFAULT_DECLARATIONS } from '../features/defaults.ts';
 import { createFeatureEngine } from '../features/engine.ts';
 import { eventUnit } from '../ingest.ts';
 import { Catalogue } from './catalogue.ts';
+import { ClickCounts } from './explore/click-counts.ts';
 import { ItemFilter } from './item-filter.ts';
 import { ItemNumbersTable } from './item-numbers.ts';
 import { createRecommender, RANK_SET, type RecommendModels } from './pipeline.ts';
@@ -129,7 +130,14 @@ describe('an answer behind a filter', async () => {
   for (const id of items.keys()) index.upsert(id, next());
   const user = next();
   const models: RecommendModels = { itemIndex: index, userTower: { fold: async () => user } };
-  const deps = { store, engine, catalogue, trending: new Trending(handles), itemNumbers: new ItemNumbersTable(engine, RANK_SET, handles) };
+  const deps = {
+    store,
+    engine,
+    catalogue,
+    trending: new Trending(handles),
+    itemNumbers: new ItemNumbersTable(engine, RANK_SET, handles),
+    clicks: new ClickCounts([]),
+  };
   const recommend = createRecommender({ ...deps, candidatesMax: 200, onStage: () => {}, now: () => 0 });
   /** The user vector alone, so that an exact search says what the answer has to be. */
   const placement: Placement = {
@@ -147,7 +155,7 @@ describe('an answer behind a filter', async () => {
     let wanted = 0;
     await fc.assert(
       fc.asyncProperty(fc.array(condition, { maxLength: 3 }), fc.integer({ min: 1, max: 60 }), async (conditions, limit) => {
-        const answer = await recommend({ user_id: 'u', limit, filter: conditions }, placement, models, NOW, 1);
+        const answer = await recommend({ user_id: 'u', limit, filter: conditions }, placement, models, NOW, 1, 'r1');
         const fitting = [...items.values()].filter((item) => mayShow(item, conditions));
         const ids = answer.items.map(({ item_id }) => item_id);
         expect(ids.length).toBe(Math.min(limit, fitting.length));
@@ -170,7 +178,7 @@ describe('an answer behind a filter', async () => {
   test("is narrowed by the placement's filter and the request's together", async () => {
     const cheap: Filter = [{ field: 'price', max: 20 }];
     const german: Filter = [{ field: 'attributes.country', in: ['DE'] }];
-    const answer = await recommend({ user_id: 'u', limit: 50, filter: german }, { ...placement, filter: cheap }, models, NOW, 1);
+    const answer = await recommend({ user_id: 'u', limit: 50, filter: german }, { ...placement, filter: cheap }, models, NOW, 1, 'r1');
     expect(answer.items).toHaveLength(50);
     for (const { item_id } of answer.items) expect(mayShow(items.get(item_id)!, [...cheap, ...german])).toBe(true);
   });
@@ -179,17 +187,17 @@ describe('an answer behind a filter', async () => {
     const when = '(item.price < 30.0 && item.brand != "b1") || "rare" in item.attributes';
     const lets = (item: Item): boolean => ((item.price ?? Number.NaN) < 30 && item.brand !== 'b1') || item.attributes?.['rare'] === true;
     const some = { ...placement, when };
-    const before = await recommend({ user_id: 'u', limit: 100 }, some, models, NOW, 1);
+    const before = await recommend({ user_id: 'u', limit: 100 }, some, models, NOW, 1, 'r1');
     expect(before.items).toHaveLength(100);
     for (const { item_id } of before.items) expect(mayShow(items.get(item_id)!, []) && lets(items.get(item_id)!)).toBe(true);
     const best = items.get(before.items[0]!.item_id)!;
     catalogue.put({ ...best, price: 31, attributes: {} });
-    const after = await recommend({ user_id: 'u', limit: 100 }, some, models, NOW, 1);
+    const after = await recommend({ user_id: 'u', limit: 100 }, some, models, NOW, 1, 'r1');
     expect(after.items.map(({ item_id }) => item_id)).not.toContain(best.item_id);
     catalogue.put(best);
     // A rule that reads what an item lacks is false of it, by itself and behind a negation.
     for (const expression of ['item.attributes.rare == true', '!(item.attributes.rare == true)']) {
-      const { items: found } = await recommend({ user_id: 'u', limit: 100 }, { ...placement, when: expression }, models, NOW, 1);
+      const { items: found } = await recommend({ user_id: 'u', limit: 100 }, { ...placement, when: expression }, models, NOW, 1, 'r1');
       for (const { item_id } of found) expect(items.get(item_id)!.attributes).toHaveProperty('rare');
     }
   });
@@ -201,7 +209,7 @@ describe('an answer behind a filter', async () => {
   test('loses an item in the moment that it is sold out, and has it again when it is not', async () => {
     const filter: Filter = [{ field: 'attributes.country', in: ['FR'] }];
     const first = async (): Promise<string | undefined> =>
-      (await recommend({ user_id: 'u', limit: 1, filter }, placement, models, NOW, 1)).items[0]?.item_id;
+      (await recommend({ user_id: 'u', limit: 1, filter }, placement, models, NOW, 1, 'r1')).items[0]?.item_id;
     const best = (await first())!;
     const before = items.get(best)!;
     catalogue.put({ ...before, stock: 0 });

@@ -7,6 +7,7 @@ import { DEFAULT_DECLARATIONS } from '../features/defaults.ts';
 import { createFeatureEngine } from '../features/engine.ts';
 import { eventUnit } from '../ingest.ts';
 import { Catalogue } from './catalogue.ts';
+import { ClickCounts } from './explore/click-counts.ts';
 import { ItemNumbersTable } from './item-numbers.ts';
 import { createRecommender, RANK_SET, type Ranker } from './pipeline.ts';
 import { DEFAULT_PLACEMENTS } from './placements.ts';
@@ -29,8 +30,18 @@ async function answer(userTower: UserTower, ranker?: Ranker) {
   }
   const view: TimedEvent = { event_id: 'e', name: 'view_item', user_id: 'u', timestamp_ms: NOW, items: [{ item_id: 'i0' }] };
   await store.ingest([eventUnit(engine, (id) => catalogue.get(id), view, NOW)]);
-  const recommend = createRecommender({ store, engine, catalogue, trending, itemNumbers, candidatesMax: 100, onStage: () => {}, now: () => 0 });
-  return recommend({ user_id: 'u', limit: 6 }, DEFAULT_PLACEMENTS[0]!, { itemIndex, userTower, ranker }, NOW, 1);
+  const recommend = createRecommender({
+    store,
+    engine,
+    catalogue,
+    trending,
+    itemNumbers,
+    clicks: new ClickCounts([]),
+    candidatesMax: 100,
+    onStage: () => {},
+    now: () => 0,
+  });
+  return recommend({ user_id: 'u', limit: 6 }, DEFAULT_PLACEMENTS[0]!, { itemIndex, userTower, ranker }, NOW, 1, 'r1');
 }
 
 test('the user vector finds items and scores them all', async () => {

@@ -1,3 +1,4 @@
+import type { ExplorationLog } from '../../contracts/exploration.ts';
 import { NO_HANDLE } from '../../contracts/handles.ts';
 import type { RecommendedItem, RecommendRequest } from '../../contracts/recommend.ts';
 import { TopK } from '../../contracts/topk.ts';
@@ -8,7 +9,8 @@ import { blend, Gathering } from './candidates/gather.ts';
 import { popularOf } from './candidates/popular.ts';
 import type { CandidateSet } from './candidates/set.ts';
 import type { Catalogue } from './catalogue.ts';
-import { diversify } from './diversify.ts';
+import type { ClickCounts } from './explore/click-counts.ts';
+import { chooseSlate, type RankedCandidates, type Slate, type SlateRequest } from './explore/slate.ts';
 import type { HandleMap } from './handle-map.ts';
 import { ItemFilter } from './item-filter.ts';
 import type { ItemNumbersTable } from './item-numbers.ts';
@@ -38,6 +40,7 @@ export interface RecommendDeps {
   readonly trending: Trending;
   /** Of the `rank` set. */
   readonly itemNumbers: ItemNumbersTable;
+  readonly clicks: Pick<ClickCounts, 'belief'>;
   readonly candidatesMax: number;
   /** Called with each stage's milliseconds. */
   readonly onStage: (stage: RecommendStage, ms: number) => void;
@@ -51,6 +54,8 @@ export interface Recommendation {
   readonly items: RecommendedItem[];
   /** Why the answer is not what it could be; empty for a whole one. */
   readonly degradedBy: readonly string[];
+  /** How what was tried out was chosen; undefined where nothing was left to chance. */
+  readonly exploration: ExplorationLog | undefined;
 }
 
 /** What one request works on; kept for the next one. */
@@ -83,7 +88,7 @@ export function createRecommender(deps: RecommendDeps) {
 
   /**
    * Answers one request at `nowMs`. `deadline` (of `now`) is when ranking has to have begun: past it the blend of source scores stands in.
-   * Never empty while any item may be sold.
+   * Never empty while any item may be sold. `recommendationId` is the seed of what is left to chance.
    */
   return async function recommend(
     request: RecommendRequest,
@@ -91,10 +96,11 @@ export function createRecommender(deps: RecommendDeps) {
     models: RecommendModels | undefined,
     nowMs: number,
     deadline: number,
+    recommendationId: string,
   ): Promise<Recommendation> {
     const work = idle.pop() ?? new Work(deps);
     try {
-      return await answer(work, request, placement, models, nowMs, deadline);
+      return await answer(work, request, placement, models, nowMs, deadline, recommendationId);
     } finally {
       if (idle.length < IDLE_MAX) idle.push(work);
     }
@@ -107,6 +113,7 @@ export function createRecommender(deps: RecommendDeps) {
     models: RecommendModels | undefined,
     nowMs: number,
     deadline: number,
+    recommendationId: string,
   ): Promise<Recommendation> {
     const { gathering } = work;
     const degradedBy: string[] = [];
@@ -151,10 +158,14 @@ export function createRecommender(deps: RecommendDeps) {
     lap('candidates');
 
     const scores = await score(work, models?.ranker, { nowMs, states: { user, session } }, deadline, degradedBy, lap);
-    const items = select(work, scores, placement, limit, nowMs);
+    const { set } = gathering;
+    const slate = choose(work, scores, { placement, limit, nowMs, seed: recommendationId });
+    const items = slate.shown.map(
+      (i): RecommendedItem => ({ item_id: handles.idOf(set.handles[i]!), score: scores[i]!, sources: set.sources(i), reason: reason(set, i) }),
+    );
     if (items.length < limit) fill(items, limit, shown, nowMs);
     lap('select');
-    return { items, degradedBy };
+    return { items, degradedBy, exploration: slate.log };
   }
 
   /** A score a candidate: the ranker's, or the blend where there is none, or it is late, or fails. */
@@ -200,35 +211,18 @@ export function createRecommender(deps: RecommendDeps) {
     }
   }
 
-  function select(
-    { gathering: { set }, order, keys }: Work,
-    scores: ArrayLike<number>,
-    placement: Placement,
-    limit: number,
-    nowMs: number,
-  ): RecommendedItem[] {
-    const ranked = order.subarray(0, set.count);
-    rankOrder(scores, ranked, keys, (a, b) => handles.compare(set.handles[a]!, set.handles[b]!));
-    const picked = diversify(ranked, scores, (i) => catalogue.category(set.handles[i]!), limit, placement.diversity);
-    reserveNew(picked, ranked, set, placement, nowMs);
-    return picked.map((i) => ({ item_id: handles.idOf(set.handles[i]!), score: scores[i]!, sources: set.sources(i), reason: reason(set, i) }));
-  }
-
-  /** Puts the best new items into the last places where too few made it on their own. */
-  function reserveNew(picked: number[], ranked: Int32Array, set: CandidateSet, placement: Placement, nowMs: number): void {
-    const reserved = Math.round(placement.new_share * picked.length);
-    if (reserved === 0) return;
-    const isNew = (i: number): boolean => nowMs - (catalogue.createdMs(set.handles[i]!) || 0) <= placement.new_days * DAY_MS;
-    let missing = reserved - picked.filter(isNew).length;
-    let place = picked.length - 1;
-    for (let r = 0; r < ranked.length && missing > 0; r++) {
-      const i = ranked[r]!;
-      if (picked.includes(i) || !isNew(i)) continue;
-      while (place >= 0 && isNew(picked[place]!)) place--;
-      if (place < 0) break;
-      picked[place--] = i;
-      missing--;
-    }
+  function choose({ gathering: { set }, order, keys }: Work, scores: ArrayLike<number>, request: Omit<SlateRequest, 'belief'>): Slate {
+    const ordered = order.subarray(0, set.count);
+    rankOrder(scores, ordered, keys, (a, b) => handles.compare(set.handles[a]!, set.handles[b]!));
+    const ranked: RankedCandidates = {
+      order: ordered,
+      scores,
+      id: (i) => handles.idOf(set.handles[i]!),
+      floor: set.count > 0 ? scores[ordered[set.count - 1]!]! : 0,
+      category: (i) => catalogue.category(set.handles[i]!),
+      createdMs: (i) => catalogue.createdMs(set.handles[i]!) || 0,
+    };
+    return chooseSlate(ranked, { ...request, belief: (itemId) => deps.clicks.belief(request.placement.id, itemId, request.nowMs) });
   }
 
   /** The last resort behind all sources: whatever may be sold, popular first. What is suppressed comes back only when nothing else is left. */

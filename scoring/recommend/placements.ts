@@ -2,6 +2,7 @@ import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { GatehouseError } from '../../contracts/errors.ts';
 import { Id } from '../../contracts/event.ts';
+import { Exploration } from '../../contracts/exploration.ts';
 import { Filter } from '../../contracts/filter.ts';
 import { RECOMMEND_LIMIT_MAX } from '../../contracts/recommend.ts';
 import { compileItemRule } from './item-rule.ts';
@@ -38,11 +39,14 @@ export const Placement = Type.Object(
     new_days: Type.Integer({ minimum: 0, maximum: 365 }),
     /** 0 ranks by score alone; 1 puts variety of categories above everything. */
     diversity: Type.Number({ minimum: 0, maximum: 1 }),
+    /** What is tried out, and how. Nothing unless said. */
+    exploration: Type.Optional(Exploration),
   },
   { additionalProperties: false },
 );
 export type Placement = Static<typeof Placement>;
 
+const OnePlacement = Compile(Placement);
 const PlacementsFile = Compile(Type.Array(Placement, { minItems: 1, maxItems: 100 }));
 
 export const DEFAULT_PLACEMENT = 'home';
@@ -60,6 +64,8 @@ export const DEFAULT_PLACEMENTS: readonly Placement[] = [
     new_share: 0.08,
     new_days: 7,
     diversity: 0.15,
+    // The place that is kept for a new item goes round among the new ones, by what their clicks say so far.
+    exploration: { policy: 'thompson', among: 'new', slots: 1, pool: 20 },
   },
   {
     id: 'product',
@@ -98,6 +104,16 @@ export const DEFAULT_PLACEMENTS: readonly Placement[] = [
     diversity: 0,
   },
 ];
+
+/** A placement with some of its fields replaced. Throws `config_invalid` where that is none. */
+export function placementWith(placement: Placement, overrides: Readonly<Record<string, unknown>>): Placement {
+  const changed: unknown = { ...placement, ...overrides, id: placement.id };
+  if (OnePlacement.Check(changed)) return changed;
+  const errors = OnePlacement.Errors(changed).map((error) => ({ path: error.instancePath, message: error.message }));
+  throw new GatehouseError('config_invalid', `the placement does not match its schema at ${errors[0]?.path || '/'}: ${errors[0]?.message ?? ''}`, {
+    errors,
+  });
+}
 
 /** Parses a placements file (JSON). Throws `config_invalid` with the place. */
 export function parsePlacements(text: string): readonly Placement[] {

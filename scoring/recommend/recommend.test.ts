@@ -10,6 +10,7 @@ import { createFeatureEngine } from '../features/engine.ts';
 import { eventUnit } from '../ingest.ts';
 import { Catalogue } from './catalogue.ts';
 import { diversify } from './diversify.ts';
+import { ClickCounts } from './explore/click-counts.ts';
 import { ItemNumbersTable } from './item-numbers.ts';
 import { createRecommender, RANK_SET, type RecommendModels } from './pipeline.ts';
 import { DEFAULT_PLACEMENTS, type Placement, parsePlacements } from './placements.ts';
@@ -29,7 +30,17 @@ function shop(items: readonly Item[]) {
   const itemNumbers = new ItemNumbersTable(engine, RANK_SET, catalogue.handles);
   for (const item of items) catalogue.put(item);
   const degraded: string[] = [];
-  const recommend = createRecommender({ store, engine, catalogue, trending, itemNumbers, candidatesMax: 200, onStage: () => {}, now: () => 0 });
+  const recommend = createRecommender({
+    store,
+    engine,
+    catalogue,
+    trending,
+    itemNumbers,
+    clicks: new ClickCounts([]),
+    candidatesMax: 200,
+    onStage: () => {},
+    now: () => 0,
+  });
   let n = 0;
   return {
     catalogue,
@@ -42,7 +53,7 @@ function shop(items: readonly Item[]) {
       itemNumbers.touched(timed);
     },
     async ask(request: Parameters<typeof recommend>[0], placement: Placement = HOME, models?: RecommendModels, deadline = 1) {
-      const answer = await recommend(request, placement, models, NOW, deadline);
+      const answer = await recommend(request, placement, models, NOW, deadline, 'r1');
       return { ...answer, ids: answer.items.map((item) => item.item_id) };
     },
   };
@@ -165,9 +176,19 @@ describe('an answer', () => {
     const now = () => performance.now();
     const trending = new Trending(catalogue.handles);
     const itemNumbers = new ItemNumbersTable(engine, RANK_SET, catalogue.handles);
-    const recommend = createRecommender({ store, engine, catalogue, trending, itemNumbers, candidatesMax: 200, onStage: () => {}, now });
+    const recommend = createRecommender({
+      store,
+      engine,
+      catalogue,
+      trending,
+      itemNumbers,
+      clicks: new ClickCounts([]),
+      candidatesMax: 200,
+      onStage: () => {},
+      now,
+    });
     const rank = async (_: Float32Array, n: number) => new Float32Array(n);
-    const { items, degradedBy } = await recommend({ user_id: 'u1' }, HOME, { ranker: { rank } }, NOW, now() + 20);
+    const { items, degradedBy } = await recommend({ user_id: 'u1' }, HOME, { ranker: { rank } }, NOW, now() + 20, 'r1');
     expect(items).toHaveLength(5);
     expect(degradedBy).toContain('state_unavailable');
   });
@@ -189,12 +210,12 @@ test('diversity mixes groups without losing the best', () => {
   const group = (i: number): number => (i < 6 ? 1 : 2);
   const order = Int32Array.from({ length: 10 }, (_, i) => i);
   const scores = Array.from(order, (i) => 10 - i);
-  expect(diversify(order, scores, group, 4, 0)).toEqual([0, 1, 2, 3]);
-  const mixed = diversify(order, scores, group, 4, 0.5);
+  expect(diversify(order, scores, group, 4, 0, 1)).toEqual([0, 1, 2, 3]);
+  const mixed = diversify(order, scores, group, 4, 0.5, 1);
   expect(mixed[0]).toBe(0);
   expect(mixed.map(group)).toContain(2);
   // What belongs to no group crowds out nothing.
-  expect(diversify(order, scores, () => -1, 4, 0.5)).toEqual([0, 1, 2, 3]);
+  expect(diversify(order, scores, () => -1, 4, 0.5, 1)).toEqual([0, 1, 2, 3]);
 });
 
 function trendingOf(...ids: string[]) {

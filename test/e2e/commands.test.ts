@@ -51,6 +51,7 @@ describe.concurrent('help and mistakes', () => {
     ['bundle rollback', ['--data-dir', '--url', '--token']],
     ['backtest', ['--rules-file', '--rule', '--from', '--to', '--transactions', '--lists', '--no-replay', '--json', '--data-dir']],
     ['replay', ['transaction', '--data-dir']],
+    ['evaluate-policy', ['fields', '--placement', '--reward', '--from', '--until', '--seed', '--data-dir']],
     ['key', ['kind']],
   ])('gatehouse %s --help names what it takes, and no secret', async (command, names) => {
     const token = `gh_adm_${'t'.repeat(43)}`;
@@ -73,6 +74,9 @@ describe.concurrent('help and mistakes', () => {
     ['import x.csv --mapping online-retail --from 5', '--from 5 is no ISO 8601 time (config_invalid)'],
     ['import x.csv --mapping online-retail', 'no file matches x.csv (input_unreadable)'],
     ['import x.csv --mapping unheard-of', 'unheard-of is neither a shipped mapping nor a file that can be read (mapping_invalid)'],
+    ['evaluate-policy nothing.json --reward fame', "argument 'fame' is invalid"],
+    ['evaluate-policy nothing.json', 'nothing.json cannot be read as JSON (input_unreadable)'],
+    ['evaluate-policy nothing.json --placement no-such', 'there is no placement no-such (config_invalid)'],
     ['simulate --users many', "option '--users <n>' argument 'many' is invalid. It must be a whole number."],
     ['simulate --users 2', 'users must be a whole number from 10'],
     ['simulate --live http://127.0.0.1:1 --rate 0', "option '--rate <n>' argument '0' is invalid. It must be a number above 0."],

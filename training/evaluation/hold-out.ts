@@ -7,6 +7,7 @@ import { indexReaders } from '../../index/readers.ts';
 import type { FeatureEngine } from '../../scoring/features/contract.ts';
 import { loadBundle } from '../../scoring/models/bundle.ts';
 import { Gathering } from '../../scoring/recommend/candidates/gather.ts';
+import { ClickCounts } from '../../scoring/recommend/explore/click-counts.ts';
 import { createRecommender, type RecommendModels } from '../../scoring/recommend/pipeline.ts';
 import { DEFAULT_PLACEMENTS, type Placement } from '../../scoring/recommend/placements.ts';
 import { collect, PROGRESS_RECORDS } from '../collect.ts';
@@ -182,6 +183,8 @@ function createAsker(replay: Replay, models: RecommendModels) {
     catalogue,
     trending,
     itemNumbers,
+    // Nothing is tried here: the placement explores nothing.
+    clicks: new ClickCounts([]),
     candidatesMax: CANDIDATES_MAX,
     onStage: () => {},
     now: () => 0,
@@ -189,7 +192,7 @@ function createAsker(replay: Replay, models: RecommendModels) {
   return async ({ task, atMs, userId, sessionId, barred }: HeldOutQuestion): Promise<[string, string[]][]> => {
     const placement = PLACEMENTS[task];
     const request = { ...(userId !== undefined && { user_id: userId }), ...(sessionId !== undefined && { session_id: sessionId }) };
-    const { items } = await recommend(request, placement, models, atMs, BUDGET_MS);
+    const { items } = await recommend(request, placement, models, atMs, BUDGET_MS, `${task} ${atMs}`);
     gathering.begin(replay.state('user', userId), replay.state('session', sessionId));
     const allow = (item: number): boolean => catalogue.sellable(item) && !barred.has(handles.idOf(item));
     await gathering.gather({ nowMs: atMs, caps: placement.sources, allow }, models);

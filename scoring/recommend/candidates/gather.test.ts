@@ -9,6 +9,7 @@ import { DEFAULT_DECLARATIONS } from '../../features/defaults.ts';
 import { createFeatureEngine } from '../../features/engine.ts';
 import { eventUnit } from '../../ingest.ts';
 import { Catalogue } from '../catalogue.ts';
+import { ClickCounts } from '../explore/click-counts.ts';
 import { ItemNumbersTable } from '../item-numbers.ts';
 import { createRecommender, RANK_SET, type RecommendModels } from '../pipeline.ts';
 import { DEFAULT_PLACEMENTS } from '../placements.ts';
@@ -159,16 +160,25 @@ describe('an answer', () => {
       return sellable(handle);
     };
     const itemNumbers = new ItemNumbersTable(engine, RANK_SET, catalogue.handles);
-    const deps = { store: openMemoryStore<EntityState>(), engine, trending, itemNumbers, candidatesMax: 200, onStage: () => {}, now: () => 0 };
+    const deps = {
+      store: openMemoryStore<EntityState>(),
+      engine,
+      trending,
+      itemNumbers,
+      clicks: new ClickCounts([]),
+      candidatesMax: 200,
+      onStage: () => {},
+      now: () => 0,
+    };
     return { models, recommend: createRecommender({ ...deps, catalogue }), looks: () => looks };
   }
 
   test('of a category that nobody has, or a small one, does not look at the whole catalogue', async () => {
     const { models, recommend, looks } = recommenderOf(3000);
-    const nothing = await recommend({ user_id: 'u1', category: 'nope' }, HOME, models, NOW, 1);
+    const nothing = await recommend({ user_id: 'u1', category: 'nope' }, HOME, models, NOW, 1, 'r1');
     expect(nothing.items).toEqual([]);
     expect(looks()).toBe(0);
-    const some = await recommend({ user_id: 'u1', category: 'c7', limit: 100 }, HOME, models, NOW, 1);
+    const some = await recommend({ user_id: 'u1', category: 'c7', limit: 100 }, HOME, models, NOW, 1, 'r1');
     expect(some.items.map((item) => item.item_id).sort()).toEqual(Array.from({ length: 25 }, (_, i) => `i${175 + i}`).sort());
     expect(looks()).toBeLessThan(300);
   });
@@ -176,7 +186,14 @@ describe('an answer', () => {
   test('has scores that are numbers, and an order, when the ranker gives NaN', async () => {
     const { models, recommend } = recommenderOf(50);
     const rank = async (_: Float32Array, n: number): Promise<Float32Array> => Float32Array.from({ length: n }, (_, i) => (i === 3 ? Number.NaN : i));
-    const { items, degradedBy } = await recommend({ limit: 10 }, { ...HOME, diversity: 0, new_share: 0 }, { ...models, ranker: { rank } }, NOW, 1);
+    const { items, degradedBy } = await recommend(
+      { limit: 10 },
+      { ...HOME, diversity: 0, new_share: 0 },
+      { ...models, ranker: { rank } },
+      NOW,
+      1,
+      'r1',
+    );
     expect(degradedBy).toContain('ranker_failed');
     const scores = items.map((item) => item.score);
     expect(scores.every(Number.isFinite)).toBe(true);

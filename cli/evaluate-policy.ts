@@ -1,0 +1,66 @@
+import { readFile } from 'node:fs/promises';
+import { Command, Option } from 'commander';
+import { GatehouseError } from '../contracts/errors.ts';
+import { readPlacements } from '../gateway/main.ts';
+import { DEFAULT_PLACEMENT, type Placement, placementWith } from '../scoring/recommend/placements.ts';
+import { evaluatePolicy, journalSource, POLICY_REWARDS, type PolicyReward } from '../training/index.ts';
+import { timeOf } from './import.ts';
+import { configOf, openShop, wholeNumber } from './shared.ts';
+
+/** What the log can tell of another form of a placement: what is done with candidates, not which there are. */
+const FIELDS: readonly (keyof Placement)[] = ['limit', 'diversity', 'new_share', 'new_days', 'exploration'];
+
+interface Options {
+  readonly placement: string;
+  readonly reward: PolicyReward;
+  readonly dataDir?: string;
+  readonly from?: string;
+  readonly until?: string;
+  readonly seed: number;
+}
+
+/** `gatehouse evaluate-policy`: what another form of a placement would have brought, from recommendations that left something to chance. */
+export function evaluatePolicyCommand(): Command {
+  return new Command('evaluate-policy')
+    .description('Estimate what a placement with other fields would have brought, from logged recommendations with their propensities')
+    .argument('<fields>', `JSON file with the fields that are to differ: ${FIELDS.join(', ')}`)
+    .option('--placement <id>', 'the placement', DEFAULT_PLACEMENT)
+    .addOption(new Option('--reward <what>', 'what a shown item is to bring').choices([...POLICY_REWARDS]).default('click'))
+    .option('--from <date>', 'recommendations from this time on')
+    .option('--until <date>', 'and before this time')
+    .option('--seed <seed>', 'same seed and data, same figures', wholeNumber, 1)
+    .option('--data-dir <dir>', 'folder of the store and the bundles')
+    .action(async (path: string, options: Options) => {
+      const config = configOf(options.dataDir);
+      const placement = (await readPlacements(config.placementsFile)).get(options.placement);
+      if (placement === undefined) throw new GatehouseError('config_invalid', `there is no placement ${options.placement}`);
+      const changed = placementWith(placement, await fieldsOf(path));
+      const fromMs = options.from === undefined ? 0 : timeOf('--from', options.from);
+      const untilMs = options.until === undefined ? Number.POSITIVE_INFINITY : timeOf('--until', options.until);
+      const shop = await openShop(config);
+      try {
+        const facts = await journalSource(shop.store);
+        const found = await evaluatePolicy({ facts, placement: changed, reward: options.reward, fromMs, untilMs, seed: options.seed });
+        console.log(JSON.stringify({ placement: changed, reward: options.reward, ...found }, null, 2));
+      } finally {
+        await shop.close();
+      }
+    });
+}
+
+/** Throws `input_unreadable` or `config_invalid`. */
+async function fieldsOf(path: string): Promise<Record<string, unknown>> {
+  let fields: unknown;
+  try {
+    fields = JSON.parse(await readFile(path, 'utf8'));
+  } catch (cause) {
+    throw new GatehouseError('input_unreadable', `${path} cannot be read as JSON`, { cause });
+  }
+  if (typeof fields !== 'object' || fields === null || Array.isArray(fields))
+    throw new GatehouseError('config_invalid', `${path} must hold an object`);
+  for (const name of Object.keys(fields)) {
+    if (!FIELDS.some((field) => field === name))
+      throw new GatehouseError('config_invalid', `${path}: what ${name} would change cannot be told from the log; it can for ${FIELDS.join(', ')}`);
+  }
+  return { ...fields };
+}

@@ -1,0 +1,70 @@
+import { expect, test } from 'vitest';
+import type { TimedEvent } from '../../../contracts/event.ts';
+import { CLICK_ITEMS_MAX, ClickCounts } from './click-counts.ts';
+
+const NOW = 1_750_000_000_000;
+const HALF_LIFE_MS = 14 * 86_400_000;
+
+function say(counts: ClickCounts, name: TimedEvent['name'], ids: readonly string[], atMs = NOW, placement = 'home'): void {
+  counts.add({ event_id: 'e', name, timestamp_ms: atMs, user_id: 'u', placement, items: ids.map((item_id) => ({ item_id })) });
+}
+const mean = ({ a, b }: { a: number; b: number }): number => a / (a + b);
+
+test('an unknown item is believed in like the placement, and views outweigh that', () => {
+  const counts = new ClickCounts(['home']);
+  expect(mean(counts.belief('home', 'new', NOW))).toBeCloseTo(0.05, 12);
+  for (let n = 0; n < 400; n++) {
+    say(counts, 'view_item_list', ['good', 'bad']);
+    if (n % 4 === 0) say(counts, 'select_item', ['good']);
+  }
+  expect(mean(counts.belief('home', 'good', NOW))).toBeGreaterThan(0.23);
+  expect(mean(counts.belief('home', 'bad', NOW))).toBeLessThan(0.01);
+  const unknown = counts.belief('home', 'new', NOW);
+  // 100 clicks in 800 views, and 5 in 100 to begin with.
+  expect(mean(unknown)).toBeCloseTo(105 / 900, 9);
+  expect(unknown.a + unknown.b).toBeCloseTo(20, 9);
+});
+
+test('what was seen long ago says less, whatever the order of events', () => {
+  for (const order of [[0, 1] as const, [1, 0] as const]) {
+    const counts = new ClickCounts(['home']);
+    for (const n of order) for (let i = 0; i < 100; i++) say(counts, 'view_item_list', [n === 0 ? 'old' : 'fresh'], NOW + n * HALF_LIFE_MS);
+    const shown = (id: string): number => {
+      const { a, b } = counts.belief('home', id, NOW + HALF_LIFE_MS);
+      return a + b - 20;
+    };
+    expect(shown('fresh')).toBeCloseTo(100, 6);
+    expect(shown('old')).toBeCloseTo(50, 6);
+  }
+  const years = new ClickCounts(['home']);
+  say(years, 'select_item', ['x'], NOW);
+  say(years, 'select_item', ['x'], NOW + 600 * HALF_LIFE_MS);
+  expect(Number.isFinite(mean(years.belief('home', 'x', NOW + 600 * HALF_LIFE_MS)))).toBe(true);
+});
+
+test('clicks without views, other placements and other events', () => {
+  const counts = new ClickCounts(['home']);
+  for (let n = 0; n < 50; n++) say(counts, 'select_item', ['x']);
+  const { a, b } = counts.belief('home', 'x', NOW);
+  expect(a).toBeGreaterThan(50);
+  expect(b).toBeGreaterThan(0);
+  say(counts, 'select_item', ['y'], NOW, 'elsewhere');
+  say(counts, 'view_item', ['z']);
+  expect(counts.size).toBe(1);
+});
+
+test('is bounded: those that say least go', () => {
+  const counts = new ClickCounts(['home']);
+  for (let n = 0; n < 30; n++) say(counts, 'view_item_list', ['kept']);
+  for (let n = 0; n < CLICK_ITEMS_MAX; n += 1_000) {
+    say(
+      counts,
+      'view_item_list',
+      Array.from({ length: 1_000 }, (_, i) => `i${n + i}`),
+    );
+  }
+  expect(counts.size).toBeLessThanOrEqual(CLICK_ITEMS_MAX / 2);
+  expect(counts.size).toBeGreaterThan(CLICK_ITEMS_MAX / 4);
+  const { a, b } = counts.belief('home', 'kept', NOW);
+  expect(a + b - 20).toBeCloseTo(30, 6);
+});
