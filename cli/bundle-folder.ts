@@ -16,6 +16,7 @@ export async function openBundleFolder(config: Config): Promise<BundleManager> {
       recommend: {},
       userIndex: undefined,
       fraud: undefined,
+      anomaly: undefined,
       probe: async () => {},
       release: async () => {},
     }),

@@ -10,7 +10,7 @@ import { indexReaders } from '../index/readers.ts';
 import { eventKey } from '../scoring/ingest.ts';
 import { type LoadedBundle, loadBundle } from '../scoring/models/bundle.ts';
 import { recordedLists } from '../scoring/risk/lists.ts';
-import { FRAUD_SET, judge, type RiskResult } from '../scoring/risk/pipeline.ts';
+import { type AnomalyModel, FRAUD_SET, type FraudModel, judge, type RiskResult } from '../scoring/risk/pipeline.ts';
 import { RuleBook } from '../scoring/risk/rules.ts';
 import { openBundleFolder } from './bundle-folder.ts';
 import { configOf, type OpenShop, openShop } from './shared.ts';
@@ -77,10 +77,15 @@ async function judgeAgain(shop: OpenShop, config: Config, decision: Decision): P
   // Where no model answered then, in time or at all, none is asked now.
   const bundle = version !== null && score !== null ? await load(shop, config, version) : undefined;
   try {
-    return await judgeWith(shop, config, decision, bundle, book, decision.at_ms);
+    return await judgeWith(shop, config, decision, bundle?.fraud, recordedAnomaly(decision), book, decision.at_ms);
   } finally {
     await bundle?.release();
   }
+}
+
+/** What the anomaly model said then: rules may have read it. Where it said nothing, in time or at all, it says nothing now. */
+function recordedAnomaly({ response: { anomaly } }: Decision): AnomalyModel | undefined {
+  return typeof anomaly === 'number' ? { share: async () => anomaly } : undefined;
 }
 
 async function bookOf(shop: OpenShop, { ruleset, list_hits = [], response }: Decision): Promise<RuleBook> {
@@ -99,7 +104,7 @@ async function judgeToday(shop: OpenShop, config: Config, decision: Decision): P
   try {
     const { lists } = await readLists(shop.store);
     const book = new RuleBook(evaluated(await readRules(shop.store)), shop.engine.names(FRAUD_SET), lists);
-    return await judgeWith(shop, config, decision, bundle, book, Date.now());
+    return await judgeWith(shop, config, decision, bundle?.fraud, bundle?.anomaly, book, Date.now());
   } finally {
     await bundle?.release();
   }
@@ -113,7 +118,8 @@ function judgeWith(
   shop: OpenShop,
   config: Config,
   { request, vector, response }: Decision,
-  bundle: LoadedBundle | undefined,
+  model: FraudModel | undefined,
+  anomaly: AnomalyModel | undefined,
   rules: RuleBook,
   nowMs: number,
 ): Promise<RiskResult> {
@@ -123,7 +129,7 @@ function judgeWith(
   // For as long as it did then, whatever the settings say now.
   const term = imposed && imposed.until_ms - imposed.from_ms;
   const terms = { suspend: term ?? config.suspendMs, restrict_payment_method: term ?? config.restrictMs };
-  return judge(shop.engine, { request, vector: Float32Array.from(vector!), model: bundle?.fraud, rules, standing, terms, nowMs });
+  return judge(shop.engine, { request, vector: Float32Array.from(vector!), model, anomaly, rules, standing, terms, nowMs });
 }
 
 /** Everything that decides: not `degraded_by`, because a model that was late then is missing now. */

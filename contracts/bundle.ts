@@ -61,6 +61,19 @@ export const Calibration = Type.Union([
 ]);
 export type Calibration = Static<typeof Calibration>;
 
+/**
+ * From an anomaly model's score to the share of known payments that look less strange: `shares[i]` of them scored below `scores[i]`, straight lines between,
+ * 0 below the first score and 1 above the last. Both ascend.
+ */
+export const AnomalyScale = Type.Object(
+  {
+    scores: Type.Array(Type.Number(), { minItems: 1, maxItems: 1000 }),
+    shares: Type.Array(Type.Number({ minimum: 0, maximum: 1 }), { minItems: 1, maxItems: 1000 }),
+  },
+  { additionalProperties: false },
+);
+export type AnomalyScale = Static<typeof AnomalyScale>;
+
 /** Calibrated probabilities from which each action applies. */
 export const RiskThresholds = Type.Object(
   { review: Type.Number({ minimum: 0 }), challenge: Type.Number({ minimum: 0 }), decline: Type.Number({ minimum: 0 }) },
@@ -124,6 +137,10 @@ export const BundleManifest = Type.Object(
             },
             { additionalProperties: false },
           ),
+        ),
+        /** Isolation forest over the payments, without their outcomes: input `features` [-1, F]; output `score` [-1, 1], the higher the stranger. */
+        anomaly: Type.Optional(
+          Type.Object({ ...ModelFields, set: Type.String(), hash: Type.String(), scale: AnomalyScale }, { additionalProperties: false }),
         ),
         /** Input `features` [-1, F]; output `score` [-1, 1]; with an adapter, what that says. */
         ranker: Type.Optional(Type.Object(RowModelFields, { additionalProperties: false })),

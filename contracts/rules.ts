@@ -11,7 +11,7 @@ const strict = { additionalProperties: false };
 export const RULE_STATES = ['draft', 'backtest', 'shadow', 'live', 'retired'] as const;
 export type RuleState = (typeof RULE_STATES)[number];
 
-/** What an author writes. `when` is CEL over `tx`, `features`, `score`, `probability` and `in_list(name, value)`. */
+/** What an author writes. `when` is CEL over `tx`, `features`, `score`, `probability`, `anomaly` and `in_list(name, value)`. */
 const RULE_CONTENT = {
   description: Type.String({ minLength: 1, maxLength: 300 }),
   when: Type.String({ minLength: 1, maxLength: 4000 }),

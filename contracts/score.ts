@@ -62,6 +62,8 @@ export const ScoreResponse = Type.Object(
     score: Type.Union([Type.Number(), Type.Null()]),
     /** Calibrated probability of fraud; null when no model answered. */
     probability: Type.Union([Type.Number(), Type.Null()]),
+    /** Share of known payments that look less strange, 0..1, whatever became of them; null when no anomaly model answered. Decisions of older versions lack it. */
+    anomaly: Type.Optional(Type.Union([Type.Number({ minimum: 0, maximum: 1 }), Type.Null()])),
     reasons: Type.Array(Reason),
     rule_hits: Type.Array(RuleHit),
     /** What holds for the user or the means of payment: imposed before, or by this decision. */

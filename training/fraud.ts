@@ -124,8 +124,8 @@ export async function fitFraud(
   };
 }
 
-/** The row from which on the model is measured. */
-function cutOf(rows: FraudRows): number {
+/** The row from which on models are measured. */
+export function cutOf(rows: FraudRows): number {
   const least = Math.floor(rows.count * (1 - MEASURED_SHARE_MAX));
   const most = Math.floor(rows.count * (1 - MEASURED_SHARE_MIN));
   const wanted = rows.frauds() * (1 - MEASURED_FRAUDS_SHARE);

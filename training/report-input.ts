@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import type { FeatureEngine } from '../scoring/features/contract.ts';
 import { FRAUD_SET } from '../scoring/risk/pipeline.ts';
+import type { FittedAnomaly } from './anomaly.ts';
 import type { FittedRetrieval } from './assemble.ts';
 import type { ShopLog } from './collect.ts';
 import type { FittedFraud } from './fraud.ts';
@@ -23,6 +24,7 @@ export interface ReportParts {
   /** A string says why there is no such model. */
   readonly ranker: FittedRanker | string;
   readonly fraud: FittedFraud | string;
+  readonly anomaly: FittedAnomaly | string;
   readonly fraudRows: FraudRows;
   readonly skipped: Readonly<Record<string, string>>;
   readonly stages: TrainingEnvironment['stages'];
@@ -32,7 +34,7 @@ export interface ReportParts {
 
 /** The report of a training run as an HTML page. */
 export function reportOf(parts: ReportParts): string {
-  const { log, engine, ranker, fraud, ends, fraudRows } = parts;
+  const { log, engine, ranker, fraud, anomaly, ends, fraudRows } = parts;
   const input: ReportInput = {
     title: 'Gatehouse training report',
     bundleVersion: parts.version,
@@ -62,6 +64,7 @@ export function reportOf(parts: ReportParts): string {
     models: [
       ...(typeof ranker === 'string' ? [] : [rankerReport(ranker)]),
       ...(typeof fraud === 'string' ? [] : [fraudReport(fraud)]),
+      ...(typeof anomaly === 'string' ? [] : [anomalyReport(anomaly, fraud)]),
       ...(parts.retrieval ? [retrievalReport(parts.retrieval, ranker)] : []),
     ],
     checks: checksOf(parts),
@@ -105,6 +108,18 @@ function fraudReport({ metrics, params, charts }: FittedFraud): ModelReport {
       { metric: 'ROC AUC', value: metrics['fraud_auc']!, baselines: of('auc') },
     ],
     ...charts,
+  };
+}
+
+function anomalyReport({ metrics, params }: FittedAnomaly, fraud: FittedFraud | string): ModelReport {
+  const auc = metrics['anomaly_auc']!;
+  const baselines = { 'random order': 0.5, ...(typeof fraud !== 'string' && { amount: fraud.metrics['fraud_auc_amount']! }) };
+  return {
+    name: 'Anomaly model',
+    kind: 'isolation forest, learned without outcomes',
+    params: shown(params),
+    // Of one class alone there is no AUC.
+    metrics: Number.isFinite(auc) ? [{ metric: 'ROC AUC of fraud', value: auc, baselines }] : [],
   };
 }
 

@@ -50,7 +50,7 @@ describe('a simulated shop', () => {
 
   test('becomes a bundle with every model, which the gateway loads', async () => {
     expect(result.skipped).toEqual({});
-    expect(Object.keys(result.manifest.models).sort()).toEqual(['fraud', 'ranker', 'user_tower']);
+    expect(Object.keys(result.manifest.models).sort()).toEqual(['anomaly', 'fraud', 'ranker', 'user_tower']);
     const bundle = await loadBundle(join(root, 'first', result.version), { engine, ...indexReaders });
     try {
       await bundle.probe();
@@ -66,11 +66,13 @@ describe('a simulated shop', () => {
     expect(metrics['recommend_ndcg20_ranker']!).toBeGreaterThan(1.3 * metrics['recommend_ndcg20_popularity']!);
     expect(metrics['fraud_average_precision']!).toBeGreaterThan(2 * metrics['fraud_average_precision_amount']!);
     expect(metrics['fraud_auc']!).toBeGreaterThan(0.8);
+    // Without a single outcome.
+    expect(metrics['anomaly_auc']!).toBeGreaterThan(0.6);
   });
 
   test('has a report with a chart of each model', async () => {
     const page = await readFile(join(root, 'first', result.version, result.manifest.report!), 'utf8');
-    const expected = ['Ranker', 'Fraud model', 'Retrieval', 'Data quality', result.version, '<svg'];
+    const expected = ['Ranker', 'Fraud model', 'Anomaly model', 'Retrieval', 'Data quality', result.version, '<svg'];
     expect(expected.filter((text) => !page.includes(text))).toEqual([]);
   });
 
@@ -149,7 +151,7 @@ describe('too little', () => {
     const facts = [eventFact({ event_id: 'e', name: 'purchase', user_id: 'u', items: [{ item_id: 'i' }], timestamp_ms: END_MS })];
     const { manifest, skipped } = await trainInto('one', facts);
     expect(Object.keys(manifest.models)).toEqual(['user_tower']);
-    expect(Object.keys(skipped).sort()).toEqual(['fraud', 'ranker']);
+    expect(Object.keys(skipped).sort()).toEqual(['anomaly', 'fraud', 'ranker']);
     expect(skipped['fraud']).toContain('frauds');
   });
 

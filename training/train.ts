@@ -4,6 +4,7 @@ import { Handles } from '../contracts/handles.ts';
 import type { FeatureEngine } from '../scoring/features/contract.ts';
 import { RANK_SET } from '../scoring/recommend/pipeline.ts';
 import { FRAUD_SET } from '../scoring/risk/pipeline.ts';
+import { type FittedAnomaly, fitAnomaly } from './anomaly.ts';
 import { assembleRetrieval, type FittedRetrieval } from './assemble.ts';
 import { type BundleParts, writeBundle } from './bundle/write.ts';
 import { Checkpoint, identityOf } from './checkpoint.ts';
@@ -166,6 +167,10 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       checkpoint.stage('fraud', () => fitFraud(fraudRows, engine.names(FRAUD_SET), params.risk ?? {}, seed, update)),
     );
     if (typeof fraud === 'string') skipped['fraud'] = fraud;
+    const anomaly: FittedAnomaly | string = await task('anomaly model', 'trees', (update) =>
+      checkpoint.stage('anomaly', async () => fitAnomaly(fraudRows, seed, update)),
+    );
+    if (typeof anomaly === 'string') skipped['anomaly'] = anomaly;
     if (!c && typeof fraud === 'string') {
       throw new GatehouseError('training_data_insufficient', `no model can be made: ${Object.values(skipped).join('; ')}`);
     }
@@ -182,13 +187,14 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       c,
       typeof ranker === 'string' ? undefined : ranker,
       typeof fraud === 'string' ? undefined : fraud,
+      typeof anomaly === 'string' ? undefined : anomaly,
     );
     const manifest = await stages.time('bundle', () =>
       writeBundle(
         options.outDir,
         {
           ...parts,
-          report: reportOf({ version, createdMs, log, engine, retrieval: c, ranker, fraud, fraudRows, skipped, stages: stages.list, ends }),
+          report: reportOf({ version, createdMs, log, engine, retrieval: c, ranker, fraud, anomaly, fraudRows, skipped, stages: stages.list, ends }),
         },
         signal ? { signal } : {},
       ),
@@ -254,6 +260,7 @@ function partsOf(
   retrieval: FittedRetrieval | undefined,
   ranker: FittedRanker | undefined,
   fraud: FittedFraud | undefined,
+  anomaly: FittedAnomaly | undefined,
 ): BundleParts {
   return {
     version,
@@ -268,7 +275,9 @@ function partsOf(
       journal_offset: log.lastOffset,
     },
     // A metric without a value (one class only) is left out: JSON has no NaN.
-    metrics: Object.fromEntries(Object.entries({ ...ranker?.metrics, ...fraud?.metrics }).filter(([, value]) => Number.isFinite(value))),
+    metrics: Object.fromEntries(
+      Object.entries({ ...ranker?.metrics, ...fraud?.metrics, ...anomaly?.metrics }).filter(([, value]) => Number.isFinite(value)),
+    ),
     ...(retrieval && {
       userTower: {
         itemFactors: retrieval.itemFactors,
@@ -297,5 +306,6 @@ function partsOf(
         reference: fraud.reference,
       },
     }),
+    ...(anomaly && { anomaly: { model: anomaly.model, set: FRAUD_SET, hash: engine.hash(FRAUD_SET), scale: anomaly.scale } }),
   };
 }

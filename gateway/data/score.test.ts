@@ -60,6 +60,7 @@ describe.each<Encoding>(['json', 'msgpack'])('in %s', (encoding) => {
       decision: 'approve',
       score: null,
       probability: null,
+      anomaly: null,
       reasons: [],
       rule_hits: [],
       bundle: null,

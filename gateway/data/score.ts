@@ -61,6 +61,7 @@ export function createScoreHandler(deps: DataDeps) {
         states,
         model,
         other,
+        anomaly: (decides ? challenger.bundle : bundle)?.anomaly,
         rules: desk.book(),
         standing: restrictions.standing(request, nowMs),
         terms,

@@ -71,7 +71,7 @@ export async function scoreStages(
     Promise.all(vectors.slice(call * MODEL_ROWS, (call + 1) * MODEL_ROWS).map((row) => model.predict(row))),
   );
   tell(`model, of ${MODEL_ROWS} rows a call`, callUs / MODEL_ROWS);
-  await time('rules', (i) => rules.evaluate({ request: requests[i]!, vector: vectors[i]!, score: 0.01, probability: 0.01, nowMs }));
+  await time('rules', (i) => rules.evaluate({ request: requests[i]!, vector: vectors[i]!, score: 0.01, probability: 0.01, anomaly: 0.5, nowMs }));
   tell('explanation, where there is one', await costUs(EXPLAINED, (i) => model.contributions?.(vectors[i % vectors.length]!)));
   const results = await Promise.all(inputs.map((input) => assess(engine, input)));
   await time('answer as JSON', (i) => JSON.stringify(results[i]!.response));

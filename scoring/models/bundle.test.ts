@@ -10,6 +10,7 @@ import { indexReaders } from '../../index/readers.ts';
 import { testParts } from '../../training/bundle/parts.testing.ts';
 import { writeBundle } from '../../training/bundle/write.ts';
 import { GraphBuilder } from '../../training/onnx/graph.ts';
+import { isolationForestToOnnx } from '../../training/onnx/isolationForest.ts';
 import { treeEnsembleToOnnx } from '../../training/onnx/treeEnsemble.ts';
 import { DEFAULT_DECLARATIONS } from '../features/defaults.ts';
 import { createFeatureEngine } from '../features/engine.ts';
@@ -366,6 +367,40 @@ describe('a table', () => {
     for (const bytes of [encode(null), encode([]), encode('x'), new Uint8Array(0), Uint8Array.of(0xc1), encode(sound).subarray(0, 9)]) {
       expect(await withFile(name, bytes)).toContain('load: GatehouseError: bundle_corrupt');
     }
+  });
+});
+
+describe('an anomaly model', () => {
+  test('is of this gateway’s feature set', async () => {
+    expect(await withManifest((m) => Object.assign(m.models.anomaly!, { hash: 'a'.repeat(64) }))).toContain('bundle_incompatible');
+    expect(await withManifest((m) => Object.assign(m.models.anomaly!.inputs[0]!.shape, { 1: 7 }))).toContain('bundle_incompatible');
+    const narrow = isolationForestToOnnx({ featureCount: 3, trees: [] });
+    expect(await withFile('anomaly.onnx', narrow)).toContain('load: GatehouseError: bundle_incompatible');
+  });
+
+  test('has a scale that ascends', async () => {
+    for (const scale of [
+      { scores: [0.5, 0.4], shares: [0, 1] },
+      { scores: [0.4, 0.5], shares: [1, 0] },
+      { scores: [0.4], shares: [0, 1] },
+      { scores: [], shares: [] },
+      { scores: [0.4], shares: [2] },
+    ])
+      expect(await withManifest((m) => Object.assign(m.models.anomaly!, { scale }))).toContain('load: GatehouseError: bundle_corrupt');
+  });
+
+  test('gives numbers', async () => {
+    const { model } = parts.anomaly;
+    const trees = model.trees.map((tree) => ({ ...tree, value: tree.value.map((leaf, node) => (tree.feature[node] === LEAF ? Number.NaN : leaf)) }));
+    expect(await withFile('anomaly.onnx', isolationForestToOnnx({ ...model, trees }))).toContain('probe: GatehouseError: bundle_probe_failed');
+  });
+
+  test('is optional', async () => {
+    const bundle = await loadBundle(light, deps);
+    expect(bundle.anomaly).toBeUndefined();
+    await bundle.release();
+    const dropped = await withManifest((m) => Object.assign(m, { models: { ...m.models, anomaly: undefined } }));
+    expect(dropped).toBe('taken');
   });
 });
 

@@ -19,8 +19,9 @@ import { LookAlikes, SessionNeighbours } from '../recommend/numbered.ts';
 import type { RecommendModels } from '../recommend/pipeline.ts';
 import { NeighbourTable, PopularityTable } from '../recommend/retrieval.ts';
 import type { DriftReference } from '../risk/drift.ts';
-import type { FraudModel } from '../risk/pipeline.ts';
+import type { AnomalyModel, FraudModel } from '../risk/pipeline.ts';
 import { type AdaptedModel, adaptModel, checkTensors, loadRefusal, probabilityOf, requireMeaning } from './adapter.ts';
+import { shareOf } from './anomaly.ts';
 import { MicroBatcher } from './batcher.ts';
 import { calibrator } from './calibration.ts';
 import { createNextItem } from './next-item.ts';
@@ -36,6 +37,7 @@ export interface LoadedBundle {
   readonly recommend: RecommendModels;
   readonly userIndex: VectorIndex | undefined;
   readonly fraud: FraudModel | undefined;
+  readonly anomaly: AnomalyModel | undefined;
   /**
    * Runs every model on plain, extreme and missing values, and the fraud model on the edges of its trees. Throws `bundle_probe_failed` on a wrong
    * shape, a value that is not finite, and trees that are not the model's.
@@ -146,6 +148,19 @@ export async function loadBundle(dir: string, deps: BundleDeps): Promise<LoadedB
       if (trees !== undefined && ensemble) probes.push([trees, () => compareTrees(trees, ensemble, run)]);
     }
 
+    let anomaly: AnomalyModel | undefined;
+    if (models.anomaly) {
+      const { file, set, hash, inputs, outputs, scale } = models.anomaly;
+      const width = requireSet(deps.engine, file, set, hash, inputs);
+      const session = await open(file, inputs, outputs);
+      const run = async (rows: Float32Array, n: number): Promise<Float32Array> =>
+        floats(file, 'score', n, await session.run({ features: { data: rows, dims: [n, width] } }));
+      const batcher = new MicroBatcher(width, run);
+      const share = shareOf(file, scale);
+      anomaly = { share: async (vector) => share(await batcher.predict(vector)) };
+      probes.push([file, () => probeRows(file, width, run)]);
+    }
+
     let userTower: RecommendModels['userTower'];
     if (models.user_tower) {
       const { file, factors, alpha, inputs, outputs } = models.user_tower;
@@ -189,6 +204,7 @@ export async function loadBundle(dir: string, deps: BundleDeps): Promise<LoadedB
       },
       userIndex: userIndex || undefined,
       fraud,
+      anomaly,
       async probe() {
         for (const [file, probe] of probes) {
           try {

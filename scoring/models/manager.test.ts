@@ -54,6 +54,7 @@ function managed(folder: string, change: Partial<BundleManagerDeps> = {}, gate: 
         recommend: {},
         userIndex: undefined,
         fraud: undefined,
+        anomaly: undefined,
         released: 0,
         probe: async () => {},
         release: async () => {

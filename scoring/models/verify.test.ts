@@ -96,6 +96,7 @@ describe('the manifest', () => {
       expect(await edited((m) => Object.assign(m.files[0]!, { name }))).toContain(schema);
       expect(await edited((m) => Object.assign(m.models.fraud!, { file: name }))).toContain(schema);
       expect(await edited((m) => Object.assign(m.models.fraud!, { trees: name }))).toContain(schema);
+      expect(await edited((m) => Object.assign(m.models.anomaly!, { file: name }))).toContain(schema);
       expect(await edited((m) => Object.assign(m.tables, { neighbours: name }))).toContain(schema);
       expect(await edited((m) => Object.assign(m.indexes.items!.files[0]!, { name }))).toContain(schema);
       expect(await edited((m) => Object.assign(m, { report: name }))).toContain(schema);
@@ -120,6 +121,7 @@ describe('each file', () => {
       'fraud.onnx',
       'fraud.trees.json',
       'fraud.reference.json',
+      'anomaly.onnx',
       'ranker.onnx',
       'user_tower.onnx',
       'next_item.onnx',

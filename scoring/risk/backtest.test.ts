@@ -10,7 +10,7 @@ import { createFeatureEngine } from '../features/engine.ts';
 import { paymentEvent } from '../ingest.ts';
 import { type BacktestInput, runBacktest } from './backtest.ts';
 import { RiskList, RiskLists } from './lists.ts';
-import { assess, type FraudModel } from './pipeline.ts';
+import { type AnomalyModel, assess, type FraudModel } from './pipeline.ts';
 import { RuleBook } from './rules.ts';
 
 const START = 1_750_000_000_000;
@@ -22,6 +22,7 @@ const RULES = [
   rule('large', 'tx.amount > 300.0'),
   rule('often', 'features.user_attempts_10m >= 3.0'),
   rule('sure', 'probability > 0.7'),
+  rule('strange', 'anomaly > 0.9'),
   rule('never', 'tx.amount < 0.0'),
   rule('listed', 'in_list("bad_cards", tx.card_id)'),
 ];
@@ -32,6 +33,7 @@ function listsOf(): RiskLists {
   lists.lists.get('bad_cards')!.set({ value: 'c3', reason: 'r', author: 'a', created_ms: START + 150_000 * 10, expires_ms: START + 250_000 * 10 });
   return lists;
 }
+const ANOMALY: AnomalyModel = { share: async (vector) => Math.abs(Math.cos(vector.reduce((sum, x) => sum + (Number.isNaN(x) ? 0 : x), 0))) };
 const MODEL: FraudModel = {
   bundle: 'b1',
   thresholds: { review: 1, challenge: 1, decline: 1 },
@@ -65,9 +67,9 @@ async function history(decided: (i: number) => boolean, rules = RULES): Promise<
     const fact: Fact = { kind: 'event', at_ms: request.timestamp_ms, event };
     facts.push(fact);
     replay.apply(fact);
-    const model = decided(i) ? MODEL : undefined;
+    const [model, anomaly] = decided(i) ? [MODEL, ANOMALY] : [];
     const { states } = replay.paymentSubject(event);
-    const { response, decision } = await assess(engine, { request, event, states, model, rules: book, nowMs: request.timestamp_ms });
+    const { response, decision } = await assess(engine, { request, event, states, model, anomaly, rules: book, nowMs: request.timestamp_ms });
     hits.set(
       request.transaction_id,
       response.rule_hits.map(({ rule: id }) => id),

@@ -9,7 +9,7 @@ import { hash53 } from '../features/hash.ts';
 import { BacktestLog } from './backtest-log.ts';
 import { FRAUD_SET } from './pipeline.ts';
 import type { ListLookup } from './rule-language.ts';
-import { RuleBook } from './rules.ts';
+import { RuleBook, type RuleInput } from './rules.ts';
 
 /** Records read at once. Of more, with their vectors, the collector keeps what it could have dropped. */
 const PAGE = 500;
@@ -33,7 +33,7 @@ export interface BacktestInput {
 }
 
 /**
- * Runs rules over the journal through the engine that decides. A payment with a decision is judged on that decision's own vector, score and probability. Where there
+ * Runs rules over the journal through the engine that decides. A payment with a decision is judged on that decision's own vector and what models said of it. Where there
  * are payments without one (history that was imported), the journal is read a second time: a replay of it gives their features, without a score.
  * Undefined when it was cancelled.
  */
@@ -68,6 +68,10 @@ async function readJournal(
   }
   return true;
 }
+
+/** What models said of a payment. */
+type ModelOutputs = Pick<RuleInput, 'score' | 'probability' | 'anomaly'>;
+const NO_MODEL: ModelOutputs = { score: Number.NaN, probability: Number.NaN, anomaly: Number.NaN };
 
 class BacktestRun {
   readonly #input: BacktestInput;
@@ -127,7 +131,7 @@ class BacktestRun {
     this.#input.engine.vector(FRAUD_SET, this.#states.paymentSubject(event), [], this.#vector, 0);
     this.#counts.replayed++;
     this.#counts.withoutModel++;
-    this.#judge(requestOf(event), this.#vector, Number.NaN, Number.NaN, fact.at_ms);
+    this.#judge(requestOf(event), this.#vector, NO_MODEL, fact.at_ms);
   }
 
   result(durationMs: number): BacktestResult {
@@ -161,7 +165,8 @@ class BacktestRun {
     for (let i = 0; i < vector.length; i++) this.#vector[i] = vector[i]!;
     this.#counts.journalled++;
     if (response.score === null) this.#counts.withoutModel++;
-    this.#judge(request, this.#vector, response.score ?? Number.NaN, response.probability ?? Number.NaN, at_ms);
+    const { score, probability, anomaly } = response;
+    this.#judge(request, this.#vector, { score: score ?? Number.NaN, probability: probability ?? Number.NaN, anomaly: anomaly ?? Number.NaN }, at_ms);
   }
 
   #inWindow(timestampMs: number): boolean {
@@ -169,8 +174,8 @@ class BacktestRun {
     return timestampMs >= from_ms && timestampMs < to_ms;
   }
 
-  #judge(request: ScoreRequest & { readonly timestamp_ms: number }, vector: Float32Array, score: number, probability: number, nowMs: number): void {
-    const { shadow, failed } = this.#book.evaluate({ request, vector, score, probability, nowMs });
+  #judge(request: ScoreRequest & { readonly timestamp_ms: number }, vector: Float32Array, models: ModelOutputs, nowMs: number): void {
+    const { shadow, failed } = this.#book.evaluate({ request, vector, ...models, nowMs });
     for (const hit of failed) this.#failed[this.#indexOf(hit)]!++;
     this.#log.take({
       transaction: hash53(request.transaction_id),

@@ -62,4 +62,13 @@ export const DEFAULT_RULES: readonly Rule[] = [
     action: 'review',
     state: 'live',
   },
+  {
+    id: 'strange-large-payment',
+    version: 1,
+    description: 'A large payment unlike nearly all that are known',
+    when: 'anomaly > 0.999 && tx.amount > 200.0',
+    action: 'review',
+    // What is strange is mostly honest: a desk looks at its hits first, then decides.
+    state: 'shadow',
+  },
 ];

@@ -5,7 +5,7 @@ import type { Rule } from '../../contracts/rules.ts';
 import { DECISIONS, RULE_ACTIONS, type ScoreRequest } from '../../contracts/score.ts';
 import { DEFAULT_DECLARATIONS } from '../features/defaults.ts';
 import { createFeatureEngine } from '../features/engine.ts';
-import { assess, FRAUD_SET, type FraudModel, judge } from './pipeline.ts';
+import { type AnomalyModel, assess, FRAUD_SET, type FraudModel, judge } from './pipeline.ts';
 import { RuleBook } from './rules.ts';
 
 const NOW = 1_750_000_000_000;
@@ -149,6 +149,67 @@ describe('another model that is tried', () => {
     expect(response).toMatchObject({ decision: 'approve', degraded: false });
     expect(decision.other_model).toBeUndefined();
     expect(failures).toEqual([]);
+  });
+});
+
+describe('an anomaly model', () => {
+  const saying = (share: number | Error | 'never'): AnomalyModel => ({
+    share: () => (share === 'never' ? new Promise(() => undefined) : share instanceof Error ? Promise.reject(share) : Promise.resolve(share)),
+  });
+  const strange = book([{ when: 'anomaly > 0.99' }]);
+  const asked = (anomaly: AnomalyModel | undefined, model: FraudModel | undefined = modelOf(0.1), rules = strange) =>
+    judge(engine, { request, model, anomaly, rules, nowMs: NOW, vector: new Float32Array(NAMES.length), deadlineMs: 20 });
+
+  test('is read by rules and stated in the answer, which the decision records', async () => {
+    const { response, decision } = await asked(saying(0.995));
+    expect(response).toMatchObject({ decision: 'review', anomaly: 0.995, score: 0.1, degraded: false });
+    expect(decision.response.anomaly).toBe(0.995);
+    expect((await asked(saying(0.5))).response).toMatchObject({ decision: 'approve', anomaly: 0.5 });
+  });
+
+  test('that the bundle lacks degrades nothing, and rules find no number', async () => {
+    const { response, failures } = await asked(undefined, modelOf(0.1), book([{ when: 'anomaly <= 1.0' }]));
+    expect(response).toMatchObject({ decision: 'approve', anomaly: null, degraded: false });
+    expect(failures).toEqual([]);
+  });
+
+  test('answers where there is no fraud model', async () => {
+    const { response } = await judge(engine, {
+      ...{ request, model: undefined, anomaly: saying(0.995), rules: strange },
+      ...{ nowMs: NOW, vector: new Float32Array(NAMES.length) },
+    });
+    expect(response).toMatchObject({ decision: 'review', anomaly: 0.995, probability: null, degraded_by: ['model_missing'] });
+  });
+
+  test.each<[string, number | Error | 'never']>([
+    ['fails', new Error('x')],
+    ['gives no number', Number.NaN],
+    ['never answers', 'never'],
+  ])('that %s is said to, and the rest decides', async (_, share) => {
+    const { response, failures } = await asked(saying(share), modelOf(0.7));
+    expect(response).toMatchObject({ decision: 'challenge', anomaly: null, probability: 0.7, degraded: true, degraded_by: ['anomaly_failed'] });
+    expect(failures.map(({ reason }) => reason)).toEqual(['anomaly_failed']);
+  });
+
+  test('waits beside the fraud model, not behind it', async () => {
+    const order: string[] = [];
+    const model = modelOf(0.1, {
+      predict: async () => {
+        order.push('fraud asked');
+        await new Promise(setImmediate);
+        order.push('fraud answers');
+        return 0.1;
+      },
+    });
+    const anomaly: AnomalyModel = {
+      share: async () => {
+        order.push('anomaly asked');
+        return 0.5;
+      },
+    };
+    await asked(anomaly, model);
+    expect(order.at(-1)).toBe('fraud answers');
+    expect(order).toContain('anomaly asked');
   });
 });
 

@@ -33,18 +33,26 @@ export interface FraudModel {
   readonly reference?: DriftReference;
 }
 
+/** How strange a payment looks, whether such payments were fraud or not. */
+export interface AnomalyModel {
+  /** Share of known payments that look less strange than that of the vector, 0 to 1. */
+  share(vector: Float32Array): Promise<number>;
+}
+
 interface Judged {
   readonly request: ScoreRequest & { readonly timestamp_ms: number };
   readonly model: FraudModel | undefined;
   /** Asked as well and recorded; it decides nothing, and what befalls it changes nothing. */
   readonly other?: FraudModel | undefined;
+  /** Rules read what it says; absent: they find no number there, which degrades nothing. */
+  readonly anomaly?: AnomalyModel | undefined;
   readonly rules: RuleBook;
   readonly nowMs: number;
   /** What earlier decisions and analysts hold against the user or the means of payment. */
   readonly standing?: readonly Restriction[];
   /** How long this decision goes on; left out, as in a replay, it imposes nothing. */
   readonly terms?: RestrictionTerms;
-  /** How long the model may take; left out, as in a replay, for as long as it likes. */
+  /** How long each model may take, the one beside the other; left out, as in a replay, for as long as it likes. */
   readonly deadlineMs?: number | undefined;
 }
 
@@ -83,6 +91,7 @@ export async function judge(engine: FeatureEngine, input: Judged & { readonly ve
   let score = Number.NaN;
   let probability = Number.NaN;
   const asked = other && opinionOf(other, vector, deadlineMs);
+  const strange = strangenessOf(input.anomaly, vector, deadlineMs);
   if (!model) failures.push({ reason: 'model_missing', cause: undefined });
   else {
     try {
@@ -95,7 +104,9 @@ export async function judge(engine: FeatureEngine, input: Judged & { readonly ve
       probability = Number.NaN;
     }
   }
-  const outcome = rules.evaluate({ request, vector, score, probability, nowMs });
+  const { anomaly, cause } = await strange;
+  if (cause !== undefined) failures.push({ reason: 'anomaly_failed', cause });
+  const outcome = rules.evaluate({ request, vector, score, probability, anomaly, nowMs });
   for (const rule of outcome.failed) failures.push({ reason: `rule_failed`, cause: new Error(`rule ${rule.rule} threw`) });
   const byModel: DecisionName = model && Number.isFinite(probability) ? modelDecision(probability, model.thresholds) : 'approve';
   // What this payment itself deserves: an alert is raised for that alone, not for each try of somebody who is suspended already.
@@ -126,6 +137,7 @@ export async function judge(engine: FeatureEngine, input: Judged & { readonly ve
     decision: name,
     score: Number.isFinite(score) ? score : null,
     probability: Number.isFinite(probability) ? probability : null,
+    anomaly: Number.isFinite(anomaly) ? anomaly : null,
     reasons,
     rule_hits: [...hits],
     ...(restrictions.length > 0 ? { restrictions: [...restrictions] } : {}),
@@ -166,6 +178,22 @@ async function opinionOf(model: FraudModel, vector: Float32Array, deadlineMs: nu
     return { bundle: model.bundle, score, probability, decision: modelDecision(probability, model.thresholds) };
   } catch {
     return undefined;
+  }
+}
+
+/** Never rejects: a payment is judged without it. NaN with the cause where the model fails or is late, NaN alone where there is none. */
+async function strangenessOf(
+  model: AnomalyModel | undefined,
+  vector: Float32Array,
+  deadlineMs: number | undefined,
+): Promise<{ readonly anomaly: number; readonly cause?: unknown }> {
+  if (!model) return { anomaly: Number.NaN };
+  try {
+    const anomaly = await inTime(model.share(vector), deadlineMs, 'the anomaly model');
+    if (!Number.isFinite(anomaly)) throw new Error(`the anomaly model gave ${anomaly}`);
+    return { anomaly };
+  } catch (cause) {
+    return { anomaly: Number.NaN, cause };
   }
 }
 

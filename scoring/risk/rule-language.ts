@@ -20,6 +20,7 @@ export interface RuleContext {
   features: object;
   score: number;
   probability: number;
+  anomaly: number;
 }
 
 export interface CompiledRule {
@@ -92,6 +93,7 @@ export class RuleLanguage {
       .registerVariable('features', 'Features')
       .registerVariable('score', 'double')
       .registerVariable('probability', 'double')
+      .registerVariable('anomaly', 'double')
       .registerFunction('in_list(string, string): bool', asked);
   }
 
@@ -146,7 +148,7 @@ export class RuleLanguage {
       case 'no_such_key':
         return suggestion(word, /\btx\s*\.\s*\w?$/.test(before) ? ['amount', ...TX_STRINGS] : this.#featureNames);
       case 'unknown_variable':
-        return 'rules read tx, features, score, probability and in_list(name, value)';
+        return 'rules read tx, features, score, probability, anomaly and in_list(name, value)';
       case 'no_such_overload':
         return 'both sides must be of one type: numbers are written 5.0, texts in quotes';
       case 'no_matching_overload':

@@ -26,10 +26,10 @@ function listsOf(): RiskLists {
   return lists;
 }
 const evaluated = (rules: readonly Rule[], nowMs = NOW): RuleOutcome =>
-  new RuleBook(rules, NAMES, listsOf()).evaluate({ request, vector: new Float32Array(2), score: 0, probability: 0, nowMs });
-function hits(rules: Rule[], vector: number[], probability = Number.NaN): string[] {
+  new RuleBook(rules, NAMES, listsOf()).evaluate({ request, vector: new Float32Array(2), score: 0, probability: 0, anomaly: 0, nowMs });
+function hits(rules: Rule[], vector: number[], probability = Number.NaN, anomaly = Number.NaN): string[] {
   return new RuleBook(rules, NAMES)
-    .evaluate({ request, vector: Float32Array.from(vector), score: probability, probability, nowMs: NOW })
+    .evaluate({ request, vector: Float32Array.from(vector), score: probability, probability, anomaly, nowMs: NOW })
     .live.map(({ hit }) => hit.rule);
 }
 function problem(act: () => unknown): string {
@@ -43,13 +43,16 @@ function problem(act: () => unknown): string {
 }
 
 describe('a rule', () => {
-  test('reads transaction, features and probability', () => {
+  test('reads transaction, features, probability and anomaly', () => {
     expect(hits([rule('tx.amount > 200.0 && features.attempts >= 3.0 && tx.country in ["DE", "FR"]')], [3, 0])).toEqual(['r']);
     expect(hits([rule('probability > 0.5')], [0, 0], 0.6)).toEqual(['r']);
+    expect(hits([rule('anomaly > 0.99')], [0, 0], 0.1, 0.995)).toEqual(['r']);
+    expect(hits([rule('anomaly > 0.99')], [0, 0], 0.995, 0.1)).toEqual([]);
   });
 
   test('is not hit by what is missing', () => {
     expect(hits([rule('features.mean < 5.0 || features.mean >= 5.0 || probability >= 0.0')], [0, Number.NaN])).toEqual([]);
+    expect(hits([rule('anomaly < 0.5 || anomaly >= 0.5 || anomaly == -1.0')], [0, 0])).toEqual([]);
     expect(hits([rule('tx.device_id == ""')], [0, 0])).toEqual(['r']);
   });
 
@@ -111,6 +114,11 @@ test('the shipped rules compile against the shipped features and lists', () => {
   for (const list of DEFAULT_LISTS) lists.lists.set(list.name, new RiskList(list));
   const book = new RuleBook(DEFAULT_RULES, createFeatureEngine(DEFAULT_DECLARATIONS).names(FRAUD_SET), lists);
   expect([...book.listsOf.values()].flat().sort()).toEqual(DEFAULT_LISTS.map(({ name }) => name).sort());
+  const vector = new Float32Array(createFeatureEngine(DEFAULT_DECLARATIONS).names(FRAUD_SET).length);
+  const strange = (anomaly: number) => book.evaluate({ request, vector, score: 0, probability: 0, anomaly, nowMs: NOW });
+  // A strange payment is noted and nothing more.
+  expect(strange(0.9995)).toMatchObject({ live: [], shadow: [{ rule: 'strange-large-payment' }], failed: [] });
+  for (const anomaly of [0.999, Number.NaN]) expect(strange(anomaly)).toMatchObject({ live: [], shadow: [], failed: [] });
 });
 
 describe('a decision', () => {

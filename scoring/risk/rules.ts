@@ -20,6 +20,8 @@ export interface RuleInput {
   /** Raw model output and calibrated probability; NaN when no model answered. */
   readonly score: number;
   readonly probability: number;
+  /** Share of known payments that look less strange; NaN when no anomaly model answered. */
+  readonly anomaly: number;
   /** When: entries of lists begin and end. */
   readonly nowMs: number;
 }
@@ -67,7 +69,7 @@ export class RuleBook {
     this.ruleset = ruleset;
     this.#lists = lists;
     const language = new RuleLanguage(featureNames, lists, (name, value) => this.#asked(name, value));
-    this.#context = { tx: new Tx({} as ScoreRequest), features: new language.Features(new Float32Array(0)), score: 0, probability: 0 };
+    this.#context = { tx: new Tx({} as ScoreRequest), features: new language.Features(new Float32Array(0)), score: 0, probability: 0, anomaly: 0 };
     const seen = new Set<string>();
     const listsOf = new Map<string, readonly string[]>();
     for (const rule of rules) {
@@ -115,6 +117,7 @@ export class RuleBook {
     (context.features as { vector: Float32Array }).vector = input.vector;
     context.score = input.score;
     context.probability = input.probability;
+    context.anomaly = input.anomaly;
     this.#nowMs = input.nowMs;
     this.#listHits = undefined;
     const live: LiveRule[] = [];

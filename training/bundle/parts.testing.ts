@@ -2,7 +2,9 @@ import { createHnswIndex } from '../../index/hnsw.ts';
 import { ProfileIndex } from '../../index/profiles.ts';
 import type { FeatureEngine } from '../../scoring/features/contract.ts';
 import { type DriftReference, referenceOf } from '../../scoring/risk/drift.ts';
+import { scaleOf } from '../anomaly.ts';
 import { fitAls } from '../learners/als.ts';
+import { fitIsolationForest, isolationScores } from '../learners/anomaly/isolationForest.ts';
 import { easeNeighbours, fitEase } from '../learners/ease.ts';
 import { fitGbdt } from '../learners/gbdt/fit.ts';
 import { syntheticRows } from '../learners/gbdt/synthetic.ts';
@@ -42,6 +44,7 @@ export async function testParts(engine: FeatureEngine, version: string, seed = 1
       calibration: { kind: 'platt', a: 1.1, b: -0.2 },
       thresholds: { review: 0.2, challenge: 0.5, decline: 0.9 },
     },
+    anomaly: anomalyOf(engine, seed),
     ranker: await learn('rank', 'regression'),
     userTower: { itemFactors: als.itemFactors, factors: FACTORS, regularization: 0.05, alpha: 1, history: 'interactions' },
     itemIndex: indexOf(itemIds, als.itemFactors),
@@ -54,6 +57,13 @@ export async function testParts(engine: FeatureEngine, version: string, seed = 1
     popularity: { ids: itemIds, scores: Float32Array.from(itemIds, (_, i) => 1 / (i + 1)) },
     report: (manifest) => `<!doctype html><title>${manifest.version}</title>`,
   };
+}
+
+function anomalyOf(engine: FeatureEngine, seed: number): NonNullable<BundleParts['anomaly']> {
+  const columns = engine.names('fraud').length;
+  const { rows } = syntheticRows(ROWS, columns, seed, 'binary');
+  const model = fitIsolationForest({ values: rows, columns }, { trees: 6, sampleRows: 32 }, { seed });
+  return { model, set: 'fraud', hash: engine.hash('fraud'), scale: scaleOf(isolationScores(model, rows)) };
 }
 
 function referenceFor(names: readonly string[], seed: number): DriftReference {

@@ -6,9 +6,11 @@ import { Handles } from '../../contracts/handles.ts';
 import { indexReaders } from '../../index/readers.ts';
 import { DEFAULT_DECLARATIONS } from '../../scoring/features/defaults.ts';
 import { createFeatureEngine } from '../../scoring/features/engine.ts';
+import { shareOf } from '../../scoring/models/anomaly.ts';
 import { loadBundle } from '../../scoring/models/bundle.ts';
 import { HandleMap } from '../../scoring/recommend/handle-map.ts';
 import { foldIn, gram } from '../learners/als.ts';
+import { isolationScores } from '../learners/anomaly/isolationForest.ts';
 import { predict } from '../learners/gbdt/predict.ts';
 import { testParts } from './parts.testing.ts';
 import { type BundleParts, writeBundle } from './write.ts';
@@ -43,6 +45,8 @@ describe('a bundle that was written', () => {
 
     const vector = Float32Array.from(engine.names('fraud'), (_, i) => (i % 5 === 0 ? Number.NaN : Math.sin(i)));
     expect(await bundle.fraud!.predict(vector)).toBeCloseTo(predict(parts.fraud.model, vector)[0]!, 6);
+    const strange = isolationScores(parts.anomaly.model, vector)[0]!;
+    expect(await bundle.anomaly!.share(vector)).toBeCloseTo(shareOf('', parts.anomaly.scale)(strange), 4);
     const row = Float32Array.from(engine.names('rank'), (_, i) => Math.cos(i));
     expect((await bundle.recommend.ranker!.rank(row, 1))[0]).toBeCloseTo(predict(parts.ranker.model, row)[0]!, 5);
 
@@ -113,6 +117,7 @@ describe('nothing is left behind', () => {
     ['a version that is hidden', { version: '.tmp-v1' }, 'a version is'],
     ['a metric that is no number', { metrics: { 'fraud.ap': Number.NaN } }, 'bundle_corrupt'],
     ['a fraud model that gives no probability', { fraud: { ...parts.fraud, model: parts.ranker.model } }, 'binary'],
+    ['an anomaly scale that falls', { anomaly: { ...parts.anomaly, scale: { scores: [0.5, 0.4], shares: [0, 1] } } }, 'bundle_corrupt'],
     ['neighbours out of bounds', { neighbours: { ...parts.neighbours, ids: parts.neighbours.ids.slice(0, -1) } }, 'bundle_corrupt'],
     ['popularity of other items', { popularity: { ids: ['i1'], scores: new Float32Array(2) } }, 'bundle_corrupt'],
     ['a tower of another width', { userTower: { ...parts.userTower, factors: 4 } }, 'item index'],

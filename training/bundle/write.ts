@@ -1,5 +1,13 @@
 import { encode } from '@msgpack/msgpack';
-import type { BundleFile, BundleManifest, Calibration, NeighboursFile, PopularityFile, RiskThresholds } from '../../contracts/bundle.ts';
+import type {
+  AnomalyScale,
+  BundleFile,
+  BundleManifest,
+  Calibration,
+  NeighboursFile,
+  PopularityFile,
+  RiskThresholds,
+} from '../../contracts/bundle.ts';
 import { Handles } from '../../contracts/handles.ts';
 import type { Tree, TreeEnsemble } from '../../contracts/trees.ts';
 import type { VectorIndex } from '../../index/contract.ts';
@@ -8,12 +16,15 @@ import { encodeProfiles } from '../../index/profiles-file.ts';
 import type { SessionIndex } from '../../index/sessions.ts';
 import { encodeSessions } from '../../index/sessions-file.ts';
 import { writeSnapshot } from '../../index/snapshot.ts';
+import { shareOf } from '../../scoring/models/anomaly.ts';
 import { NeighbourTable, PopularityTable } from '../../scoring/recommend/retrieval.ts';
 import type { DriftReference } from '../../scoring/risk/drift.ts';
+import type { IsolationModel } from '../learners/anomaly/isolationForest.ts';
 import { requireParam } from '../learners/contract.ts';
 import type { NextItemModel } from '../learners/neural/nextItemModel.ts';
 import { nextItemToOnnx } from '../learners/neural/nextItemServing.ts';
 import { foldInModel } from '../onnx/foldIn.ts';
+import { isolationForestToOnnx } from '../onnx/isolationForest.ts';
 import { treeEnsembleToOnnx } from '../onnx/treeEnsemble.ts';
 import { publishBundle, writeManifest, writeSynced } from './publish.ts';
 
@@ -30,6 +41,12 @@ export interface BundleParts {
     readonly thresholds: RiskThresholds;
     /** In the order of the set. */
     readonly reference?: DriftReference;
+  };
+  readonly anomaly?: {
+    readonly model: IsolationModel;
+    readonly set: string;
+    readonly hash: string;
+    readonly scale: AnomalyScale;
   };
   readonly ranker?: RowModel;
   /** Needs `itemIndex` with the same factors. `history` names what the user's confidences are counted from. */
@@ -101,6 +118,7 @@ async function writeFiles(dir: string, parts: BundleParts, signal: AbortSignal |
 
   const models: BundleManifest['models'] = {};
   if (parts.fraud) models.fraud = await putFraud(parts.fraud, put);
+  if (parts.anomaly) models.anomaly = await putAnomaly(parts.anomaly, put);
   if (parts.ranker) models.ranker = await putRanker(parts.ranker, put);
   if (parts.userTower) models.user_tower = await putUserTower(parts.userTower, parts.itemIndex, put);
   if (parts.nextItem) models.next_item = await putNextItem(parts.nextItem, put);
@@ -134,6 +152,16 @@ async function putFraud(part: NonNullable<BundleParts['fraud']>, put: Put): Prom
   return { file, inputs: rowInputs(model), outputs, set, hash, calibration, thresholds, trees, ...drift };
 }
 
+async function putAnomaly(
+  { model, set, hash, scale }: NonNullable<BundleParts['anomaly']>,
+  put: Put,
+): Promise<NonNullable<BundleManifest['models']['anomaly']>> {
+  // The reader's own check: what it would refuse must not be written.
+  shareOf('anomaly.onnx', scale);
+  const file = await put('anomaly.onnx', isolationForestToOnnx(model));
+  return { file, inputs: rowInputs(model), outputs: [{ name: 'score', shape: [-1, 1] }], set, hash, scale };
+}
+
 async function putRanker({ model, set, hash }: RowModel, put: Put): Promise<NonNullable<BundleManifest['models']['ranker']>> {
   const file = await put('ranker.onnx', treeEnsembleToOnnx(model));
   return { file, inputs: rowInputs(model), outputs: [{ name: 'score', shape: [-1, 1] }], set, hash };
@@ -153,7 +181,7 @@ function plainTrees({ objective, featureCount, base, trees }: TreeEnsemble): Tre
   return { objective, featureCount, base, trees: trees.map(plain) };
 }
 
-function rowInputs(model: TreeEnsemble): { name: string; shape: number[] }[] {
+function rowInputs(model: Pick<TreeEnsemble, 'featureCount'>): { name: string; shape: number[] }[] {
   return [{ name: 'features', shape: [-1, model.featureCount] }];
 }
 

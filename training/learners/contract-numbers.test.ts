@@ -6,7 +6,7 @@ import { fitIsolationForest, isolationScores } from './anomaly/isolationForest.t
 import { assign, fitKMeans, type KMeansModel } from './cluster/kmeans.ts';
 import { fitMiniBatchKMeans } from './cluster/miniBatchKmeans.ts';
 import { cut, fitWard } from './cluster/ward.ts';
-import { bytesOf, type Fitted, type LearnerUnderTest, learnerSuite, type Outcome } from './contract.suite.ts';
+import { bytesOf, type Fitted, type LearnerUnderTest, learnerSuite } from './contract.suite.ts';
 import { fitFastIca } from './decompose/fastIca.ts';
 import { fitPca, type Projection, project } from './decompose/pca.ts';
 import { serve } from './linear/linear.testing.ts';
@@ -45,7 +45,7 @@ function twice(): Points {
   return { values: Float32Array.of(...values, ...values), columns };
 }
 
-function pointLearner(name: string, learn: LearnerUnderTest<Points>['learn'], constant: Outcome = 'learned'): LearnerUnderTest<Points> {
+function pointLearner(name: string, learn: LearnerUnderTest<Points>['learn'], bad: LearnerUnderTest<Points>['bad'] = {}): LearnerUnderTest<Points> {
   const refused = (data: () => Points, says: string) => ({ data, outcome: 'training_data_insufficient', says }) as const;
   return {
     name,
@@ -53,7 +53,7 @@ function pointLearner(name: string, learn: LearnerUnderTest<Points>['learn'], co
     learn,
     bad: {
       empty: refused(() => ({ values: new Float32Array(0), columns: COLUMNS }), 'rows'),
-      'constant column': { data: changed(() => 3), outcome: constant },
+      'constant column': { data: changed(() => 3), outcome: 'learned' },
       'all-missing column': refused(
         changed(() => Number.NaN),
         'NaN',
@@ -67,6 +67,7 @@ function pointLearner(name: string, learn: LearnerUnderTest<Points>['learn'], co
         'Infinity',
       ),
       duplicates: { data: twice, outcome: 'learned' },
+      ...bad,
     },
   };
 }
@@ -91,13 +92,19 @@ const POINT_LEARNERS = [
   }),
   pointLearner('PCA', (data, options) => projected(data, fitPca(data, { components: 2 }, options))),
   pointLearner('FastICA', (data, options) => projected(data, fitFastIca(data, { components: 2 }, options))),
-  pointLearner('isolation forest', async (data, options) => {
-    const model = fitIsolationForest(data, { trees: 20, sampleRows: 32 }, options);
-    const bytes = isolationForestToOnnx(model);
-    // Served rows may lack values although learned ones may not.
-    const rows = data.values.map((x, at) => (at % 13 === 0 ? Number.NaN : x));
-    return { bytes, answers: isolationScores(model, rows), served: (await serve(bytes, rows, COLUMNS)).score! };
-  }),
+  pointLearner(
+    'isolation forest',
+    async (data, options) => {
+      const model = fitIsolationForest(data, { trees: 20, sampleRows: 32 }, options);
+      const bytes = isolationForestToOnnx(model);
+      const rows = data.values.map((x, at) => (at % 13 === 0 ? Number.NaN : x));
+      return { bytes, answers: isolationScores(model, rows), served: (await serve(bytes, rows, COLUMNS)).score! };
+    },
+    {
+      'all-missing column': { data: changed(() => Number.NaN), outcome: 'learned' },
+      'missing values': { data: changed((x, row) => (row === 7 ? Number.NaN : x)), outcome: 'learned' },
+    },
+  ),
 ];
 for (const learner of POINT_LEARNERS) learnerSuite(learner);
 

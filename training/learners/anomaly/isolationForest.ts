@@ -4,7 +4,7 @@ import { type FitOptions, requireParam } from '../contract.ts';
 import { type Random, sampleSorted, seededRandom } from '../random.ts';
 
 export interface IsolationRows {
-  /** Row-major rows x columns. Float32, as the served model compares. */
+  /** Row-major rows x columns; NaN is missing. Float32, as the served model compares. */
   readonly values: Float32Array;
   readonly columns: number;
 }
@@ -29,8 +29,8 @@ const SAMPLE_MAX = 65_536;
 const EULER = 0.5772156649015329;
 
 /**
- * Isolation forest (Liu, Ting, Zhou 2008): random splits isolate the unusual sooner. Throws `training_data_insufficient` with fewer than
- * two rows or with a bad value; a missing value when serving goes where more training rows went.
+ * Isolation forest (Liu, Ting, Zhou 2008): random splits isolate the unusual sooner. A missing value goes where more of the others went, so that to be
+ * missing is not strange in itself. Throws `training_data_insufficient` with fewer than two rows or with an infinite value.
  */
 export function fitIsolationForest(rows: IsolationRows, given: Partial<IsolationParams>, options: FitOptions): IsolationModel {
   const { trees, sampleRows } = { ...ISOLATION_DEFAULTS, ...given };
@@ -39,7 +39,7 @@ export function fitIsolationForest(rows: IsolationRows, given: Partial<Isolation
     Number.isInteger(sampleRows) && sampleRows >= 2 && sampleRows <= SAMPLE_MAX,
     `sampleRows must be 2 to ${SAMPLE_MAX}, not ${sampleRows}`,
   );
-  const n = checkPoints(rows, 2);
+  const n = checkPoints(rows, 2, true);
   const random = seededRandom(options.seed);
   const size = Math.min(n, sampleRows);
   const unit = 1 / (trees * meanPathLength(size));
@@ -116,11 +116,23 @@ class Grower {
     tree.cover.push(sample.length);
     if (!split) return node;
     const { values, columns } = this.#rows;
-    const below = sample.filter((row) => values[row * columns + split.feature]! <= split.threshold);
-    const above = sample.filter((row) => values[row * columns + split.feature]! > split.threshold);
-    tree.missingLeft[node] = below.length >= above.length ? 1 : 0;
-    tree.left[node] = this.#node(below, depth + 1);
-    tree.right[node] = this.#node(above, depth + 1);
+    let [below, above] = [0, 0];
+    for (const row of sample) {
+      const x = values[row * columns + split.feature]!;
+      if (x <= split.threshold) below++;
+      else if (x > split.threshold) above++;
+    }
+    const missingLeft = below >= above;
+    const isLeft = (row: number): boolean => {
+      const x = values[row * columns + split.feature]!;
+      return Number.isNaN(x) ? missingLeft : x <= split.threshold;
+    };
+    tree.missingLeft[node] = missingLeft ? 1 : 0;
+    tree.left[node] = this.#node(sample.filter(isLeft), depth + 1);
+    tree.right[node] = this.#node(
+      sample.filter((row) => !isLeft(row)),
+      depth + 1,
+    );
     return node;
   }
 
@@ -138,7 +150,8 @@ class Grower {
         if (x < low) low = x;
         if (x > high) high = x;
       }
-      if (low === high) continue;
+      // Constant, or missing everywhere.
+      if (!(low < high)) continue;
       const threshold = Math.fround(low + this.#random.next() * (high - low));
       // Rounding may reach the upper end, where everything would go left.
       return { feature, threshold: threshold < high ? threshold : low };
