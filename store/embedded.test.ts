@@ -258,7 +258,7 @@ test('a store of the format before is taken over, and marked so that the older v
   ]);
   const store = await openEmbedded(disk, OPTIONS);
   expect((await store.states([user('u')]))[0]?.count).toBe(1);
-  expect(decodeValue(disk.get('meta', 'format')!)).toBe(2);
+  expect(decodeValue(disk.get('meta', 'format')!)).toBe(3);
 });
 
 test('a newer format is refused', async () => {
