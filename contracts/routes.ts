@@ -17,6 +17,7 @@ import {
 import { type ErrorCode, STORE_ERRORS } from './errors.ts';
 import { EventsRequest, EventsResponse, Id } from './event.ts';
 import { DeleteItemsRequest, ItemsResponse, PatchItemsRequest, PutItemsRequest } from './item.ts';
+import { ErasureJob, ErasuresResponse } from './privacy.ts';
 import { ClientFrame, ServerFrame, StreamTokenRequest, StreamTokenResponse } from './push.ts';
 import { RecommendRequest, RecommendResponse } from './recommend.ts';
 import { ImposeRequest, LiftRequest, Restriction, RestrictionsQuery, RestrictionsResponse } from './restriction.ts';
@@ -129,7 +130,7 @@ export const ROUTES = {
     key: 'score',
     request: ScoreRequest,
     response: ScoreResponse,
-    errors: ['timestamp_out_of_range', 'currency_unknown', 'event_conflict', ...STORE_ERRORS],
+    errors: ['timestamp_out_of_range', 'currency_unknown', 'event_conflict', 'erased', ...STORE_ERRORS],
   },
   stream: {
     plane: 'data',
@@ -366,6 +367,36 @@ export const ROUTES = {
     request: LiftRequest,
     response: RestrictionsResponse,
     errors: ['not_found', ...STORE_ERRORS],
+  },
+  user_export: {
+    plane: 'control',
+    method: 'GET',
+    path: '/v1/users/{id}',
+    summary: 'Everything that is stored of a person, a JSON value a line; whole when the last line says `end`. The reading is journalled.',
+    key: 'admin',
+    parameters: { id: Id },
+    contentType: 'application/x-ndjson',
+    errors: ['user_too_large', 'overloaded', ...STORE_ERRORS],
+  },
+  user_erase: {
+    plane: 'control',
+    method: 'DELETE',
+    path: '/v1/users/{id}',
+    summary: 'Erase a person, in the background: asking again while it runs starts nothing new.',
+    key: 'admin',
+    parameters: { id: Id },
+    response: ErasureJob,
+    status: 202,
+    errors: ['erase_unsupported', 'overloaded', ...STORE_ERRORS],
+  },
+  erasures: {
+    plane: 'control',
+    method: 'GET',
+    path: '/v1/erasures',
+    summary: 'Erasures that run, and the last ones that are done, the newest first.',
+    key: 'admin',
+    response: ErasuresResponse,
+    errors: [],
   },
   traffic: {
     plane: 'control',

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { GatehouseError } from '../contracts/errors.ts';
 import type { ImposeRequest, Restriction, RestrictionsQuery, RestrictionsResponse } from '../contracts/restriction.ts';
 import type { ScoreRequest } from '../contracts/score.ts';
-import { restrictable, restrictionKey } from '../scoring/risk/restrictions.ts';
+import { restrictable, restrictionKey, restricts } from '../scoring/risk/restrictions.ts';
 import type { Store } from '../store/contract.ts';
 import type { Audit } from './audit.ts';
 
@@ -27,6 +27,10 @@ export interface Restrictions {
   imposeByHand(request: ImposeRequest, actor: string): Promise<Restriction>;
   /** Rejects with `not_found` and the store's errors; it then still holds. */
   lift(restrictionId: string, reason: string, actor: string): Promise<void>;
+  /** Those of a user and of the user's own means of payment, also what has run out and is still kept. */
+  of(userId: string): readonly Restriction[];
+  /** Forgets these; resolves when the store has. Whoever erases journals it. */
+  erase(userId: string): Promise<void>;
   /** Forgets what has run out, some at a time. Call it every few seconds. */
   retain(): Promise<void>;
   close(): void;
@@ -62,6 +66,15 @@ export async function openRestrictions({ store, audit, now, onError }: Restricti
     byId.set(restriction.restriction_id, restriction);
     const key = restrictionKey(restriction.entity);
     byEntity.set(key, [...(byEntity.get(key) ?? NONE), restriction]);
+  };
+  const of = (userId: string): Restriction[] => [...byId.values()].filter(({ entity }) => restricts(entity, userId));
+  const forget = async (ids: readonly string[], options: { readonly durable: boolean }): Promise<void> => {
+    await store.write(
+      [],
+      ids.map((id) => ({ collection: RESTRICTIONS_COLLECTION, id, value: undefined })),
+      options,
+    );
+    ids.forEach(drop);
   };
   const doc = (restriction: Restriction) => ({ collection: RESTRICTIONS_COLLECTION, id: restriction.restriction_id, value: restriction });
 
@@ -133,6 +146,12 @@ export async function openRestrictions({ store, audit, now, onError }: Restricti
       ]);
       drop(restrictionId);
     },
+    of,
+    erase: (userId) =>
+      forget(
+        of(userId).map(({ restriction_id }) => restriction_id),
+        { durable: true },
+      ),
     async retain() {
       const atMs = now();
       const gone: string[] = [];
@@ -141,13 +160,7 @@ export async function openRestrictions({ store, audit, now, onError }: Restricti
         gone.push(one.restriction_id);
         if (gone.length === RETAIN_MAX) break;
       }
-      if (gone.length === 0) return;
-      await store.write(
-        [],
-        gone.map((id) => ({ collection: RESTRICTIONS_COLLECTION, id, value: undefined })),
-        { durable: false },
-      );
-      gone.forEach(drop);
+      if (gone.length > 0) await forget(gone, { durable: false });
     },
     close: unsubscribe,
   };

@@ -127,6 +127,7 @@ export async function controlFixture(overrides: Partial<ControlDeps> = {}) {
     bundles,
     restrictions,
     reviews,
+    people: { export: async () => (async function* () {})(), erase: async () => Promise.reject(new Error('not asked for here')), list: () => [] },
     desk,
     metrics,
     traffic: new Traffic(metrics, now),

@@ -7,6 +7,7 @@ import type { Keyring } from '../auth/keyring.ts';
 import type { StreamTokens } from '../auth/stream-tokens.ts';
 import type { Config } from '../config.ts';
 import type { Metrics } from '../metrics.ts';
+import type { People } from '../privacy/people.ts';
 import type { Restrictions } from '../restrictions.ts';
 import type { ReviewDesk } from '../review/desk.ts';
 import type { RiskDesk } from '../rules/risk-desk.ts';
@@ -37,7 +38,8 @@ export interface ControlDeps {
   readonly audit: Audit;
   readonly bundles: Bundles;
   readonly restrictions: Pick<Restrictions, 'list' | 'imposeByHand' | 'lift'>;
-  readonly reviews: Omit<ReviewDesk, 'happened' | 'close'>;
+  readonly reviews: Omit<ReviewDesk, 'happened' | 'find' | 'erase' | 'close'>;
+  readonly people: People;
   readonly desk: Pick<RiskDesk, 'rules' | 'lists' | 'backtests'>;
   readonly metrics: Pick<Metrics, 'render' | 'contentType' | 'counter'>;
   readonly traffic: { snapshot(): TrafficResponse };
