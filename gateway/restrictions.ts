@@ -27,10 +27,12 @@ export interface Restrictions {
   imposeByHand(request: ImposeRequest, actor: string): Promise<Restriction>;
   /** Rejects with `not_found` and the store's errors; it then still holds. */
   lift(restrictionId: string, reason: string, actor: string): Promise<void>;
-  /** Those of a user and of the user's own means of payment, also what has run out and is still kept. */
-  of(userId: string): readonly Restriction[];
-  /** Forgets these; resolves when the store has. Whoever erases journals it. */
-  erase(userId: string): Promise<void>;
+  /** Those of a user, of the user's own means of payment, and those that these payments brought about; also what has run out and is still kept. */
+  of(userId: string, transactions: ReadonlySet<string>): readonly Restriction[];
+  /**
+   * Forgets these; a card stays restricted, wherever it turns up, and forgets by which payment. Resolves when the store has. Whoever erases journals it.
+   */
+  erase(userId: string, transactions: ReadonlySet<string>): Promise<void>;
   /** Forgets what has run out, some at a time. Call it every few seconds. */
   retain(): Promise<void>;
   close(): void;
@@ -67,15 +69,11 @@ export async function openRestrictions({ store, audit, now, onError }: Restricti
     const key = restrictionKey(restriction.entity);
     byEntity.set(key, [...(byEntity.get(key) ?? NONE), restriction]);
   };
-  const of = (userId: string): Restriction[] => [...byId.values()].filter(({ entity }) => restricts(entity, userId));
-  const forget = async (ids: readonly string[], options: { readonly durable: boolean }): Promise<void> => {
-    await store.write(
-      [],
-      ids.map((id) => ({ collection: RESTRICTIONS_COLLECTION, id, value: undefined })),
-      options,
+  const of = (userId: string, transactions: ReadonlySet<string>): Restriction[] =>
+    [...byId.values()].filter(
+      ({ entity, transaction_id }) => restricts(entity, userId) || (transaction_id !== undefined && transactions.has(transaction_id)),
     );
-    ids.forEach(drop);
-  };
+  const noDoc = (id: string) => ({ collection: RESTRICTIONS_COLLECTION, id, value: undefined });
   const doc = (restriction: Restriction) => ({ collection: RESTRICTIONS_COLLECTION, id: restriction.restriction_id, value: restriction });
 
   for await (const { value } of store.docs(RESTRICTIONS_COLLECTION)) put(value as Restriction);
@@ -141,17 +139,18 @@ export async function openRestrictions({ store, audit, now, onError }: Restricti
       const one = byId.get(restrictionId);
       if (one === undefined || one.until_ms <= now()) throw new GatehouseError('not_found', `no restriction ${restrictionId} is in force`);
       const detail = { restriction_id: restrictionId, entity: one.entity, reason };
-      await audit.record({ actor, action: 'restriction.lift', detail }, [
-        { collection: RESTRICTIONS_COLLECTION, id: restrictionId, value: undefined },
-      ]);
+      await audit.record({ actor, action: 'restriction.lift', detail }, [noDoc(restrictionId)]);
       drop(restrictionId);
     },
     of,
-    erase: (userId) =>
-      forget(
-        of(userId).map(({ restriction_id }) => restriction_id),
-        { durable: true },
-      ),
+    async erase(userId, transactions) {
+      const found = of(userId, transactions);
+      const gone = found.filter(({ entity }) => restricts(entity, userId)).map(({ restriction_id }) => restriction_id);
+      const stay = found.filter(({ entity }) => !restricts(entity, userId)).map(({ transaction_id: _, ...rest }): Restriction => rest);
+      await store.write([], [...gone.map(noDoc), ...stay.map(doc)]);
+      gone.forEach(drop);
+      stay.forEach(put);
+    },
     async retain() {
       const atMs = now();
       const gone: string[] = [];
@@ -160,7 +159,9 @@ export async function openRestrictions({ store, audit, now, onError }: Restricti
         gone.push(one.restriction_id);
         if (gone.length === RETAIN_MAX) break;
       }
-      if (gone.length > 0) await forget(gone, { durable: false });
+      if (gone.length === 0) return;
+      await store.write([], gone.map(noDoc), { durable: false });
+      gone.forEach(drop);
     },
     close: unsubscribe,
   };

@@ -190,7 +190,7 @@ async function* erase(
     yield;
   }
   await reviews.erase(reviews.find((one) => footprint.ownsCase(one)));
-  await restrictions.erase(userId);
+  await restrictions.erase(userId, footprint.transactions);
   await store.purgeErased();
 }
 

@@ -34,7 +34,7 @@ export async function* exportLines(deps: ExportDeps, userId: string): AsyncGener
   }
   yield* stateLines(deps, footprint);
   for (const one of reviews.find((found) => footprint.ownsCase(found))) yield line({ type: 'review_case', review_case: one });
-  for (const restriction of restrictions.of(userId)) yield line({ type: 'restriction', restriction });
+  for (const restriction of restrictions.of(userId, footprint.transactions)) yield line({ type: 'restriction', restriction });
   yield line({ type: 'end', facts, scanned: Math.max(0, last - first + 1), took_ms: now() - startedMs });
 }
 

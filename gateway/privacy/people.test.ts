@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ErasureJob, ErasuresResponse } from '../../contracts/privacy.ts';
+import type { RestrictionsResponse } from '../../contracts/restriction.ts';
 import type { ReviewsResponse } from '../../contracts/review.ts';
 import type { ScoreResponse } from '../../contracts/score.ts';
 import { ADMIN_TOKEN, problemOf, TestGateway } from '../data/data.suite.ts';
@@ -115,7 +116,9 @@ test('what is stored of a person is exported, then erased for good, and nobody e
   expect(ofBob(await exported('bob'))).toEqual(ofBob(bobBefore));
   expect(left).toContain('"nobody"');
   expect(((await (await admin('GET', '/v1/reviews')).json()) as ReviewsResponse).counts).toEqual({ open: 0, assigned: 0, closed: 0 });
-  expect(running.gateway.store.kind).toBe('lmdb');
+  // The card of the last payment stays restricted: whoever has it now is not her.
+  const restrictions = (await (await admin('GET', '/v1/restrictions')).json()) as RestrictionsResponse;
+  expect(restrictions.restrictions.map(({ entity }) => entity)).toEqual([{ kind: 'card', id: 'c3' }]);
 
   // A retry of an erased payment is told so, and a late chargeback brings nothing back.
   expect(problemOf(await running.ask('POST', '/v1/score', payment(0)))).toEqual({ status: 410, code: 'erased' });
