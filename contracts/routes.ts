@@ -16,7 +16,7 @@ import {
 } from './control.ts';
 import { type ErrorCode, STORE_ERRORS } from './errors.ts';
 import { EventsRequest, EventsResponse, Id } from './event.ts';
-import { DeleteItemsRequest, ItemsResponse, PatchItemsRequest, PutItemsRequest } from './item.ts';
+import { DeleteItemsRequest, ItemsPage, ItemsQuery, ItemsResponse, PatchItemsRequest, PutItemsRequest } from './item.ts';
 import { ErasureJob, ErasuresResponse } from './privacy.ts';
 import { ClientFrame, ServerFrame, StreamTokenRequest, StreamTokenResponse } from './push.ts';
 import { RecommendRequest, RecommendResponse } from './recommend.ts';
@@ -367,6 +367,16 @@ export const ROUTES = {
     request: LiftRequest,
     response: RestrictionsResponse,
     errors: ['not_found', ...STORE_ERRORS],
+  },
+  items_list: {
+    plane: 'control',
+    method: 'GET',
+    path: '/v1/items',
+    summary: 'Read the catalogue in pages, in the order in which this process learned of the items.',
+    key: 'admin',
+    query: ItemsQuery,
+    response: ItemsPage,
+    errors: ['item_not_found'],
   },
   user_export: {
     plane: 'control',

@@ -267,6 +267,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
         restrictions,
         reviews,
         people,
+        catalogue,
         desk,
         metrics,
         traffic,

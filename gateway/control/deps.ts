@@ -1,6 +1,7 @@
 import type { BundleManifest } from '../../contracts/bundle.ts';
 import type { TrafficResponse } from '../../contracts/control.ts';
 import type { BundleEntry, Challenge } from '../../scoring/models/manager.ts';
+import type { Catalogue } from '../../scoring/recommend/catalogue.ts';
 import type { Store } from '../../store/contract.ts';
 import type { Audit, Log } from '../audit.ts';
 import type { Keyring } from '../auth/keyring.ts';
@@ -40,6 +41,7 @@ export interface ControlDeps {
   readonly restrictions: Pick<Restrictions, 'list' | 'imposeByHand' | 'lift'>;
   readonly reviews: Omit<ReviewDesk, 'happened' | 'find' | 'erase' | 'close'>;
   readonly people: People;
+  readonly catalogue: Pick<Catalogue, 'page' | 'size'>;
   readonly desk: Pick<RiskDesk, 'rules' | 'lists' | 'backtests'>;
   readonly metrics: Pick<Metrics, 'render' | 'contentType' | 'counter'>;
   readonly traffic: { snapshot(): TrafficResponse };

@@ -3,6 +3,9 @@ import type { ErasureJob, ErasuresResponse } from '../../contracts/privacy.ts';
 import type { RestrictionsResponse } from '../../contracts/restriction.ts';
 import type { ReviewsResponse } from '../../contracts/review.ts';
 import type { ScoreResponse } from '../../contracts/score.ts';
+import { EntityReplay } from '../../scoring/entity-replay.ts';
+import { DEFAULT_DECLARATIONS } from '../../scoring/features/defaults.ts';
+import { createFeatureEngine } from '../../scoring/features/engine.ts';
 import { ADMIN_TOKEN, problemOf, TestGateway } from '../data/data.suite.ts';
 import { RESTRICTIONS_COLLECTION } from '../restrictions.ts';
 import { REVIEWS_COLLECTION } from '../review/desk.ts';
@@ -119,6 +122,11 @@ test('what is stored of a person is exported, then erased for good, and nobody e
   // The card of the last payment stays restricted: whoever has it now is not her.
   const restrictions = (await (await admin('GET', '/v1/restrictions')).json()) as RestrictionsResponse;
   expect(restrictions.restrictions.map(({ entity }) => entity)).toEqual([{ kind: 'card', id: 'c3' }]);
+
+  // What is computed from the journal again knows nothing of her, and all of the others.
+  const replay = new EntityReplay(createFeatureEngine(DEFAULT_DECLARATIONS));
+  for (const { fact } of await running.gateway.store.read(0, 10_000)) replay.apply(fact);
+  expect([PERSON, 'bob'].map((id) => replay.state('user', id) !== undefined)).toEqual([false, true]);
 
   // A retry of an erased payment is told so, and a late chargeback brings nothing back.
   expect(problemOf(await running.ask('POST', '/v1/score', payment(0)))).toEqual({ status: 410, code: 'erased' });
