@@ -10,6 +10,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   train: async () => (await import('./train.ts')).trainCommand(),
   evaluate: async () => (await import('./evaluate.ts')).evaluateCommand(),
   'export-rows': async () => (await import('./export-rows.ts')).exportRowsCommand(),
+  'export-items': async () => (await import('./items.ts')).exportItemsCommand(),
+  'import-items': async () => (await import('./items.ts')).importItemsCommand(),
   import: async () => (await import('./import.ts')).importCommand(),
   simulate: async () => (await import('./simulate.ts')).simulateCommand(),
   bundle: async () => (await import('./bundle.ts')).bundleCommand(),

@@ -61,6 +61,9 @@ function reportOf({ request, ruleset, response }: Decision, identical: boolean, 
 async function decisionOf(shop: OpenShop, transaction: string): Promise<Decision> {
   const found = await shop.store.lookup(eventKey(transaction));
   if (!found) throw new GatehouseError('transaction_not_found', `${transaction} is not in this store`);
+  const [payment] = await shop.store.read(found.offset - 1, 1);
+  if (payment?.offset === found.offset && payment.fact.kind === 'erased')
+    throw new GatehouseError('erased', `${transaction} was erased with its user: what it was decided on is gone`);
   const records = await shop.store.read(found.offset, DECISION_WITHIN_RECORDS);
   const decision = records.map(({ fact }) => fact).find((fact) => fact.kind === 'decision' && fact.request.transaction_id === transaction);
   if (decision?.kind !== 'decision' || decision.vector === null)

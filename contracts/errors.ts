@@ -57,6 +57,17 @@ export const ERRORS = {
     fix: 'Check disk space, or that Redis is up; nothing was acknowledged.',
   },
   store_full: { status: 507, title: 'The store has no room left', fix: 'Free disk space or shorten retention; nothing was acknowledged.' },
+  erased: { status: 410, title: 'It was erased together with the person whom it was about', fix: 'It cannot be made again; erasure wins.' },
+  erase_unsupported: {
+    status: 501,
+    title: 'This store cannot erase a person',
+    fix: 'Use the embedded store, or let retention take the records; see docs/privacy.md.',
+  },
+  user_too_large: {
+    status: 422,
+    title: 'Too much is stored under this user id for one person',
+    fix: 'An id that many share is nobody’s: let retention take its records.',
+  },
   internal: { status: 500, title: 'The gateway failed', fix: 'Report the request id; the log has the cause.' },
   // ---- bundles and models
   bundle_not_found: { status: 404, title: 'No such bundle', fix: 'List the bundles with `gatehouse bundle list`.' },

@@ -42,6 +42,8 @@ export type Fact =
     }
   | { readonly kind: 'item_put'; readonly at_ms: number; readonly item: Item }
   | { readonly kind: 'item_delete'; readonly at_ms: number; readonly item_id: string }
+  /** What stands where a person's fact was erased: the place in the order and the time, and nothing of the person. */
+  | { readonly kind: 'erased'; readonly at_ms: number }
   /** A change that an operator made through the control plane. */
   | { readonly kind: 'admin'; readonly at_ms: number; readonly actor: string; readonly action: string; readonly detail: Record<string, unknown> };
 

@@ -45,5 +45,17 @@ export const DeleteItemsRequest = Type.Object(
   { additionalProperties: false },
 );
 export type DeleteItemsRequest = Static<typeof DeleteItemsRequest>;
+/** A page of the catalogue. `after` is the last item of the page before. */
+export const ItemsQuery = Type.Object(
+  { after: Type.Optional(Id), limit: Type.Optional(Type.Integer({ minimum: 1, maximum: ITEMS_PER_BATCH_MAX })) },
+  { additionalProperties: false },
+);
+export type ItemsQuery = Static<typeof ItemsQuery>;
+/** `next` is the `after` of the next page; null behind the last. `total` counts the catalogue. */
+export const ItemsPage = Type.Object(
+  { total: Type.Integer(), items: Type.Array(Item), next: Type.Union([Id, Type.Null()]) },
+  { additionalProperties: false },
+);
+export type ItemsPage = Static<typeof ItemsPage>;
 export const ItemsResponse = Type.Object({ changed: Type.Integer() }, { additionalProperties: false });
 export type ItemsResponse = Static<typeof ItemsResponse>;

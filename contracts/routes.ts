@@ -17,7 +17,8 @@ import {
 import { type ErrorCode, STORE_ERRORS } from './errors.ts';
 import { EventsRequest, EventsResponse, Id } from './event.ts';
 import { EXPERIMENT_ROUTES } from './experiment-routes.ts';
-import { DeleteItemsRequest, ItemsResponse, PatchItemsRequest, PutItemsRequest } from './item.ts';
+import { DeleteItemsRequest, ItemsPage, ItemsQuery, ItemsResponse, PatchItemsRequest, PutItemsRequest } from './item.ts';
+import { ErasureJob, ErasuresResponse } from './privacy.ts';
 import { ClientFrame, ServerFrame, StreamTokenRequest, StreamTokenResponse } from './push.ts';
 import { RecommendRequest, RecommendResponse } from './recommend.ts';
 import { ImposeRequest, LiftRequest, Restriction, RestrictionsQuery, RestrictionsResponse } from './restriction.ts';
@@ -130,7 +131,7 @@ export const ROUTES = {
     key: 'score',
     request: ScoreRequest,
     response: ScoreResponse,
-    errors: ['timestamp_out_of_range', 'currency_unknown', 'event_conflict', ...STORE_ERRORS],
+    errors: ['timestamp_out_of_range', 'currency_unknown', 'event_conflict', 'erased', ...STORE_ERRORS],
   },
   stream: {
     plane: 'data',
@@ -369,6 +370,46 @@ export const ROUTES = {
     errors: ['not_found', ...STORE_ERRORS],
   },
   ...EXPERIMENT_ROUTES,
+  items_list: {
+    plane: 'control',
+    method: 'GET',
+    path: '/v1/items',
+    summary: 'Read the catalogue in pages, in the order in which this process learned of the items.',
+    key: 'admin',
+    query: ItemsQuery,
+    response: ItemsPage,
+    errors: ['item_not_found'],
+  },
+  user_export: {
+    plane: 'control',
+    method: 'GET',
+    path: '/v1/users/{id}',
+    summary: 'Everything that is stored of a person, a JSON value a line; whole when the last line says `end`. The reading is journalled.',
+    key: 'admin',
+    parameters: { id: Id },
+    contentType: 'application/x-ndjson',
+    errors: ['user_too_large', 'overloaded', ...STORE_ERRORS],
+  },
+  user_erase: {
+    plane: 'control',
+    method: 'DELETE',
+    path: '/v1/users/{id}',
+    summary: 'Erase a person, in the background: asking again while it runs starts nothing new.',
+    key: 'admin',
+    parameters: { id: Id },
+    response: ErasureJob,
+    status: 202,
+    errors: ['erase_unsupported', 'overloaded', ...STORE_ERRORS],
+  },
+  erasures: {
+    plane: 'control',
+    method: 'GET',
+    path: '/v1/erasures',
+    summary: 'Erasures that run, and the last ones that are done, the newest first.',
+    key: 'admin',
+    response: ErasuresResponse,
+    errors: [],
+  },
   traffic: {
     plane: 'control',
     method: 'GET',

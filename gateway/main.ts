@@ -42,6 +42,8 @@ import { openFeatures } from './features-file.ts';
 import { Metrics, statusClass } from './metrics.ts';
 import { createAdmission } from './overload/admission.ts';
 import { createQueueDelay } from './overload/queue-delay.ts';
+import { openErasures } from './privacy/erasures.ts';
+import { createPeople } from './privacy/people.ts';
 import { probeInChild } from './probe.ts';
 import { createPushHub } from './push/hub.ts';
 import { openRestrictions } from './restrictions.ts';
@@ -256,6 +258,9 @@ export async function startGateway(config: Config, now: () => number = Date.now)
       onError: (err) => log.error({ err }, 'a case that another process changed could not be read'),
     });
     undo.push(() => reviews.close());
+    const erasures = await openErasures({ store, audit, reviews, restrictions, now, onError: (err) => log.error({ err }, 'an erasure failed') });
+    undo.push(() => erasures.close());
+    const people = createPeople({ exports: { store, engine, reviews, restrictions, now }, erasures, audit });
 
     const requests = requestObserver(metrics);
     const server = await createServer({
@@ -289,6 +294,8 @@ export async function startGateway(config: Config, now: () => number = Date.now)
         bundles,
         restrictions,
         reviews,
+        people,
+        catalogue,
         desk,
         experiments,
         metrics,

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { GatehouseError } from '../contracts/errors.ts';
 import type { ImposeRequest, Restriction, RestrictionsQuery, RestrictionsResponse } from '../contracts/restriction.ts';
 import type { ScoreRequest } from '../contracts/score.ts';
-import { restrictable, restrictionKey } from '../scoring/risk/restrictions.ts';
+import { restrictable, restrictionKey, restricts } from '../scoring/risk/restrictions.ts';
 import type { Store } from '../store/contract.ts';
 import type { Audit } from './audit.ts';
 
@@ -27,6 +27,12 @@ export interface Restrictions {
   imposeByHand(request: ImposeRequest, actor: string): Promise<Restriction>;
   /** Rejects with `not_found` and the store's errors; it then still holds. */
   lift(restrictionId: string, reason: string, actor: string): Promise<void>;
+  /** Those of a user, of the user's own means of payment, and those that these payments brought about; also what has run out and is still kept. */
+  of(userId: string, transactions: ReadonlySet<string>): readonly Restriction[];
+  /**
+   * Forgets these; a card stays restricted, wherever it turns up, and forgets by which payment. Resolves when the store has. Whoever erases journals it.
+   */
+  erase(userId: string, transactions: ReadonlySet<string>): Promise<void>;
   /** Forgets what has run out, some at a time. Call it every few seconds. */
   retain(): Promise<void>;
   close(): void;
@@ -63,6 +69,11 @@ export async function openRestrictions({ store, audit, now, onError }: Restricti
     const key = restrictionKey(restriction.entity);
     byEntity.set(key, [...(byEntity.get(key) ?? NONE), restriction]);
   };
+  const of = (userId: string, transactions: ReadonlySet<string>): Restriction[] =>
+    [...byId.values()].filter(
+      ({ entity, transaction_id }) => restricts(entity, userId) || (transaction_id !== undefined && transactions.has(transaction_id)),
+    );
+  const noDoc = (id: string) => ({ collection: RESTRICTIONS_COLLECTION, id, value: undefined });
   const doc = (restriction: Restriction) => ({ collection: RESTRICTIONS_COLLECTION, id: restriction.restriction_id, value: restriction });
 
   for await (const { value } of store.docs(RESTRICTIONS_COLLECTION)) put(value as Restriction);
@@ -128,10 +139,17 @@ export async function openRestrictions({ store, audit, now, onError }: Restricti
       const one = byId.get(restrictionId);
       if (one === undefined || one.until_ms <= now()) throw new GatehouseError('not_found', `no restriction ${restrictionId} is in force`);
       const detail = { restriction_id: restrictionId, entity: one.entity, reason };
-      await audit.record({ actor, action: 'restriction.lift', detail }, [
-        { collection: RESTRICTIONS_COLLECTION, id: restrictionId, value: undefined },
-      ]);
+      await audit.record({ actor, action: 'restriction.lift', detail }, [noDoc(restrictionId)]);
       drop(restrictionId);
+    },
+    of,
+    async erase(userId, transactions) {
+      const found = of(userId, transactions);
+      const gone = found.filter(({ entity }) => restricts(entity, userId)).map(({ restriction_id }) => restriction_id);
+      const stay = found.filter(({ entity }) => !restricts(entity, userId)).map(({ transaction_id: _, ...rest }): Restriction => rest);
+      await store.write([], [...gone.map(noDoc), ...stay.map(doc)]);
+      gone.forEach(drop);
+      stay.forEach(put);
     },
     async retain() {
       const atMs = now();
@@ -142,11 +160,7 @@ export async function openRestrictions({ store, audit, now, onError }: Restricti
         if (gone.length === RETAIN_MAX) break;
       }
       if (gone.length === 0) return;
-      await store.write(
-        [],
-        gone.map((id) => ({ collection: RESTRICTIONS_COLLECTION, id, value: undefined })),
-        { durable: false },
-      );
+      await store.write([], gone.map(noDoc), { durable: false });
       gone.forEach(drop);
     },
     close: unsubscribe,

@@ -65,6 +65,21 @@ export interface DocChange {
   readonly value: unknown;
 }
 
+/** Rows of one person that go, or are replaced, in one step. What names a record that retention has taken meanwhile is passed over. */
+export interface Erasure {
+  /** Journal records, each with what stands at its offset from then on. */
+  readonly facts?: readonly JournalRecord[];
+  /** Alerts, each with what stands at its offset from then on; nobody is told anew. */
+  readonly alerts?: readonly AlertRecord[];
+  /** Idempotency keys whose answers become ERASED_ANSWER. They go on saying that their unit was counted. */
+  readonly answers?: readonly string[];
+  /** Entities whose states go. The next unit finds none. */
+  readonly states?: readonly EntityRef[];
+}
+
+/** What stands for an answer that was erased: no answer is empty by itself. */
+export const ERASED_ANSWER = new Uint8Array(0);
+
 /** How long and how much is kept. The oldest goes first; entity state has its own time to live. */
 export interface RetentionPolicy {
   readonly journalRecordsMax: number;
@@ -112,6 +127,14 @@ export interface Store<S> {
 
   /** Append an alert that belongs to no decision, to the alerts log and as an `alert` fact to the journal. */
   raise(alert: Alert): Promise<void>;
+
+  /**
+   * Take out a person's rows, in one durable step; doing it again changes nothing. The last bytes leave with `purgeErased`. Rejects with `erase_unsupported`
+   * where the store cannot replace a record.
+   */
+  erase(erasure: Erasure): Promise<void>;
+  /** Resolves when no table and no log of the store holds the bytes of what was erased before. */
+  purgeErased(): Promise<void>;
 
   /** States of entities, in order; undefined where there is none. Read-only for the caller, valid until its next await. */
   states(refs: readonly EntityRef[]): Promise<(S | undefined)[]>;

@@ -258,7 +258,28 @@ test('a store of the format before is taken over, and marked so that the older v
   ]);
   const store = await openEmbedded(disk, OPTIONS);
   expect((await store.states([user('u')]))[0]?.count).toBe(1);
-  expect(decodeValue(disk.get('meta', 'format')!)).toBe(2);
+  expect(decodeValue(disk.get('meta', 'format')!)).toBe(3);
+});
+
+test('no table holds a byte of an erased state, neither the redo log nor a row', async () => {
+  const disk = new TestDisk();
+  const traces = (): string[] =>
+    [...disk.tables].flatMap(([table, rows]) =>
+      [...rows].filter(([key, value]) => `${key}${Buffer.from(value).toString('latin1')}`.includes('ann@home')).map(([key]) => `${table} ${key}`),
+    );
+  for (const flushed of [false, true]) {
+    const store = await openEmbedded(disk, OPTIONS);
+    await store.ingest([unit(`e:${flushed}`, [user('ann@home'), item('i')])]);
+    if (flushed) await store.purgeErased();
+    expect(traces()).toEqual([flushed ? 'states user:rann@home' : 'redo 1']);
+    await store.erase({ states: [user('ann@home')] });
+    await store.purgeErased();
+    expect(traces()).toEqual([]);
+    await store.close();
+    const again = await openEmbedded(disk, OPTIONS);
+    expect(await again.states([user('ann@home')])).toEqual([undefined]);
+    await again.close();
+  }
 });
 
 test('a newer format is refused', async () => {

@@ -4,7 +4,19 @@ import type { Fact } from '../contracts/fact.ts';
 import type { Alert } from '../contracts/push.ts';
 import { type Batch, type LogPositions, Slabs } from './batch.ts';
 import { Committer } from './committer.ts';
-import type { AlertRecord, DocChange, EntityRef, JournalRecord, RetentionPolicy, StateCodec, Store, Unit, UnitResult } from './contract.ts';
+import {
+  type AlertRecord,
+  type DocChange,
+  type EntityRef,
+  ERASED_ANSWER,
+  type Erasure,
+  type JournalRecord,
+  type RetentionPolicy,
+  type StateCodec,
+  type Store,
+  type Unit,
+  type UnitResult,
+} from './contract.ts';
 import type { Disk, DiskKey, Table } from './disk.ts';
 import { EntityStates } from './entity-states.ts';
 import { docKey, docPrefix, safeKey } from './keys.ts';
@@ -12,9 +24,12 @@ import { Listeners } from './listeners.ts';
 import { Purger } from './purge.ts';
 import { alertFact, decodeKeyRecord, decodeValue, encodeKeyRecord, encodeShared, encodeValue, type KeyRecord, packDoc, unpackDoc } from './values.ts';
 
-/** The format of what is on disk. Raise it when an older Gatehouse could misread what this one writes. 2: states may be newer in the redo log than in their rows. */
-const FORMAT = 2;
-/** The oldest format that is taken over as it is; its redo log is empty. */
+/**
+ * The format of what is on disk. Raise it when an older Gatehouse could misread what this one writes. 2: states may be newer in the redo log than in their rows. 3: records and
+ * states may be erased.
+ */
+const FORMAT = 3;
+/** The oldest format that is taken over as it is. */
 const FORMAT_OLDEST = 1;
 /** Records decoded in one go; at about 5 us each the event loop is held for under 3 ms. */
 const READ_SLICE = 512;
@@ -145,6 +160,31 @@ export class EmbeddedStore<S> implements Store<S> {
     await batch.done;
   }
 
+  async erase({ facts = [], alerts = [], answers = [], states = [] }: Erasure): Promise<void> {
+    this.#guard();
+    const count = facts.length + alerts.length + answers.length + states.length;
+    if (count === 0) return;
+    const batch = this.#committer.join(count);
+    const { journalFirst, journalLast, alertsFirst, alertsLast } = this.#logs;
+    for (const { offset, fact } of facts) if (offset >= journalFirst && offset <= journalLast) this.#put(batch, 'journal', offset, fact);
+    for (const { offset, alert } of alerts) if (offset >= alertsFirst && offset <= alertsLast) this.#put(batch, 'alerts', offset, alert);
+    for (const key of answers) {
+      const name = safeKey(key);
+      const record = this.#key(name);
+      if (record?.answer !== undefined) this.#setKey(batch, name, { ...record, answer: ERASED_ANSWER });
+    }
+    const now = this.#clock();
+    for (const ref of states) this.#states.erase(batch, ref, now);
+    this.#committer.count(batch, count);
+    await this.#committer.barrier();
+  }
+
+  async purgeErased(): Promise<void> {
+    this.#guard();
+    await this.#committer.barrier();
+    await this.#flushStates();
+  }
+
   async states(refs: readonly EntityRef[]): Promise<(S | undefined)[]> {
     this.#guard();
     const now = this.#clock();
@@ -242,12 +282,15 @@ export class EmbeddedStore<S> implements Store<S> {
   }
 
   async #expireStates(beforeMs: number): Promise<number> {
-    if (this.#states.awaitsRow(beforeMs)) {
-      const batch = this.#committer.join(0);
-      batch.flushStates = true;
-      await batch.done;
-    }
+    if (this.#states.awaitsRow(beforeMs)) await this.#flushStates();
     return this.#purger.expire('states', beforeMs);
+  }
+
+  /** Every state that is durable now reaches its row, and the log forgets it. */
+  async #flushStates(): Promise<void> {
+    const batch = this.#committer.join(0);
+    batch.flushStates = true;
+    await batch.done;
   }
 
   #guard(): void {
@@ -298,14 +341,18 @@ export class EmbeddedStore<S> implements Store<S> {
 
   #appendFact(batch: Batch<S>, fact: Fact): number {
     const offset = ++this.#logs.journalLast;
-    batch.ops.push({ table: 'journal', key: offset, value: this.#slabs.copy(encodeShared(fact)) });
+    this.#put(batch, 'journal', offset, fact);
     return offset;
+  }
+
+  #put(batch: Batch<S>, table: 'journal' | 'alerts', offset: number, record: Fact | Alert): void {
+    batch.ops.push({ table, key: offset, value: this.#slabs.copy(encodeShared(record)) });
   }
 
   #appendAlert(batch: Batch<S>, alert: Alert): void {
     this.#appendFact(batch, alertFact(alert));
     const offset = ++this.#logs.alertsLast;
-    batch.ops.push({ table: 'alerts', key: offset, value: this.#slabs.copy(encodeShared(alert)) });
+    this.#put(batch, 'alerts', offset, alert);
     batch.alerts.push({ offset, alert });
   }
 

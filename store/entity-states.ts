@@ -2,7 +2,7 @@ import type { Batch } from './batch.ts';
 import type { EntityKind, EntityRef, StateCodec, Unit } from './contract.ts';
 import type { Disk } from './disk.ts';
 import { safeKey } from './keys.ts';
-import { REDO_BYTES_MAX, RedoLog } from './redo.ts';
+import { ERASED_STATE, isErased, REDO_BYTES_MAX, RedoLog } from './redo.ts';
 import { type CacheEntry, StateCache } from './state-cache.ts';
 import { STATE_HEADER_BYTES, stateTouchedMs } from './values.ts';
 
@@ -51,11 +51,20 @@ export class EntityStates<S> {
     return state;
   }
 
+  /** Takes the state out, in memory, as part of `batch`; an entity without one stays as it is. */
+  erase(batch: Batch<S>, { kind, id }: EntityRef, nowMs: number): void {
+    const entry = this.#entry(kind, id);
+    if (entry.state === undefined) return;
+    entry.state = undefined;
+    entry.touchedMs = nowMs;
+    if (entry.batch !== batch.id) batch.dirty.push(entry);
+    entry.batch = batch.id;
+  }
+
   /** Encode what the batch changed. */
   seal(batch: Batch<S>): void {
     for (const { key, state, touchedMs } of batch.dirty) {
-      if (state === undefined) throw new Error('a dirty entity has a state');
-      this.#redo.put(key, touchedMs, this.#codec.encodeShared(state));
+      this.#redo.put(key, touchedMs, state === undefined ? ERASED_STATE : this.#codec.encodeShared(state));
     }
     batch.redo = this.#redo.seal(batch.flushStates, batch.ops);
   }
@@ -100,7 +109,7 @@ export class EntityStates<S> {
     const key = stateKey(kind, id);
     const entry: CacheEntry<S> = { kind, id, key, state: undefined, touchedMs: 0, batch: 0, used: false, newer: undefined, older: undefined };
     const bytes = this.#redo.get(key) ?? this.#disk.get('states', key);
-    if (bytes === undefined) return entry;
+    if (bytes === undefined || isErased(bytes)) return entry;
     entry.touchedMs = stateTouchedMs(bytes);
     entry.state = this.#codec.decode(bytes.subarray(STATE_HEADER_BYTES));
     this.#cache.add(entry, this.#durableId());

@@ -1,7 +1,18 @@
 import { GatehouseError } from '../contracts/errors.ts';
 import type { Fact } from '../contracts/fact.ts';
 import type { Alert } from '../contracts/push.ts';
-import type { AlertRecord, DocChange, EntityRef, JournalRecord, RetentionPolicy, Store, Unit, UnitResult } from './contract.ts';
+import {
+  type AlertRecord,
+  type DocChange,
+  type EntityRef,
+  ERASED_ANSWER,
+  type Erasure,
+  type JournalRecord,
+  type RetentionPolicy,
+  type Store,
+  type Unit,
+  type UnitResult,
+} from './contract.ts';
 import { Listeners } from './listeners.ts';
 import { alertFact } from './values.ts';
 
@@ -93,6 +104,21 @@ class MemoryStore<S> implements Store<S> {
   async raise(alert: Alert): Promise<void> {
     this.#guard();
     this.#append(alert);
+  }
+
+  async erase({ facts = [], alerts = [], answers = [], states = [] }: Erasure): Promise<void> {
+    this.#guard();
+    for (const { offset, fact } of facts) replace(this.#journal, offset, fact);
+    for (const { offset, alert } of alerts) replace(this.#alerts, offset, alert);
+    for (const key of answers) {
+      const entry = this.#keys.get(key);
+      if (entry?.answer !== undefined) entry.answer = ERASED_ANSWER;
+    }
+    for (const ref of states) this.#states.delete(nameOf(ref));
+  }
+
+  async purgeErased(): Promise<void> {
+    this.#guard();
   }
 
   async states(refs: readonly EntityRef[]): Promise<(S | undefined)[]> {
@@ -217,6 +243,10 @@ function last<T>(log: Log<T>): number {
 function slice<T>(log: Log<T>, after: number, limit: number): [number, T][] {
   const start = Math.max(0, after + 1 - log.first);
   return log.records.slice(start, start + Math.max(0, limit)).map((record, i) => [log.first + start + i, record]);
+}
+
+function replace<T>(log: Log<T>, offset: number, record: T): void {
+  if (offset >= log.first && offset <= last(log)) log.records[offset - log.first] = record;
 }
 
 function trim<T>(log: Log<T>, recordsMax: number): number {

@@ -112,6 +112,16 @@ export class RedisStore<S> implements Store<S> {
     );
   }
 
+  /** A stream's entry can be deleted but not replaced, and a log without gaps is what clients recover by. */
+  async erase(): Promise<void> {
+    this.#guard();
+    throw new GatehouseError('erase_unsupported', 'records of a Redis stream cannot be replaced');
+  }
+
+  async purgeErased(): Promise<void> {
+    this.#guard();
+  }
+
   async states(refs: readonly EntityRef[]): Promise<(S | undefined)[]> {
     this.#guard();
     const replies = await Promise.all(refs.map((ref) => this.#link.call('GET', this.#keys.state(ref))));

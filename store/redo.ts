@@ -12,6 +12,13 @@ const RETIRE_BYTES_MAX = 8 * 1024 * 1024;
 /** Log rows read in one go at start. */
 const READ_SLICE = 64;
 
+/** What is put for a state that was erased: no codec writes an empty one. Its row goes when it is retired. */
+export const ERASED_STATE = new Uint8Array(0);
+
+export function isErased(value: Uint8Array): boolean {
+  return value.length === STATE_HEADER_BYTES;
+}
+
 /** The states that one batch changed, as they stand in its row of the log. */
 interface Segment {
   readonly id: number;
@@ -142,7 +149,9 @@ export class RedoLog {
       const segment = this.#segments[this.#retiring]!;
       for (const key of segment.keys) {
         const place = this.#newest.get(key);
-        if (place?.segment === segment) ops.push({ table: 'states', key, value: segment.row.subarray(place.from, place.to) });
+        if (place?.segment !== segment) continue;
+        const value = segment.row.subarray(place.from, place.to);
+        ops.push({ table: 'states', key, value: isErased(value) ? undefined : value });
       }
       ops.push({ table: 'redo', key: segment.id, value: undefined });
       retired.push(segment);

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Fact } from '../contracts/fact.ts';
 import type { Alert } from '../contracts/push.ts';
 import type { EntityRef, RetentionPolicy, StateCodec, Store, Unit } from './contract.ts';
+import { eraseSuite } from './erase.suite.ts';
 import { decodeValue, encodeShared, encodeValue } from './values.ts';
 
 /** The state of the suite's entities: how many units it has seen, and which. */
@@ -78,8 +79,11 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 /** What every implementation of `Store` must do. */
+/** Runs a test on a fresh store. */
+export type Run = (title: string, body: (under: StoreUnderTest) => Promise<void>, retention?: Partial<RetentionPolicy>) => void;
+
 export function storeSuite(name: string, open: (retention: RetentionPolicy) => Promise<StoreUnderTest>): void {
-  const run = (title: string, body: (under: StoreUnderTest) => Promise<void>, retention: Partial<RetentionPolicy> = {}): void => {
+  const run: Run = (title, body, retention = {}) => {
     test(title, async () => {
       const under = await open({ ...SUITE_RETENTION, ...retention });
       try {
@@ -90,6 +94,8 @@ export function storeSuite(name: string, open: (retention: RetentionPolicy) => P
     });
   };
   const counts = async (store: Store<Tally>, refs: EntityRef[]) => (await store.states(refs)).map((state) => state?.count);
+
+  eraseSuite(name, run);
 
   describe(`${name}: ingest`, () => {
     run('counts a unit once and brings each entity forward', async ({ store }) => {

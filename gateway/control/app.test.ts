@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { GatehouseError } from '../../contracts/errors.ts';
 import { ROUTES, type Route } from '../../contracts/routes.ts';
 import type { RulesResponse } from '../../contracts/rules.ts';
+import { Catalogue } from '../../scoring/recommend/catalogue.ts';
 import { DEFAULT_RULES } from '../../scoring/risk/default-rules.ts';
 import { controlFixture } from './control.suite.ts';
 
@@ -171,6 +172,28 @@ describe('bundles and rules', () => {
     expect(((await again.json()) as RulesResponse).rules).toEqual(rules);
     expect(store.facts.map((fact) => fact.kind === 'admin' && fact.action)).toEqual(['rules.reload', 'rules.reload.done']);
   });
+});
+
+test('the catalogue is read in pages, whatever is put or deleted meanwhile', async () => {
+  const catalogue = new Catalogue();
+  for (const id of ['c', '12', 'a', 'b', 'd']) catalogue.put({ item_id: id, price: 1 });
+  const { app, adminToken } = await fixture({ catalogue });
+  const page = async (query: string) => (await app.request(`/v1/items?${query}`, bearer(adminToken))).json();
+  expect(await page('limit=2')).toEqual({
+    total: 5,
+    items: [
+      { item_id: 'c', price: 1 },
+      { item_id: '12', price: 1 },
+    ],
+    next: '12',
+  });
+  catalogue.delete('12');
+  catalogue.put({ item_id: 'c', price: 2 });
+  expect((await page('after=12&limit=2')).items.map(({ item_id }: { item_id: string }) => item_id)).toEqual(['a', 'b']);
+  expect(await page('after=b&limit=2')).toEqual({ total: 4, items: [{ item_id: 'd', price: 1 }], next: null });
+  expect(await page('after=d')).toMatchObject({ items: [], next: null });
+  expect(await page('after=unheard')).toMatchObject({ status: 404, code: 'item_not_found' });
+  expect(await page('limit=1001')).toMatchObject({ status: 422, code: 'invalid_request' });
 });
 
 describe('alerts, streams, keys', () => {

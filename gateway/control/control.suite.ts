@@ -4,6 +4,7 @@ import type { Alert } from '../../contracts/push.ts';
 import { DEFAULT_DECLARATIONS } from '../../scoring/features/defaults.ts';
 import { createFeatureEngine } from '../../scoring/features/engine.ts';
 import type { Challenge } from '../../scoring/models/manager.ts';
+import { Catalogue } from '../../scoring/recommend/catalogue.ts';
 import { DEFAULT_PLACEMENTS } from '../../scoring/recommend/placements.ts';
 import { FRAUD_SET } from '../../scoring/risk/pipeline.ts';
 import { createAudit, type Log } from '../audit.ts';
@@ -139,6 +140,8 @@ export async function controlFixture(overrides: Partial<ControlDeps> = {}) {
     bundles,
     restrictions,
     reviews,
+    catalogue: new Catalogue(),
+    people: { export: async () => (async function* () {})(), erase: async () => Promise.reject(new Error('not asked for here')), list: () => [] },
     desk,
     experiments,
     metrics,

@@ -1,6 +1,7 @@
 import type { BundleManifest } from '../../contracts/bundle.ts';
 import type { TrafficResponse } from '../../contracts/control.ts';
 import type { BundleEntry, Challenge } from '../../scoring/models/manager.ts';
+import type { Catalogue } from '../../scoring/recommend/catalogue.ts';
 import type { Store } from '../../store/contract.ts';
 import type { Audit, Log } from '../audit.ts';
 import type { Keyring } from '../auth/keyring.ts';
@@ -8,6 +9,7 @@ import type { StreamTokens } from '../auth/stream-tokens.ts';
 import type { Config } from '../config.ts';
 import type { Experiments } from '../experiments/desk.ts';
 import type { Metrics } from '../metrics.ts';
+import type { People } from '../privacy/people.ts';
 import type { Restrictions } from '../restrictions.ts';
 import type { ReviewDesk } from '../review/desk.ts';
 import type { RiskDesk } from '../rules/risk-desk.ts';
@@ -38,7 +40,9 @@ export interface ControlDeps {
   readonly audit: Audit;
   readonly bundles: Bundles;
   readonly restrictions: Pick<Restrictions, 'list' | 'imposeByHand' | 'lift'>;
-  readonly reviews: Omit<ReviewDesk, 'happened' | 'close'>;
+  readonly reviews: Omit<ReviewDesk, 'happened' | 'find' | 'erase' | 'close'>;
+  readonly people: People;
+  readonly catalogue: Pick<Catalogue, 'page' | 'size'>;
   readonly desk: Pick<RiskDesk, 'rules' | 'lists' | 'backtests'>;
   readonly experiments: Pick<Experiments, 'list' | 'create' | 'start' | 'stop' | 'result'>;
   readonly metrics: Pick<Metrics, 'render' | 'contentType' | 'counter'>;

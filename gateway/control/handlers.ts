@@ -1,6 +1,7 @@
 import type { Context } from 'hono';
 import type { AlertsResponse, BundlesResponse, Challenger } from '../../contracts/control.ts';
 import { GatehouseError } from '../../contracts/errors.ts';
+import type { ItemsPage } from '../../contracts/item.ts';
 import { openApi } from '../../contracts/openapi.ts';
 import { CHANNELS } from '../../contracts/push.ts';
 import { ROUTES, type RouteName } from '../../contracts/routes.ts';
@@ -9,6 +10,7 @@ import type { ControlDeps } from './deps.ts';
 import { docsPage } from './docs-page.ts';
 import { streamUrlFor } from './guards.ts';
 import { checker, jsonBody, queryOf } from './input.ts';
+import { privacyHandlers } from './privacy-handlers.ts';
 import { riskHandlers } from './risk-handlers.ts';
 
 export interface ControlEnv {
@@ -24,9 +26,11 @@ type Handler = (c: Context<ControlEnv>) => Response | Promise<Response>;
 type ControlRoute = { [N in RouteName]: (typeof ROUTES)[N]['plane'] extends 'control' ? N : never }[RouteName];
 
 const ALERTS_PAGE_DEFAULT = 100;
+const ITEMS_PAGE_DEFAULT = 100;
 /** The dashboard fetches a new token when it reconnects, so a stolen one is soon worthless. */
 const DASHBOARD_TOKEN_TTL_S = 900;
 
+const itemsQuery = checker(ROUTES.items_list.query);
 const alertsQuery = checker(ROUTES.alerts.query);
 const activateParameters = checker(ROUTES.bundle_activate.parameters.version);
 const revokeParameters = checker(ROUTES.key_revoke.parameters.id);
@@ -145,6 +149,7 @@ export function controlHandlers(deps: ControlDeps): Readonly<Record<ControlRoute
     },
     bundle_rollback: (c) => changeBundle(c, 'bundle.rollback', 'rolled_back', () => bundles.rollback()),
     ...riskHandlers(deps),
+    ...privacyHandlers(deps),
     rules_reload: async (c) => {
       await audited(c.get('actor'), 'rules.reload', {}, () => desk.rules.reloadFile());
       return c.json(desk.rules.list());
@@ -158,6 +163,13 @@ export function controlHandlers(deps: ControlDeps): Readonly<Record<ControlRoute
         first,
         alerts: alerts.map((record) => ({ offset: record.offset, alert: record.alert })),
       };
+      return c.json(answer);
+    },
+    items_list: (c) => {
+      const { after, limit = ITEMS_PAGE_DEFAULT } = itemsQuery(queryOf(c.req.queries(), ['after']));
+      const items = deps.catalogue.page(after, limit);
+      if (items === undefined) throw new GatehouseError('item_not_found', `this process has never heard of ${after}`);
+      const answer: ItemsPage = { total: deps.catalogue.size, items, next: items.length < limit ? null : items.at(-1)!.item_id };
       return c.json(answer);
     },
     restrictions: (c) => c.json(deps.restrictions.list(restrictionsQuery(queryOf(c.req.queries())))),

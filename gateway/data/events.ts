@@ -11,6 +11,7 @@ import {
 import { FIELD_ERRORS_MAX } from '../../contracts/wire.ts';
 import { eventKey, eventUnit } from '../../scoring/ingest.ts';
 import { withRate } from '../../scoring/rates.ts';
+import { ERASED_ANSWER } from '../../store/contract.ts';
 import type { Principal } from '../auth/keyring.ts';
 import type { DataDeps } from './plane.ts';
 import { settleTime } from './time.ts';
@@ -83,7 +84,7 @@ export function createEventsHandler(deps: DataDeps) {
       }
       return { attached: event, answer: undefined };
     }
-    const { answer } = known;
+    const answer = known.answer?.length === ERASED_ANSWER.length ? undefined : known.answer;
     const [record] = await store.read(known.offset - 1, 1);
     if (record?.offset !== known.offset || record.fact.kind !== 'event') return { attached: event, answer };
     const attached = { ...event };

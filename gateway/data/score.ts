@@ -6,12 +6,13 @@ import { eventKey, eventUnit, paymentEvent } from '../../scoring/ingest.ts';
 import { withRate } from '../../scoring/rates.ts';
 import { assess, type FraudModel } from '../../scoring/risk/pipeline.ts';
 import { takesPart } from '../../scoring/risk/rollout.ts';
-import type { EntityKind } from '../../store/contract.ts';
+import { type EntityKind, ERASED_ANSWER } from '../../store/contract.ts';
 import type { DataDeps } from './plane.ts';
 import { settleTime } from './time.ts';
 
-/** An answer as the store keeps it: JSON in UTF-8. */
+/** An answer as the store keeps it: JSON in UTF-8. Throws `erased`. */
 function storedAnswer(bytes: Uint8Array): JsonText {
+  if (bytes.length === ERASED_ANSWER.length) throw new GatehouseError('erased', 'the answer to this transaction was erased with its user');
   return new JsonText(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'));
 }
 

@@ -37,6 +37,10 @@ export interface ReviewDesk {
   decide(caseId: string, request: VerdictRequest, actor: string): Promise<ReviewCase>;
   /** A later event on some payment: the case of the payment, if there is one, shows it. */
   happened(event: TimedEvent): Promise<void>;
+  /** Every case, waiting or closed, for which `owns` says yes. */
+  find(owns: (one: ReviewCase) => boolean): readonly ReviewCase[];
+  /** Forgets these cases; resolves when the store has. Whoever erases journals it. */
+  erase(cases: readonly ReviewCase[]): Promise<void>;
   close(): void;
 }
 
@@ -181,6 +185,17 @@ export async function openReviewDesk({ store, audit, now, label, onError }: Revi
       const seen = { ...one, outcomes: [...one.outcomes, outcome] };
       set(seen);
       await store.write([], [{ collection: REVIEWS_COLLECTION, id: seen.case_id, value: seen }], { durable: false });
+    },
+    find: (owns) => [...cases.values()].filter(owns),
+    async erase(gone) {
+      await store.write(
+        [],
+        gone.map(({ case_id }) => ({ collection: REVIEWS_COLLECTION, id: case_id, value: undefined })),
+      );
+      for (const { case_id } of gone) {
+        const one = cases.get(case_id);
+        if (one) forget(one);
+      }
     },
     close() {
       unsubscribe();

@@ -52,6 +52,21 @@ export class Catalogue implements CandidateFacts {
     return this.#items[handle];
   }
 
+  /**
+   * Items behind `after`, at most `limit`, in the order in which their ids were first heard of; undefined where `after` never was. What is put anew
+   * while somebody pages keeps its place; a deleted item's id still marks where it was.
+   */
+  page(after: string | undefined, limit: number): Item[] | undefined {
+    const start = after === undefined ? NO_HANDLE : this.handles.find(after);
+    if (after !== undefined && start === NO_HANDLE) return undefined;
+    const items: Item[] = [];
+    for (let handle = start + 1; handle < this.#items.length && items.length < limit; handle++) {
+      const item = this.#items[handle];
+      if (item) items.push(item);
+    }
+    return items;
+  }
+
   put(item: Item): void {
     const handle = this.handles.intern(item.item_id);
     this.#takeOut(handle);

@@ -20,6 +20,12 @@ export function restrictionKey({ kind, id }: RestrictedEntity): string {
   return `${kind}:${id}`;
 }
 
+/** Whether it is the user, or a method of that user. The method's name has no bar in it, an id may. */
+export function restricts({ kind, id }: RestrictedEntity, userId: string): boolean {
+  if (kind === 'user') return id === userId;
+  return kind === 'payment_method' && id.slice(0, Math.max(0, id.lastIndexOf('|'))) === userId;
+}
+
 /** Every entity whose restrictions hold for a payment. */
 export function restrictable(payer: Payer): RestrictedEntity[] {
   const means = meansOf(payer);

@@ -43,6 +43,8 @@ describe.concurrent('help and mistakes', () => {
     ['serve', ['--data-dir']],
     ['train', ['--data-dir', '--seed', '--no-activate', '--fraud-from', '--fraud-to', '--labels-until']],
     ['import', ['path', '--mapping', '--from', '--until', '--as-of', '--data-dir']],
+    ['export-items', ['file', '--data-dir']],
+    ['import-items', ['file', '--data-dir']],
     ['simulate', ['--seed', '--users', '--items', '--days', '--end', '--data-dir', '--live', '--rate']],
     ['bundle', ['list', 'verify', 'activate', 'rollback']],
     ['bundle list', ['--data-dir', '--url', '--token']],

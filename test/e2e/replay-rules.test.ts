@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { ErasureJob, ErasuresResponse } from '../../contracts/privacy.ts';
 import type { BacktestJob, BacktestResult } from '../../contracts/rules.ts';
 import type { ScoreRequest, ScoreResponse } from '../../contracts/score.ts';
 import { KEYS, run, runOk, type ServedGateway, serve } from './command-line.ts';
@@ -68,7 +69,13 @@ test('replay is bit for bit after rules, versions and lists have changed, and sh
   expect(table).toMatch(/^dear@2 +challenge +0 /m);
   expect((await run(['backtest', '--rule', 'nothing', '--data-dir', data])).stderr).toContain('(rule_not_found)');
 
+  await pay('forgotten', { user_id: 'carl' });
+  const { erasure_id } = await control<ErasureJob>('DELETE', '/v1/users/carl');
+  const stateOf = async () => (await control<ErasuresResponse>('GET', '/v1/erasures')).erasures.find((job) => job.erasure_id === erasure_id)?.state;
+  await expect.poll(stateOf, { timeout: 30_000 }).toBe('done');
+
   await gateway.stop();
+  expect((await run(['replay', 'forgotten', '--data-dir', data])).stderr).toContain('(erased)');
   for (const [transaction, hits, today] of [
     ['before', ['dear'], 'approve'],
     ['listed', ['dear', 'watch-list'], 'approve'],
