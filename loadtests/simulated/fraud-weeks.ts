@@ -17,7 +17,7 @@ import { bundlesDir, type Gateway, startGateway } from '../../gateway/main.ts';
 import { DEFAULT_DECLARATIONS } from '../../scoring/features/defaults.ts';
 import { createFeatureEngine } from '../../scoring/features/engine.ts';
 import { type Audience, actOut, createShop, passes, type Shop } from '../../simulator/index.ts';
-import { journalSource, train } from '../../training/index.ts';
+import { journalSource, SESSION_DEFAULTS, train } from '../../training/index.ts';
 import { progressBars } from '../../training/progress.ts';
 import { whole } from '../load/report.ts';
 import { type Prices, Week } from './ledger.ts';
@@ -41,7 +41,7 @@ const WEEK_MS = 7 * DAY_MS;
 const END_MS = Date.UTC(2026, 0, 5);
 const BATCH = 1_000;
 /** No one is recommended anything here: the smallest retrieval that trains. */
-const RETRIEVAL = { als: { factors: 4, iterations: 1 } };
+const RETRIEVAL = { als: { factors: 4, iterations: 1 }, sessions: { ...SESSION_DEFAULTS, neighbours: false, nextItem: false } };
 
 type PayAsk = Parameters<Audience['judged']>[0];
 
