@@ -23,7 +23,7 @@ import { drawOf } from '../../scoring/recommend/explore/draw.ts';
 import { DEFAULT_PLACEMENTS, type Placement } from '../../scoring/recommend/placements.ts';
 import { Trending } from '../../scoring/recommend/trending.ts';
 import { type Audience, actOut, createShop, type Shop } from '../../simulator/index.ts';
-import { journalSource, train } from '../../training/index.ts';
+import { journalSource, SESSION_DEFAULTS, train } from '../../training/index.ts';
 import { progressBars } from '../../training/progress.ts';
 import { HEAD_PLACES, type ItemWant, ListLedger, meanWant, Sums } from './list-ledger.ts';
 
@@ -42,7 +42,7 @@ const WEEK_MS = 7 * DAY_MS;
 const END_MS = Date.UTC(2026, 0, 5);
 const BATCH = 1_000;
 /** A small shop has few tastes to tell apart. */
-const RETRIEVAL = { als: { factors: 16, iterations: 8 } };
+const RETRIEVAL = { als: { factors: 16, iterations: 8 }, sessions: { ...SESSION_DEFAULTS, nextItem: false } };
 /** Pages that the ranker learns from: a small shop has little more, and there is a training each week of each arm. */
 const QUERIES_MAX = 1_500;
 
