@@ -159,7 +159,7 @@ describe('default sets', () => {
     for (const set of ['fraud', 'rank']) for (const i of engine.names(set).keys()) expect(engine.explain(set, i, 1.5)).not.toContain('{');
     const at = engine.names('fraud').indexOf('user_last_attempt');
     expect(engine.explain('fraud', at, 7_200)).toBe('previous payment of this customer 2 h ago');
-    expect(engine.explain('fraud', at, Number.NaN)).toBe('previous payment of this customer unknown ago');
+    expect(engine.explain('fraud', at, Number.NaN)).toBe('not known: previous payment of this customer … ago');
   });
 
   test('the handbook’s fifteen: amount, night, weekend; the customer’s count and mean with this payment; the merchant’s reports', () => {

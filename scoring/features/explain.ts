@@ -8,11 +8,11 @@ const DURATIONS: ReadonlySet<RecentStatistic> = new Set(['above_first', 'above_r
 
 /** The feature's sentence with its value written for a person. */
 export function explainFeature(feature: Feature, value: number): string {
+  if (Number.isNaN(value)) return `not known: ${feature.text.replaceAll('{value}', '…')}`;
   return feature.text.replaceAll('{value}', () => formatValue(feature, value));
 }
 
 function formatValue(feature: Feature, value: number): string {
-  if (Number.isNaN(value)) return 'unknown';
   if (feature.aggregate === 'time_since' || (feature.aggregate === 'recent' && DURATIONS.has(feature.statistic))) return formatDuration(value);
   if (feature.aggregate === 'share') return `${Math.round(value * 100)} %`;
   if (feature.aggregate === 'subject' && (feature.field === 'is_night' || feature.field === 'is_weekend')) return value === 1 ? 'yes' : 'no';
