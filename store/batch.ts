@@ -25,6 +25,8 @@ export class Batch<S> {
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
   units = 0;
+  /** Those who asked to be told when it is durable. */
+  waiters = 0;
   positions: LogPositions | undefined;
   /** Write all states to their rows with this batch. */
   flushStates = false;

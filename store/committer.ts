@@ -9,6 +9,16 @@ import type { Disk, DiskKey, DiskOp, Table } from './disk.ts';
 const BATCH_UNITS_MAX = 2_048;
 /** A commit that takes longer than this has hung (a dead disk): its writers are told, and the store stops taking writes. */
 const COMMIT_TIMEOUT_MS = 30_000;
+/**
+ * How long changes that nobody waits for may stay in memory alone. A payment is written in two steps of which only the second is waited for: begun at once, the
+ * commit of the first would hold up the second for a whole sync.
+ */
+const LAZY_COMMIT_MS = 5;
+/**
+ * An idle disk starts as soon as so many wait for it, without the end of the event loop's turn: it writes while the rest of the turn's requests are still in work.
+ * Fewer would spend a sync on too little.
+ */
+const EAGER_WAITERS = 16;
 
 export interface CommitterHooks<S> {
   /** Turn everything in the batch into `ops`. */
@@ -23,6 +33,8 @@ export interface CommitterHooks<S> {
  *
  *   join -> open --seal--> sealed, sealed, ... --pump--> committing -> durable
  *
+ * It begins with the end of the turn in which somebody asked to wait, and otherwise after LAZY_COMMIT_MS.
+ *
  * When a commit fails, everything behind it was built on it, so all of it is lost together and memory goes back to what the disk has.
  */
 export class Committer<S> {
@@ -33,6 +45,7 @@ export class Committer<S> {
   #sealed: Batch<S>[] = [];
   #committing: Batch<S>[] = [];
   #scheduled = false;
+  #lazy: NodeJS.Timeout | undefined;
   #hung = false;
   /** Id of the newest batch that is durable. */
   durableId = 0;
@@ -52,22 +65,29 @@ export class Committer<S> {
     if (this.pendingUnits + units > this.#unitsMax) {
       throw new GatehouseError('overloaded', `${this.pendingUnits} writes wait for the disk; the limit is ${this.#unitsMax}`);
     }
-    this.#schedule();
+    this.#scheduleLazily();
     return this.#open;
+  }
+
+  /** Resolves when the batch is durable; rejects when it is lost. */
+  wait(batch: Batch<S>): Promise<void> {
+    batch.waiters++;
+    if (batch === this.#open && batch.waiters >= EAGER_WAITERS && this.#committing.length === 0) void this.#pump();
+    else this.#schedule();
+    return batch.done;
   }
 
   count(batch: Batch<S>, units: number): void {
     batch.units += units;
     this.pendingUnits += units;
-    if (batch.units >= BATCH_UNITS_MAX && batch === this.#open) this.#seal();
+    if (batch.units < BATCH_UNITS_MAX || batch !== this.#open) return;
+    this.#seal();
+    this.#schedule();
   }
 
   /** Resolves when everything accepted so far is durable; rejects when some of it is lost. */
   barrier(): Promise<void> {
-    if (!this.#open.empty) {
-      this.#schedule();
-      return this.#open.done;
-    }
+    if (!this.#open.empty) return this.wait(this.#open);
     return (this.#sealed.at(-1) ?? this.#committing.at(-1))?.done ?? Promise.resolve();
   }
 
@@ -94,6 +114,11 @@ export class Committer<S> {
     });
   }
 
+  #scheduleLazily(): void {
+    if (this.#lazy !== undefined || this.#scheduled || this.#committing.length > 0) return;
+    this.#lazy = setTimeout(() => void this.#pump(), LAZY_COMMIT_MS);
+  }
+
   #seal(): void {
     const batch = this.#open;
     this.#hooks.seal(batch);
@@ -103,6 +128,8 @@ export class Committer<S> {
 
   async #pump(): Promise<void> {
     if (this.#committing.length > 0 || this.#hung) return;
+    clearTimeout(this.#lazy);
+    this.#lazy = undefined;
     if (!this.#open.empty) this.#seal();
     if (this.#sealed.length === 0) return;
     const batches = this.#sealed;
@@ -122,7 +149,8 @@ export class Committer<S> {
     }
     this.#hooks.committed(batches);
     for (const batch of batches) batch.resolve();
-    if (this.#sealed.length > 0 || !this.#open.empty) this.#schedule();
+    if (this.#sealed.length > 0 || this.#open.waiters > 0) this.#schedule();
+    else if (!this.#open.empty) this.#scheduleLazily();
   }
 
   async #commit(ops: readonly DiskOp[]): Promise<void> {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { GatehouseError } from '../contracts/errors.ts';
 import type { Disk, DiskKey, DiskOp, DiskRow, Table } from './disk.ts';
 import { type EmbeddedOptions, openEmbedded } from './embedded.ts';
@@ -155,6 +155,36 @@ describe('group commit', () => {
     await Promise.all(writes);
     expect(done).toHaveLength(52);
     expect(disk.commits).toBe(3);
+  });
+
+  test('takes both steps of a payment in one commit, though the turn ends between them', async () => {
+    const disk = new TestDisk();
+    const store = await openEmbedded(disk, OPTIONS);
+    const before = disk.commits;
+    await store.ingest([unit('t:1', [user('u')])], { durable: false });
+    await turn();
+    await turn();
+    expect(disk.commits).toBe(before);
+    await store.decide('t:1', fact(1), new Uint8Array([1]));
+    expect(disk.commits).toBe(before + 1);
+  });
+
+  test('brings what nobody waits for to the disk by itself', async () => {
+    const disk = new TestDisk();
+    const store = await openEmbedded(disk, OPTIONS);
+    await store.ingest([unit('t:1', [user('u')])], { durable: false });
+    await vi.waitFor(() => expect(disk.range('journal', 1, 1)).toHaveLength(1));
+  });
+
+  test('sets an idle disk to work within the turn once many wait', async () => {
+    const disk = new TestDisk();
+    const store = await openEmbedded(disk, OPTIONS);
+    const before = disk.commits;
+    const writes = Array.from({ length: 16 }, (_, i) => store.write([fact(i)]));
+    expect(disk.commits).toBe(before + 1);
+    writes.push(store.write([fact(16)]));
+    await Promise.all(writes);
+    expect(disk.commits).toBe(before + 2);
   });
 
   test('waits for nobody who did not ask for durability, and keeps the decision for those who did', async () => {

@@ -125,7 +125,7 @@ export class EmbeddedStore<S> implements Store<S> {
     this.#appendFact(batch, decision);
     if (alert) this.#appendAlert(batch, alert);
     this.#committer.count(batch, 1);
-    if (durable) await batch.done;
+    if (durable) await this.#committer.wait(batch);
     return { won: true, answer };
   }
 
@@ -149,7 +149,7 @@ export class EmbeddedStore<S> implements Store<S> {
       batch.ops.push({ table: 'docs', key, value: bytes });
     }
     this.#committer.count(batch, count);
-    if (options.durable !== false) await batch.done;
+    if (options.durable !== false) await this.#committer.wait(batch);
   }
 
   async raise(alert: Alert): Promise<void> {
@@ -157,7 +157,7 @@ export class EmbeddedStore<S> implements Store<S> {
     const batch = this.#committer.join(1);
     this.#appendAlert(batch, alert);
     this.#committer.count(batch, 1);
-    await batch.done;
+    await this.#committer.wait(batch);
   }
 
   async erase({ facts = [], alerts = [], answers = [], states = [] }: Erasure): Promise<void> {
@@ -290,7 +290,7 @@ export class EmbeddedStore<S> implements Store<S> {
   async #flushStates(): Promise<void> {
     const batch = this.#committer.join(0);
     batch.flushStates = true;
-    await batch.done;
+    await this.#committer.wait(batch);
   }
 
   #guard(): void {
@@ -404,7 +404,7 @@ export class EmbeddedStore<S> implements Store<S> {
     for (const key of keys) batch.ops.push({ table, key, value: undefined });
     if (table === 'journal') this.#logs.journalFirst += keys.length;
     if (table === 'alerts') this.#logs.alertsFirst += keys.length;
-    await batch.done;
+    await this.#committer.wait(batch);
   }
 }
 
