@@ -1,9 +1,15 @@
 /**
- * Session candidates: microseconds a prediction of 20 items, at the settings of the Serenade measurements and at our default. One process, one thread.
+ * Session candidates: microseconds a prediction of 20 items, at two settings of Serenade's and at our default. One process, one thread. Where Serenade's
+ * own evaluator is installed (serenade.sh), it answers the same prefixes of the same sessions right after.
  *
  *   node dist/loadtests/bench/sessions.js [session_clicks.parquet]     (Diginetica; made-up sessions of its size without it)
  */
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { seededRandom } from '../../index/clustered.ts';
 import { type SessionIndex, type SessionSearchParams, V_STAN, VMIS_KNN } from '../../index/sessions.ts';
 import { decodeSessions, encodeSessions } from '../../index/sessions-file.ts';
@@ -11,15 +17,16 @@ import { indexSessions, readClicks, type Sessions } from '../../training/evaluat
 
 const PATH_DEFAULT = 'data/diginetica_sessions/session_clicks.parquet';
 const LIST_LENGTH = 20;
-/** Answers that are timed: enough for a p99. */
-const QUERIES = 20_000;
+/** Sessions whose prefixes are asked: enough for a p99. */
+const TEST_SESSIONS = 4_000;
+/** Where serenade.sh installs it. */
+const SERENADE = '.serenade/bin/evaluator';
 const WARM_UP = 3_000;
 /** Of Diginetica. */
 const SIZE = { sessions: 186_670, items: 43_097, testSessions: 15_979 };
-/** Serenade 0.3.1, in process, same data, a machine of the same kind: 107 and 169 us. */
-const SETTINGS: readonly { readonly name: string; readonly params: SessionSearchParams; readonly rivalUs?: number }[] = [
-  { name: 'VMIS-kNN m 500 k 50, 2 items', params: { ...VMIS_KNN, sessionsPerItem: 500, sessionsMax: 500, k: 50, lastItems: 2 }, rivalUs: 107 },
-  { name: 'VMIS-kNN m 250 k 1500, 9 items', params: { ...VMIS_KNN, sessionsPerItem: 250, sessionsMax: 250, k: 1_500, lastItems: 9 }, rivalUs: 169 },
+const SETTINGS: readonly { readonly name: string; readonly params: SessionSearchParams }[] = [
+  { name: 'VMIS-kNN m 500 k 50, 2 items', params: { ...VMIS_KNN, sessionsPerItem: 500, sessionsMax: 500, k: 50, lastItems: 2 } },
+  { name: 'VMIS-kNN m 250 k 1500, 9 items', params: { ...VMIS_KNN, sessionsPerItem: 250, sessionsMax: 250, k: 1_500, lastItems: 9 } },
   { name: 'V-STAN like, 5 items', params: V_STAN },
 ];
 
@@ -51,8 +58,47 @@ function measure(index: SessionIndex, prefixes: readonly Uint32Array[], params: 
     cpuUs: (user + system) / us.length,
     meanUs: us.reduce((a, b) => a + b, 0) / us.length,
     p50Us: us[us.length >> 1]!,
+    p90Us: us[Math.floor(us.length * 0.9)]!,
     p99Us: us[Math.floor(us.length * 0.99)]!,
   };
+}
+
+/** Tab-separated clicks as Serenade reads them; the clock says nothing but the order. Its sessions need numbers of 32 bits. */
+function clicksText(sessions: readonly Uint32Array[], firstId: number): string {
+  const lines = ['SessionId\tItemId\tTime'];
+  let time = 0;
+  for (const [i, clicks] of sessions.entries()) for (const item of clicks) lines.push(`${firstId + i}\t${item}\t${time++}`);
+  return `${lines.join('\n')}\n`;
+}
+
+/** What Serenade's evaluator says of the same prefixes: its median and p90, in microseconds. */
+async function serenade(train: string, test: string, { k, sessionsMax, lastItems }: SessionSearchParams, folder: string) {
+  const config = join(folder, 'serenade.toml');
+  await writeFile(
+    config,
+    [
+      '[data]',
+      `training_data_path = "${train}"`,
+      '[model]',
+      `m_most_recent_sessions = ${sessionsMax}`,
+      `neighborhood_size_k = ${k}`,
+      `max_items_in_session = ${lastItems}`,
+      `num_items_to_recommend = ${LIST_LENGTH}`,
+      'idf_weighting = 1',
+      '[logic]',
+      'enable_business_logic = false',
+      '[hyperparam]',
+      `test_data_path = "${test}"`,
+      '',
+    ].join('\n'),
+  );
+  const { stdout } = await promisify(execFile)(SERENADE, [config], { maxBuffer: 2 ** 24 });
+  const number = (label: string): number => {
+    const found = new RegExp(`^${label}[^:]*: ([0-9.]+)`, 'm').exec(stdout)?.[1];
+    if (found === undefined) throw new Error(`Serenade's evaluator said nothing of ${label}: ${stdout}`);
+    return Number(found);
+  };
+  return { prefixes: number('Qty test evaluations'), p50Us: number('p50'), p90Us: number('p90') };
 }
 
 async function main(path: string): Promise<void> {
@@ -69,16 +115,27 @@ async function main(path: string): Promise<void> {
     `built in ${buildMs.toFixed(0)} ms; ${(bytes.length / 2 ** 20).toFixed(1)} MiB on disk, read and checked in ${(performance.now() - readMs).toFixed(0)} ms`,
   );
   const known = sessions.ids.length;
-  const prefixes = sessions.test
-    .flatMap((clicks) => Array.from({ length: clicks.length - 1 }, (_, i) => clicks.subarray(0, i + 1).filter((item) => item < known)))
-    .slice(0, QUERIES);
-  for (const { name, params, rivalUs } of SETTINGS) {
-    const { cpuUs, meanUs, p50Us, p99Us } = measure(index, prefixes, params);
-    const beside =
-      rivalUs === undefined || !real ? '' : `   Serenade 0.3.1 took ${rivalUs} us, not in this run: ${(rivalUs / meanUs).toFixed(1)} times ours`;
-    console.log(
-      `${name.padEnd(32)} ${meanUs.toFixed(1).padStart(6)} us a prediction (p50 ${p50Us.toFixed(1)}, p99 ${p99Us.toFixed(1)}; ${cpuUs.toFixed(1)} of a processor)${beside}`,
-    );
+  // What no train session knows is left out for both.
+  const asked = sessions.test.slice(0, TEST_SESSIONS).map((clicks) => clicks.filter((item) => item < known));
+  const prefixes = asked.flatMap((clicks) => Array.from({ length: Math.max(0, clicks.length - 1) }, (_, i) => clicks.subarray(0, i + 1)));
+  const folder = await mkdtemp(join(tmpdir(), 'gatehouse-sessions-'));
+  try {
+    const [train, test] = [join(folder, 'train.txt'), join(folder, 'test.txt')];
+    await writeFile(train, clicksText(sessions.train, 1));
+    await writeFile(test, clicksText(asked, sessions.train.length + 1));
+    for (const { name, params } of SETTINGS) {
+      const { cpuUs, meanUs, p50Us, p90Us, p99Us } = measure(index, prefixes, params);
+      console.log(
+        `${name.padEnd(32)} ${meanUs.toFixed(1).padStart(6)} us a prediction (p50 ${p50Us.toFixed(1)}, p90 ${p90Us.toFixed(1)}, p99 ${p99Us.toFixed(1)}; ${cpuUs.toFixed(1)} of a processor)`,
+      );
+      if (!existsSync(SERENADE) || params.clickWeight !== VMIS_KNN.clickWeight) continue;
+      const rival = await serenade(train, test, params, folder);
+      console.log(
+        `${'  Serenade, same settings'.padEnd(32)} p50 ${rival.p50Us} us, p90 ${rival.p90Us} us over ${rival.prefixes} prefixes: ${(rival.p50Us / p50Us).toFixed(1)} and ${(rival.p90Us / p90Us).toFixed(1)} times ours`,
+      );
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
   }
 }
 
