@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { exitOf, type Target, type Usage } from '../load/processes.ts';
 
-/** The service imports LightGBM and trains its model before it listens. */
+/** A service imports its libraries and trains its model before it listens. */
 const START_MS_MAX = 60_000;
 const STOP_MS_MAX = 10_000;
 const POLL_MS = 50;
@@ -21,15 +21,15 @@ const TICKS_PER_S = 100;
 const PAGE_BYTES = 4096;
 
 export interface PythonServiceOptions {
+  /** The file beside this one that holds it, without `.py`. */
+  readonly service: 'score_service' | 'recommend_service';
   readonly workers: number;
-  /** Columns of its model. */
-  readonly features: number;
-  /** Unix socket of the Redis where it keeps its features; absent: the caller hands them in. */
-  readonly redisSocket?: string;
+  /** Its settings, named in the head of the file. */
+  readonly env: Readonly<Record<string, string>>;
 }
 
-/** `score_service.py` under uvicorn, as a target of the load generator. */
-export async function startPythonService({ workers, features, redisSocket }: PythonServiceOptions): Promise<Target> {
+/** A service under uvicorn, as a target of the load generator. */
+export async function startPythonService({ service, workers, env }: PythonServiceOptions): Promise<Target> {
   const folder = await mkdtemp(join(tmpdir(), 'gatehouse-peer-'));
   const pids = join(folder, 'pids');
   const port = await freePort();
@@ -38,7 +38,7 @@ export async function startPythonService({ workers, features, redisSocket }: Pyt
     [
       '-m',
       'uvicorn',
-      'score_service:app',
+      `${service}:app`,
       '--host',
       '127.0.0.1',
       '--port',
@@ -55,9 +55,8 @@ export async function startPythonService({ workers, features, redisSocket }: Pyt
       env: {
         PATH: process.env['PATH'] ?? '',
         PYTHONDONTWRITEBYTECODE: '1',
-        PEER_FEATURES: String(features),
         PEER_USAGE: pids,
-        ...(redisSocket === undefined ? {} : { PEER_REDIS: redisSocket }),
+        ...env,
       },
     },
   );
