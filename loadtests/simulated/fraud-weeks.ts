@@ -214,7 +214,7 @@ async function main(options: Options): Promise<void> {
 
 const program = new Command('fraud-weeks')
   .description('Money lost to fraud with the gateway and without, week by week, on a simulated shop')
-  .option('--users <n>', 'users of the shop', '2000')
+  .option('--users <n>', 'users of the shop', '1500')
   .option('--items <n>', 'its items', '600')
   .option('--weeks <n>', 'weeks of its life', '14')
   .option('--alone <n>', 'weeks at the beginning in which nobody judges', '0')
