@@ -208,14 +208,19 @@ async function main(options: Options): Promise<void> {
     chargebackFee: Number(options.fee),
   };
   const results: SeedResult[] = [];
-  for (const seed of options.seeds.split(',')) results.push(await playSeed(Number(seed), options, prices));
+  for (const seed of options.seeds.split(',')) {
+    const result = await playSeed(Number(seed), options, prices);
+    results.push(result);
+    // Minutes pass between seeds: what is there is shown.
+    process.stderr.write(`${reportOf([result], prices, Number(options.alone))}\n`);
+  }
   process.stdout.write(`${reportOf(results, prices, Number(options.alone))}\n`);
 }
 
 const program = new Command('fraud-weeks')
   .description('Money lost to fraud with the gateway and without, week by week, on a simulated shop')
-  .option('--users <n>', 'users of the shop', '1500')
-  .option('--items <n>', 'its items', '600')
+  .option('--users <n>', 'users of the shop', '800')
+  .option('--items <n>', 'its items', '300')
   .option('--weeks <n>', 'weeks of its life', '14')
   .option('--alone <n>', 'weeks at the beginning in which nobody judges', '0')
   .option('--fraud <share>', 'share of payments that are fraud', '0.04')
