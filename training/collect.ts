@@ -56,8 +56,8 @@ export interface ShopLog {
   readonly outcomes: ReadonlyMap<string, Outcome>;
   /** When each was made. */
   readonly paymentsMs: Float64Array;
-  /** Time from payment to outcome, of all outcomes whose payment is in the journal. */
-  readonly outcomeDelaysMs: Float64Array;
+  /** Time from payment to report, of all frauds whose payment is in the journal. */
+  readonly fraudDelaysMs: Float64Array;
   readonly checks: LogChecks;
 }
 
@@ -135,7 +135,7 @@ export async function collect(source: FactSource, options: CollectOptions): Prom
     else if (event.timestamp_ms < paid) {
       checks.outcomesTooEarly++;
       return;
-    } else delays.push(event.timestamp_ms - paid);
+    } else if (isFraud) delays.push(event.timestamp_ms - paid);
     // The last word counts: an analyst may overrule a first guess.
     outcomes.set(id, { isFraud, atMs: event.timestamp_ms });
   };
@@ -183,7 +183,7 @@ export async function collect(source: FactSource, options: CollectOptions): Prom
     catalogue,
     outcomes,
     paymentsMs: Float64Array.from(paidMs.values()),
-    outcomeDelaysMs: delays.view(),
+    fraudDelaysMs: delays.view(),
     checks,
   };
 }

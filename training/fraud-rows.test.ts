@@ -9,10 +9,10 @@ import { FraudRows, maturityMs } from './fraud-rows.ts';
 import { seededRandom } from './learners/random.ts';
 import { Replay } from './replay.ts';
 
-test('maturity is the delay within which 95 % of the outcomes came', () => {
+test('maturity is the delay within which 95 % of the frauds came', () => {
   const delays = Float64Array.from({ length: 100 }, (_, i) => 99 - i);
-  expect(maturityMs({ outcomeDelaysMs: delays })).toBe(95);
-  expect(maturityMs({ outcomeDelaysMs: new Float64Array(0) })).toBe(0);
+  expect(maturityMs({ fraudDelaysMs: delays })).toBe(95);
+  expect(maturityMs({ fraudDelaysMs: new Float64Array(0) })).toBe(0);
   expect(delays[0]).toBe(99);
 });
 

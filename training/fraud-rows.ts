@@ -24,11 +24,12 @@ export interface FraudWindow {
 }
 
 /**
- * How long after a payment its outcome is known: the time within which 95 % of the outcomes came. Younger payments teach nothing: those that
- * are known to be fraud are known because fraud is found fast, and the honest ones beside them are not known to be honest yet.
+ * How long after a payment its outcome is known: the time within which 95 % of the known frauds came. What is silent by then counts as honest, so when
+ * honest payments are confirmed, often only at the end of a dispute window, makes nobody wait. Younger payments teach nothing: those that are known to be
+ * fraud are known because fraud is found fast, and the honest ones beside them are not known to be honest yet.
  */
-export function maturityMs(log: Pick<ShopLog, 'outcomeDelaysMs'>): number {
-  const delays = log.outcomeDelaysMs.slice().sort();
+export function maturityMs(log: Pick<ShopLog, 'fraudDelaysMs'>): number {
+  const delays = log.fraudDelaysMs.slice().sort();
   return delays.length === 0 ? 0 : delays[Math.min(delays.length - 1, Math.floor(0.95 * delays.length))]!;
 }
 
@@ -48,7 +49,7 @@ export interface FraudWindowParams {
 }
 
 /** The window that was asked for; by default from the first event to the last payment whose outcome has had its time. */
-export function fraudWindowOf(log: Pick<ShopLog, 'fromMs' | 'toMs' | 'outcomeDelaysMs'>, params: FraudWindowParams): FraudWindow {
+export function fraudWindowOf(log: Pick<ShopLog, 'fromMs' | 'toMs' | 'fraudDelaysMs'>, params: FraudWindowParams): FraudWindow {
   const matureMs = Math.min(log.toMs, params.labelsUntilMs ?? log.toMs) - maturityMs(log);
   return { fromMs: params.fraudFromMs ?? log.fromMs, toMs: params.fraudToMs ?? matureMs + 1 };
 }

@@ -1,6 +1,7 @@
 import type { Calibration, RiskThresholds } from '../contracts/bundle.ts';
 import { calibrator } from '../scoring/models/calibration.ts';
 import { type DriftReference, referenceOf } from '../scoring/risk/drift.ts';
+import { BLOCKS, blockEnds, crossFitted, savingBesideRules } from './cold-start.ts';
 import { RISK_COSTS, type RiskCosts, thresholdsOfActions } from './evaluation/action-thresholds.ts';
 import { fitPlatt } from './evaluation/calibration.ts';
 import { averagePrecision, calibrationBins, precisionRecallCurve, rocAuc, rocCurve } from './evaluation/metrics.ts';
@@ -31,8 +32,12 @@ const MEASURED_SHARE_MAX = 0.5;
 /** What a chart shows. */
 const CURVE_POINTS = 200;
 const CALIBRATION_BINS = 10;
-/** Fewer frauds on either side of the cut and neither a model nor its measure means anything. */
+/** Fewer frauds on either side of the cut, and the older payments teach the newer ones in turn (cold-start.ts). */
 const FRAUDS_MIN = 10;
+/** Fewer in all, two in each block of time, and neither a model nor its measure means anything. */
+const COLD_FRAUDS_MIN = 2 * BLOCKS;
+/** A handful of frauds fills few leaves: small trees, and leaves that are drawn far towards nought. */
+const COLD_PARAMS: Partial<GbdtParams> = { ...PARAMS, numIterations: 100, numLeaves: 4, lambdaL2: 10 };
 
 /** By what the thresholds of review, challenge and decline are chosen. */
 export interface RiskPolicy {
@@ -54,13 +59,27 @@ export interface FittedFraud {
   readonly reference: DriftReference;
   readonly metrics: Readonly<Record<string, number>>;
   readonly rows: { readonly learned: number; readonly measured: number; readonly frauds: number };
+  /** Where the payments that it was measured on begin. */
   readonly cutMs: number;
+  /** Measured on all payments, block of time by block; undefined: on those from the cut on. */
+  readonly blocks?: number;
   readonly charts: Pick<ModelReport, 'roc' | 'precisionRecall' | 'calibration' | 'importance' | 'scores'>;
 }
 
+/** How good the payments say that such models are, before one is fitted on all of them. */
+interface Measured {
+  /** Of the first row that was measured; all behind it were. */
+  readonly from: number;
+  readonly raw: Float32Array;
+  readonly params: Partial<GbdtParams>;
+  readonly learned: number;
+  /** Blocks of time of a model of few frauds. */
+  readonly ends?: readonly number[];
+}
+
 /**
- * Measures and calibrates on the newest payments a model that learned from the older ones, then learns from all of them. A string says why
- * there is none.
+ * Measures and calibrates on the newest payments a model that learned from the older ones, or, of few known frauds, block of time by block; then learns from
+ * all of them. A string says why there is none: a model of few frauds also has to save something beside the shipped rules, for certain.
  */
 export async function fitFraud(
   rows: FraudRows,
@@ -69,33 +88,31 @@ export async function fitFraud(
   seed: number,
   progress: Progress,
 ): Promise<FittedFraud | string> {
-  const cut = cutOf(rows);
-  const [early, late] = [rows.frauds(0, cut), rows.frauds(cut)];
-  if (early < FRAUDS_MIN || late < FRAUDS_MIN)
-    return `${early} known frauds among the older payments and ${late} among the newer ones, ${FRAUDS_MIN} of each are needed`;
-  const older = rows.slice(0, cut);
-  const newer = rows.slice(cut, rows.count);
+  const frauds = rows.frauds();
+  if (frauds < COLD_FRAUDS_MIN) return `${frauds} known frauds among the payments, ${COLD_FRAUDS_MIN} are needed`;
+  const measured = await measure(rows, seed, (done, total) => progress(done, 2 * total));
+  const { from, raw, params, ends } = measured;
+  const newer = rows.slice(from, rows.count);
   const { weights } = newer;
   const payments = weights ? weights.reduce((sum, weight) => sum + weight, 0) : newer.n;
-  const share = late / payments;
-  const measured = await fitGbdt(older, PARAMS, { seed, progress: (done, total) => progress(done, 2 * total) });
-  const raw = predict(measured, newer.rows);
+  const share = rows.frauds(from) / payments;
   const calibration = rows.forAllPayments(fitPlatt(raw, newer.labels));
   const calibrate = calibrator(calibration);
   const probabilities = Float64Array.from(raw, calibrate);
-  const model = await fitGbdt(rows.slice(0, rows.count), PARAMS, { seed, progress: (done, total) => progress(total + done, 2 * total) });
   const amounts = column(newer, names.indexOf('amount'));
-  const days = (rows.atMs(rows.count - 1) - rows.atMs(cut)) / DAY_MS;
+  const days = (rows.atMs(rows.count - 1) - rows.atMs(from)) / DAY_MS;
   const reviewsMax = policy.reviewsPerDay === undefined ? REVIEW_SHARE_MAX * payments : policy.reviewsPerDay * days;
-  const chosen = thresholdsOfActions(
-    { probabilities, labels: newer.labels, amounts, ...(weights && { weights }) },
-    { ...RISK_COSTS, ...policy.costs },
-    reviewsMax,
-  );
+  const costs = { ...RISK_COSTS, ...policy.costs };
+  const judged = { rows: newer, atMs: (row: number) => rows.atMs(from + row), probabilities, amounts, names };
+  const saving = ends && savingBesideRules(judged, ends, costs, reviewsMax / payments, seed);
+  if (saving && saving.low <= 0)
+    return `${frauds} known frauds, and a model of so few may save nothing beside the rules: ${saving.low.toFixed(1)} to ${saving.high.toFixed(1)} a day`;
+  const model = await fitGbdt(rows.slice(0, rows.count), params, { seed, progress: (done, total) => progress(total + done, 2 * total) });
+  const chosen = thresholdsOfActions({ probabilities, labels: newer.labels, amounts, ...(weights && { weights }) }, costs, reviewsMax);
   const base = { amount: amounts, 'merchant fraud rate': column(newer, names.indexOf('merchant_fraud_rate_30d')) };
   return {
     model,
-    params: { ...GBDT_DEFAULTS, ...PARAMS },
+    params: { ...GBDT_DEFAULTS, ...params },
     calibration,
     thresholds: chosen.thresholds,
     reference: {
@@ -111,9 +128,11 @@ export async function fitFraud(
       fraud_average_precision_amount: averagePrecision(base.amount, newer.labels, weights),
       fraud_auc_merchant_fraud_rate: rocAuc(base['merchant fraud rate'], newer.labels),
       fraud_average_precision_merchant_fraud_rate: averagePrecision(base['merchant fraud rate'], newer.labels, weights),
+      ...(saving && { fraud_saving_a_day_at_least: saving.low }),
     },
-    rows: { learned: older.n, measured: newer.n, frauds: early + late },
-    cutMs: rows.atMs(cut),
+    rows: { learned: measured.learned, measured: newer.n, frauds },
+    cutMs: rows.atMs(from),
+    ...(ends && { blocks: ends.length - 1 }),
     charts: {
       roc: rocCurve(raw, newer.labels),
       precisionRecall: { points: precisionRecallCurve(raw, newer.labels, CURVE_POINTS, weights), positiveShare: share },
@@ -122,6 +141,17 @@ export async function fitFraud(
       scores: histogramOf(probabilities, newer.labels),
     },
   };
+}
+
+async function measure(rows: FraudRows, seed: number, progress: Progress): Promise<Measured> {
+  const cut = cutOf(rows);
+  if (Math.min(rows.frauds(0, cut), rows.frauds(cut)) < FRAUDS_MIN) {
+    const ends = blockEnds(rows);
+    return { from: 0, raw: await crossFitted(rows, ends, COLD_PARAMS, seed, progress), params: COLD_PARAMS, learned: rows.count, ends };
+  }
+  const newer = rows.slice(cut, rows.count);
+  const model = await fitGbdt(rows.slice(0, cut), PARAMS, { seed, progress });
+  return { from: cut, raw: predict(model, newer.rows), params: PARAMS, learned: cut };
 }
 
 /** The row from which on models are measured. */

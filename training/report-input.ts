@@ -53,12 +53,7 @@ export function reportOf(parts: ReportParts): string {
               { name: 'ranker, learned from', rows: ranker.queries.learned, fromMs: ends.a, toMs: ends.b },
               { name: 'ranker, measured on', rows: ranker.queries.measured, fromMs: ends.b, toMs: ends.c },
             ]),
-        ...(typeof fraud === 'string'
-          ? []
-          : [
-              { name: 'fraud, learned from', rows: fraud.rows.learned, fromMs: fraudRows.atMs(0), toMs: fraud.cutMs },
-              { name: 'fraud, measured on', rows: fraud.rows.measured, fromMs: fraud.cutMs, toMs: fraudRows.atMs(fraudRows.count - 1) },
-            ]),
+        ...(typeof fraud === 'string' ? [] : fraudSplits(fraud, fraudRows)),
       ],
     },
     models: [
@@ -91,6 +86,15 @@ function rankerReport({ evaluation, params, importance }: FittedRanker): ModelRe
       baselines: Object.entries(baselines).map(([name, { recallByCut }]) => ({ name, points: recallByCut })),
     },
   };
+}
+
+function fraudSplits({ rows, cutMs, blocks }: FittedFraud, all: FraudRows): ReportInput['data']['splits'] {
+  const [fromMs, toMs] = [all.atMs(0), all.atMs(all.count - 1)];
+  if (blocks !== undefined) return [{ name: `fraud, each of ${blocks} blocks of time measured by the others`, rows: rows.measured, fromMs, toMs }];
+  return [
+    { name: 'fraud, learned from', rows: rows.learned, fromMs, toMs: cutMs },
+    { name: 'fraud, measured on', rows: rows.measured, fromMs: cutMs, toMs },
+  ];
 }
 
 function fraudReport({ metrics, params, charts }: FittedFraud): ModelReport {

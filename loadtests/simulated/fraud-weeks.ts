@@ -1,6 +1,7 @@
 /**
- * Money lost to fraud with the gateway and without, week by week: a simulated shop under attacks that come in waves, whose labels arrive days late, and
- * whose gateway is trained anew each week on what had become known. The gateway is a real one behind HTTP; only its clock is the shop's.
+ * Money lost to fraud week by week: with nobody who judges, with the shipped rules, and with rules and a model. A simulated shop under attacks that come in
+ * waves, whose labels arrive days late, and whose gateway is trained anew each week on what had become known. The gateway is a real one behind HTTP; only
+ * its clock is the shop's.
  *
  *   npm run build && node dist/loadtests/simulated/fraud-weeks.js --help
  */
@@ -19,7 +20,7 @@ import { createFeatureEngine } from '../../scoring/features/engine.ts';
 import { type Audience, actOut, createShop, passes, type Shop } from '../../simulator/index.ts';
 import { journalSource, SESSION_DEFAULTS, train } from '../../training/index.ts';
 import { progressBars } from '../../training/progress.ts';
-import { whole } from '../load/report.ts';
+import { reportOf, type SeedResult } from './fraud-report.ts';
 import { type Prices, Week } from './ledger.ts';
 
 interface Options {
@@ -28,7 +29,7 @@ interface Options {
   readonly weeks: string;
   readonly alone: string;
   readonly fraud: string;
-  readonly seed: string;
+  readonly seeds: string;
   readonly margin: string;
   readonly review: string;
   readonly reviewFinds: string;
@@ -45,7 +46,7 @@ const RETRIEVAL = { als: { factors: 4, iterations: 1 }, sessions: { ...SESSION_D
 
 type PayAsk = Parameters<Audience['judged']>[0];
 
-/** Acts the shop out; `judge` answers for the payments of the weeks from `fromMs` on. */
+/** What the payments of one course of the shop came to. */
 class Books implements Audience {
   readonly weeks: Week[] = [];
   readonly #shop: Shop;
@@ -69,11 +70,10 @@ class Books implements Audience {
   async judged(ask: PayAsk): Promise<DecisionName | undefined> {
     const decision = await this.#door?.judged(ask);
     const { attempt, authorised, fraud } = ask;
-    const honest = fraud === undefined;
     const n = Math.floor((attempt.timestamp_ms - this.#shop.settings.startMs) / WEEK_MS);
     this.weeks[n] ??= new Week();
-    const allowed = decision === undefined || passes(decision, honest);
-    this.weeks[n].add({ value: attempt.value, fraud: !honest, authorised, decision, allowed }, this.#prices);
+    const allowed = decision === undefined || passes(decision, fraud === undefined);
+    this.weeks[n].add({ userId: attempt.user_id, value: attempt.value, fraud, authorised, decision, allowed }, this.#prices);
     return decision;
   }
 
@@ -82,24 +82,27 @@ class Books implements Audience {
   }
 }
 
+interface DoorParts {
+  readonly client: GatehouseClient;
+  readonly startMs: number;
+  /** Payments before it are judged by nobody. */
+  readonly fromMs: number;
+  /** Trains and puts into force; whether there is a fraud model now that knows the payments up to here. Undefined: rules alone decide. */
+  readonly trained: (() => Promise<boolean>) | undefined;
+}
+
 /** The shop's side of the gateway, and the weekly training. */
 class Door {
   nowMs: number;
-  readonly bundles: string[] = [];
-  readonly #client: GatehouseClient;
-  readonly #gateway: Gateway;
-  readonly #fromMs: number;
-  readonly #startMs: number;
-  readonly #train: () => Promise<string>;
+  /** Days since the training of the model in force at the end of each week; undefined: there was none. */
+  readonly modelAgeDays: (number | undefined)[] = [];
+  readonly #parts: DoorParts;
+  #trainedMs: number | undefined;
   #waiting: TimedEvent[] = [];
 
-  constructor(client: GatehouseClient, gateway: Gateway, startMs: number, fromMs: number, trainNow: () => Promise<string>) {
-    this.#client = client;
-    this.#gateway = gateway;
-    this.#startMs = startMs;
-    this.#fromMs = fromMs;
-    this.#train = trainNow;
-    this.nowMs = startMs;
+  constructor(parts: DoorParts) {
+    this.#parts = parts;
+    this.nowMs = parts.startMs;
   }
 
   async happened(event: TimedEvent): Promise<void> {
@@ -109,31 +112,94 @@ class Door {
   }
 
   async judged({ attempt }: PayAsk): Promise<DecisionName | undefined> {
-    if (attempt.timestamp_ms < this.#fromMs) return undefined;
+    if (attempt.timestamp_ms < this.#parts.fromMs) return undefined;
     this.nowMs = Math.max(this.nowMs, attempt.timestamp_ms);
     await this.#send();
     const { event_id: _id, name: _name, value, ...shared } = attempt;
-    return (await this.#client.score({ ...shared, amount: value })).decision;
+    return (await this.#parts.client.score({ ...shared, amount: value })).decision;
   }
 
   async dayEnded(atMs: number): Promise<void> {
     this.nowMs = atMs;
     await this.#send();
-    if (atMs < this.#fromMs || (atMs - this.#startMs) % WEEK_MS !== 0) return;
-    const version = await this.#train();
-    await this.#gateway.bundles.activate(version);
-    this.bundles[(atMs - this.#startMs) / WEEK_MS] = version;
+    const { startMs, fromMs, trained } = this.#parts;
+    if ((atMs - startMs) % WEEK_MS !== 0) return;
+    this.modelAgeDays.push(this.#trainedMs === undefined ? undefined : (atMs - this.#trainedMs) / DAY_MS);
+    if (trained && atMs >= fromMs && (await trained())) this.#trainedMs = atMs;
   }
 
   async #send(): Promise<void> {
-    if (this.#waiting.length > 0) await this.#client.events(this.#waiting);
+    if (this.#waiting.length > 0) await this.#parts.client.events(this.#waiting);
     this.#waiting = [];
   }
 }
 
+/** The shop of one seed three times over: nobody judges, the shipped rules do, rules and models do. */
+async function playSeed(seed: number, options: Options, prices: Prices): Promise<SeedResult> {
+  const shop = createShop({
+    seed,
+    endMs: END_MS,
+    users: Number(options.users),
+    items: Number(options.items),
+    days: Number(options.weeks) * 7,
+    fraudRate: Number(options.fraud),
+    fraudWaves: true,
+  });
+  const without = new Books(shop, prices);
+  await actOut(shop.world, without);
+  const rules = await playAgainst(shop, seed, options, prices, false);
+  const model = await playAgainst(shop, seed, options, prices, true);
+  return { seed, without: without.weeks, rules: rules.weeks, model: model.weeks, modelAgeDays: model.modelAgeDays };
+}
+
+async function playAgainst(
+  shop: Shop,
+  seed: number,
+  options: Options,
+  prices: Prices,
+  withModel: boolean,
+): Promise<{ readonly weeks: readonly Week[]; readonly modelAgeDays: Door['modelAgeDays'] }> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'gatehouse-weeks-'));
+  const secretKey = generateKey('secret');
+  // The training shares this process: being late for it is no overload. Nothing here has to outlive a power cut, so that no payment waits for the disk.
+  const patient = { eventLoopDelayMaxMs: 60_000, scoreDeadlineMs: 10_000, durability: 'async' } as const;
+  const config = readConfig({}, { dataDir, port: 0, controlPort: 0, secretKeys: [secretKey], logLevel: 'warn', ...patient });
+  const { startMs } = shop.settings;
+  let door: Door | undefined;
+  const now = (): number => door?.nowMs ?? startMs;
+  const gateway = await startGateway(config, now);
+  try {
+    const client = createClient({ baseUrl: `http://127.0.0.1:${gateway.dataPort}`, key: secretKey, timeoutMs: 60_000 });
+    const fromMs = startMs + Number(options.alone) * WEEK_MS;
+    const trained = withModel ? () => trainAndActivate(gateway, bundlesDir(config), seed, prices, now) : undefined;
+    door = new Door({ client, startMs, fromMs, trained });
+    await client.putItems(shop.items());
+    const books = new Books(shop, prices, door);
+    await actOut(shop.world, books);
+    return { weeks: books.weeks, modelAgeDays: door.modelAgeDays };
+  } finally {
+    await gateway.drain();
+    await rm(dataDir, { recursive: true, force: true });
+  }
+}
+
+/** False, and the model that is in force stays, where the payments were not enough for a new one. */
+async function trainAndActivate(gateway: Gateway, outDir: string, seed: number, prices: Prices, now: () => number): Promise<boolean> {
+  const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
+  const progress = progressBars(process.stderr, () => performance.now());
+  // A challenge stops every thief of this shop; nobody counts what a refused customer thinks.
+  const params = { retrieval: RETRIEVAL, queriesMax: 0, risk: { costs: { ...prices, challengeStops: 1, goodwill: 0 } } };
+  const facts = await journalSource(gateway.store);
+  const { version, skipped } = await train({ facts, engine, outDir, seed, params, progress, now });
+  if (skipped['fraud'] !== undefined) {
+    process.stderr.write(`no new fraud model: ${skipped['fraud']}\n`);
+    return false;
+  }
+  await gateway.bundles.activate(version);
+  return true;
+}
+
 async function main(options: Options): Promise<void> {
-  const weeks = Number(options.weeks);
-  const seed = Number(options.seed);
   const prices: Prices = {
     margin: Number(options.margin),
     review: Number(options.review),
@@ -141,81 +207,24 @@ async function main(options: Options): Promise<void> {
     challengeLoses: Number(options.challengeLoses),
     chargebackFee: Number(options.fee),
   };
-  const shop = createShop({
-    seed,
-    endMs: END_MS,
-    users: Number(options.users),
-    items: Number(options.items),
-    days: weeks * 7,
-    fraudRate: Number(options.fraud),
-    fraudWaves: true,
-  });
-  const without = new Books(shop, prices);
-  await actOut(shop.world, without);
-
-  const dataDir = await mkdtemp(join(tmpdir(), 'gatehouse-weeks-'));
-  const secretKey = generateKey('secret');
-  // The training shares this process: being late for it is no overload.
-  const patient = { eventLoopDelayMaxMs: 60_000, scoreDeadlineMs: 10_000 };
-  const config = readConfig({}, { dataDir, port: 0, controlPort: 0, secretKeys: [secretKey], logLevel: 'warn', ...patient });
-  const { startMs } = shop.settings;
-  let door: Door | undefined;
-  const now = (): number => door?.nowMs ?? startMs;
-  const gateway = await startGateway(config, now);
-  try {
-    const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
-    const progress = progressBars(process.stderr, () => performance.now());
-    // A challenge stops every thief of this shop; nobody counts what a refused customer thinks.
-    const params = { retrieval: RETRIEVAL, queriesMax: 0, risk: { costs: { ...prices, challengeStops: 1, goodwill: 0 } } };
-    const trainNow = async (): Promise<string> => {
-      const facts = await journalSource(gateway.store);
-      return (await train({ facts, engine, outDir: bundlesDir(config), seed, params, progress, now })).version;
-    };
-    const client = createClient({ baseUrl: `http://127.0.0.1:${gateway.dataPort}`, key: secretKey, timeoutMs: 60_000 });
-    door = new Door(client, gateway, startMs, startMs + Number(options.alone) * WEEK_MS, trainNow);
-    await client.putItems(shop.items());
-    const withIt = new Books(shop, prices, door);
-    await actOut(shop.world, withIt);
-    process.stdout.write(`${report(without.weeks, withIt.weeks, Number(options.alone), prices)}\n`);
-  } finally {
-    await gateway.drain();
-    await rm(dataDir, { recursive: true, force: true });
+  const results: SeedResult[] = [];
+  for (const seed of options.seeds.split(',')) {
+    const result = await playSeed(Number(seed), options, prices);
+    results.push(result);
+    // Minutes pass between seeds: what is there is shown.
+    process.stderr.write(`${reportOf([result], prices, Number(options.alone))}\n`);
   }
-}
-
-function report(without: readonly Week[], withIt: readonly Week[], alone: number, prices: Prices): string {
-  const lines = withIt.map((week, n) => line(`${n + 1}${n < alone ? ' (nobody judges)' : ''}`, without[n]!, week));
-  return [
-    `A fraud costs its goods and ${prices.chargebackFee}; a refused honest payment ${100 * prices.margin} % of it; a review ${prices.review}, and finds ${100 * prices.reviewFinds} % of the frauds it looks at; a challenge stops thieves and loses ${100 * prices.challengeLoses} % of honest payers. Trained anew at the end of each week.`,
-    '',
-    '| week | payments | frauds | lost without | lost with | of that: fraud | refused | reviews | honest refused | reviewed |',
-    '|---|---|---|---|---|---|---|---|---|---|',
-    ...lines,
-    line('judged weeks together', total(without.slice(alone)), total(withIt.slice(alone))),
-  ].join('\n');
-}
-
-function line(name: string, without: Week, week: Week): string {
-  const money = [without.loss, week.loss, week.fraudLoss, week.refusedLoss, week.reviewCost].map(whole).join(' | ');
-  return `| ${name} | ${week.payments} | ${week.frauds} | ${money} | ${week.honestRefused} | ${week.reviews} |`;
-}
-
-function total(weeks: readonly Week[]): Week {
-  const sum = new Week();
-  for (const week of weeks) {
-    for (const key of ['payments', 'frauds', 'fraudLoss', 'refusedLoss', 'honestRefused', 'reviews', 'reviewCost'] as const) sum[key] += week[key];
-  }
-  return sum;
+  process.stdout.write(`${reportOf(results, prices, Number(options.alone))}\n`);
 }
 
 const program = new Command('fraud-weeks')
   .description('Money lost to fraud with the gateway and without, week by week, on a simulated shop')
-  .option('--users <n>', 'users of the shop', '3000')
-  .option('--items <n>', 'its items', '600')
+  .option('--users <n>', 'users of the shop', '600')
+  .option('--items <n>', 'its items', '300')
   .option('--weeks <n>', 'weeks of its life', '14')
-  .option('--alone <n>', 'weeks at the beginning in which nobody judges: what the first model learns from', '4')
+  .option('--alone <n>', 'weeks at the beginning in which nobody judges', '0')
   .option('--fraud <share>', 'share of payments that are fraud', '0.04')
-  .option('--seed <n>', 'seed of the shop and of the training', '1')
+  .option('--seeds <list>', 'seeds of the shop and of the training, a course of the shop each', '1,2,3')
   .option('--margin <share>', 'of an honest payment, lost when it is refused', '0.25')
   .option('--review <money>', 'cost of one review', '3')
   .option('--review-finds <share>', 'of the frauds under review', '0.8')

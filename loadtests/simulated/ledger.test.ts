@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { type Outcome, Week } from './ledger.ts';
+import { type Outcome, together, Week } from './ledger.ts';
 
 const PRICES = { margin: 0.25, review: 3, reviewFinds: 0.8, challengeLoses: 0.1, chargebackFee: 15 };
-const FRAUD: Outcome = { value: 100, fraud: true, authorised: true, decision: undefined, allowed: true };
-const HONEST: Outcome = { ...FRAUD, fraud: false };
+const FRAUD: Outcome = { userId: 'u1', value: 100, fraud: 'stolen_card', authorised: true, decision: undefined, allowed: true };
+const HONEST: Outcome = { ...FRAUD, fraud: undefined };
 
 test.each<[string, Outcome, number]>([
   ['a fraud that nobody judged costs goods and fee', FRAUD, 115],
@@ -19,4 +19,19 @@ test.each<[string, Outcome, number]>([
   const week = new Week();
   week.add(outcome, PRICES);
   expect(week.loss).toBeCloseTo(loss, 9);
+});
+
+test('says what of the honest money was held up, and whom that hurt', () => {
+  const [first, second] = [new Week(), new Week()];
+  first.add({ ...HONEST, decision: 'approve' }, PRICES);
+  first.add({ ...HONEST, decision: 'challenge' }, PRICES);
+  first.add({ ...HONEST, userId: 'u2', decision: 'decline', allowed: false }, PRICES);
+  second.add({ ...HONEST, value: 50, decision: 'challenge' }, PRICES);
+  second.add({ ...FRAUD, userId: 'u3', decision: 'challenge', allowed: false }, PRICES);
+  expect(first).toMatchObject({ honestAmount: 300, challengedAmount: 100, refusedAmount: 100 });
+  expect([...first.hurt]).toEqual(['u1', 'u2']);
+  const both = together([first, second]);
+  expect(both).toMatchObject({ payments: 5, frauds: 1, honestAmount: 350, challengedAmount: 150, refusedAmount: 100 });
+  expect(both.loss).toBeCloseTo(first.loss + second.loss, 9);
+  expect([[...both.hurt], [...both.kinds]]).toEqual([['u1', 'u2'], ['stolen_card']]);
 });

@@ -1,4 +1,5 @@
 import type { DecisionName } from '../../contracts/score.ts';
+import type { FraudKind } from '../../simulator/index.ts';
 
 /** What is not the shop's takings. Money is in the shop's currency. */
 export interface Prices {
@@ -16,8 +17,10 @@ export interface Prices {
 
 /** A payment that came, and what became of it. */
 export interface Outcome {
+  readonly userId: string;
   readonly value: number;
-  readonly fraud: boolean;
+  /** What kind of fraud it is; undefined: honest. */
+  readonly fraud: FraudKind | undefined;
   /** What the payment provider says, if it is asked. */
   readonly authorised: boolean;
   /** Undefined: nobody judged it. */
@@ -26,7 +29,7 @@ export interface Outcome {
   readonly allowed: boolean;
 }
 
-/** One week of payments in money. */
+/** A span of payments in money. */
 export class Week {
   payments = 0;
   frauds = 0;
@@ -34,17 +37,27 @@ export class Week {
   fraudLoss = 0;
   /** Earnings on honest payments that were refused, or whose payers did not come back from a challenge. */
   refusedLoss = 0;
-  honestRefused = 0;
   reviews = 0;
   reviewCost = 0;
+  /** Amounts of honest payments that the provider would take: all, those that were refused, and those that were challenged. */
+  honestAmount = 0;
+  refusedAmount = 0;
+  challengedAmount = 0;
+  /** Customers with an honest payment that was refused or challenged. */
+  readonly hurt = new Set<string>();
+  readonly kinds = new Set<FraudKind>();
 
   get loss(): number {
     return this.fraudLoss + this.refusedLoss + this.reviewCost;
   }
 
-  add({ value, fraud, authorised, decision, allowed }: Outcome, prices: Prices): void {
+  add(outcome: Outcome, prices: Prices): void {
+    const { value, fraud, authorised, decision, allowed } = outcome;
     this.payments++;
-    if (fraud) this.frauds++;
+    if (fraud !== undefined) {
+      this.frauds++;
+      this.kinds.add(fraud);
+    }
     const reviewed = decision === 'review';
     if (reviewed) {
       this.reviews++;
@@ -52,11 +65,42 @@ export class Week {
     }
     if (!authorised) return;
     // An expected value: the figures of a week are not to hang on a single draw.
-    if (fraud && allowed) this.fraudLoss += (value + prices.chargebackFee) * (reviewed ? 1 - prices.reviewFinds : 1);
-    if (!fraud && decision === 'challenge') this.refusedLoss += prices.challengeLoses * prices.margin * value;
-    if (!fraud && !allowed) {
-      this.honestRefused++;
-      this.refusedLoss += value * prices.margin;
-    }
+    if (fraud !== undefined && allowed) this.fraudLoss += (value + prices.chargebackFee) * (reviewed ? 1 - prices.reviewFinds : 1);
+    if (fraud === undefined) this.#addHonest(outcome, prices);
+  }
+
+  #addHonest({ userId, value, decision, allowed }: Outcome, prices: Prices): void {
+    this.honestAmount += value;
+    if (!allowed) {
+      this.refusedAmount += value;
+      this.refusedLoss += prices.margin * value;
+    } else if (decision === 'challenge') {
+      this.challengedAmount += value;
+      this.refusedLoss += prices.challengeLoses * prices.margin * value;
+    } else return;
+    this.hurt.add(userId);
   }
 }
+
+/** Several weeks as one; who is hurt in two of them is one customer. */
+export function together(weeks: readonly Week[]): Week {
+  const sum = new Week();
+  for (const week of weeks) {
+    for (const key of SUMS) sum[key] += week[key];
+    for (const user of week.hurt) sum.hurt.add(user);
+    for (const kind of week.kinds) sum.kinds.add(kind);
+  }
+  return sum;
+}
+
+const SUMS = [
+  'payments',
+  'frauds',
+  'fraudLoss',
+  'refusedLoss',
+  'reviews',
+  'reviewCost',
+  'honestAmount',
+  'refusedAmount',
+  'challengedAmount',
+] as const;

@@ -11,6 +11,9 @@ const FRAUD: EventFilter = { events: ['label', 'chargeback'], where: { field: 'i
 const HONEST: EventFilter = { events: ['label'], where: { field: 'is_fraud', equals: false } };
 const VIEW: EventFilter = { events: ['view_item', 'view_item_list', 'search'] };
 const CART: EventFilter = { events: ['add_to_cart'] };
+const SIGN_UP: EventFilter = { events: ['sign_up'] };
+const LOGIN_FAILED: EventFilter = { events: ['login_failed'] };
+const REFUND: EventFilter = { events: ['refund'] };
 
 const SPAN: Readonly<Record<Window, string>> = {
   '1m': 'the last minute',
@@ -100,6 +103,15 @@ const USUAL_AMOUNTS: readonly Feature[] = [
   ratio('user_max_to_median_14d', 'user_max_before_14d', 'user_median', 'the largest earlier amount in 14 days is {value} times the median', 1),
 ];
 
+/** Whose account it is: how new, whether its password was guessed, whether device and address are its own, and whether it lives from refunds. */
+const ACCOUNT: readonly Feature[] = [
+  since('user_account_age', 'user', 'first', SIGN_UP, 'this account was opened {value} ago'),
+  count('user_login_failed_1h', 'user', '1h', LOGIN_FAILED, '{value} failed logins of this customer in the last hour'),
+  count('user_refunds_30d', 'user', '30d', REFUND, '{value} refunds to this customer in the last 30 days'),
+  share('user_device_share', 'user', 'device_id', ATTEMPT, '{value} of this customer’s recent payments came from this device'),
+  share('user_address_share', 'user', 'address_id', ATTEMPT, '{value} of this customer’s recent payments went to this address'),
+];
+
 /** Earlier payments of over two and a half medians: where money is tried out on a taken-over account. */
 function large(name: string, statistic: 'above_count' | 'above_rate' | 'above_first', window: Window, text: string): Feature[] {
   const above = { times: 2.5, feature: 'user_median', plus: 1 };
@@ -167,6 +179,7 @@ export const FRAUD_FEATURES: readonly Feature[] = [
   ...frauds('user', '90d'),
   ...USUAL_AMOUNTS,
   share('user_day_part_share', 'user', 'day_part', ATTEMPT, '{value} of this customer’s recent payments were at such an hour'),
+  ...ACCOUNT,
 
   ...attempts('card', '1m', '10m', '24h'),
   ...means('card', '30d'),

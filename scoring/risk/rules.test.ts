@@ -114,7 +114,7 @@ test('the shipped rules compile against the shipped features and lists', () => {
   for (const list of DEFAULT_LISTS) lists.lists.set(list.name, new RiskList(list));
   const book = new RuleBook(DEFAULT_RULES, createFeatureEngine(DEFAULT_DECLARATIONS).names(FRAUD_SET), lists);
   expect([...book.listsOf.values()].flat().sort()).toEqual(DEFAULT_LISTS.map(({ name }) => name).sort());
-  const vector = new Float32Array(createFeatureEngine(DEFAULT_DECLARATIONS).names(FRAUD_SET).length);
+  const vector = new Float32Array(createFeatureEngine(DEFAULT_DECLARATIONS).names(FRAUD_SET).length).fill(Number.NaN);
   const strange = (anomaly: number) => book.evaluate({ request, vector, score: 0, probability: 0, anomaly, nowMs: NOW });
   // A strange payment is noted and nothing more.
   expect(strange(0.9995)).toMatchObject({ live: [], shadow: [{ rule: 'strange-large-payment' }], failed: [] });

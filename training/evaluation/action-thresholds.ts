@@ -103,23 +103,34 @@ export function thresholdsOfActions(rows: ActionRows, costs: RiskCosts, reviewsM
 /** No probability reaches it. */
 const NEVER = 1.01;
 
+/** What one payment costs under an action; an amount that is missing counts as 0. */
+export function costOfAction(action: PricedAction, isFraud: boolean, amount: number, costs: RiskCosts): number {
+  const worth = Number.isFinite(amount) ? amount : 0;
+  const lost = worth + costs.chargebackFee;
+  const refused = costs.margin * worth + costs.goodwill;
+  if (action === 'approve') return isFraud ? lost : 0;
+  if (action === 'review') return costs.review + (isFraud ? (1 - costs.reviewFinds) * lost : 0);
+  if (action === 'challenge') return isFraud ? (1 - costs.challengeStops) * lost : costs.challengeLoses * refused;
+  return isFraud ? 0 : refused;
+}
+
+export type PricedAction = 'approve' | 'review' | 'challenge' | 'decline';
+
 /** Running sums over the ordered rows of what each action would cost, from 0 to n. */
 function costSums({ labels, amounts, weights }: ActionRows, order: Uint32Array, costs: RiskCosts) {
   const n = order.length;
   const sums = () => new Float64Array(n + 1);
-  const [approve, review, challenge, decline, weight] = [sums(), sums(), sums(), sums(), sums()];
+  const running = { approve: sums(), review: sums(), challenge: sums(), decline: sums() };
+  const weight = sums();
   for (let i = 0; i < n; i++) {
     const row = order[i]!;
     const times = weights === undefined ? 1 : weights[row]!;
-    const amount = amounts[row] || 0;
-    const isFraud = labels[row]! > 0;
-    const lost = amount + costs.chargebackFee;
-    const refused = costs.margin * amount + costs.goodwill;
-    approve[i + 1] = approve[i]! + (isFraud ? times * lost : 0);
-    review[i + 1] = review[i]! + times * (costs.review + (isFraud ? (1 - costs.reviewFinds) * lost : 0));
-    challenge[i + 1] = challenge[i]! + times * (isFraud ? (1 - costs.challengeStops) * lost : costs.challengeLoses * refused);
-    decline[i + 1] = decline[i]! + (isFraud ? 0 : times * refused);
+    for (const action of PRICED_ACTIONS) {
+      running[action][i + 1] = running[action][i]! + times * costOfAction(action, labels[row]! > 0, amounts[row]!, costs);
+    }
     weight[i + 1] = weight[i]! + times;
   }
-  return { approve, review, challenge, decline, weight };
+  return { ...running, weight };
 }
+
+const PRICED_ACTIONS: readonly PricedAction[] = ['approve', 'review', 'challenge', 'decline'];
