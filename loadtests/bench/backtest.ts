@@ -132,7 +132,12 @@ try {
   process.env['BACKTEST_USAGE'] = usagePath;
   startMs = performance.now();
   const { done } = backtestInChild(
-    { journal: { store: 'lmdb', dataDir: dir, redisUrl: '', redisPrefix: '' }, rules, request: { transactions_max: payments } },
+    {
+      journal: { store: 'lmdb', dataDir: dir, redisUrl: '', redisPrefix: '' },
+      featuresFile: undefined,
+      rules,
+      request: { transactions_max: payments },
+    },
     () => {},
     fileURLToPath(new URL('./backtest-child.js', import.meta.url)),
   );
