@@ -2,11 +2,10 @@ import { readFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
 import { GatehouseError } from '../contracts/errors.ts';
 import { BACKTEST_TRANSACTIONS_DEFAULT, type BacktestResult, type BacktestRule, type Rule } from '../contracts/rules.ts';
+import { openFeatures } from '../gateway/features-file.ts';
 import { openJournalOf } from '../gateway/rules/journal.ts';
 import { readRules } from '../gateway/rules/stored.ts';
 import { readLists } from '../gateway/rules/stored-lists.ts';
-import { DEFAULT_DECLARATIONS } from '../scoring/features/defaults.ts';
-import { createFeatureEngine } from '../scoring/features/engine.ts';
 import { runBacktest } from '../scoring/risk/backtest.ts';
 import { RuleBook } from '../scoring/risk/rules.ts';
 import type { JournalReader } from '../store/journal.ts';
@@ -41,13 +40,14 @@ export function backtestCommand(): Command {
     .option('--json', 'print the result as JSON')
     .option('--data-dir <dir>', 'folder of the store')
     .action(async (options: Options) => {
-      const store = await openJournalOf(configOf(options.dataDir));
+      const config = configOf(options.dataDir);
+      const store = await openJournalOf(config);
       try {
         const rules = chosen(await rulesOf(store, options.rulesFile), options.rule);
         const progress = terminalProgress().task('backtest', 'records');
         const result = await runBacktest({
           store,
-          engine: createFeatureEngine(DEFAULT_DECLARATIONS),
+          engine: await openFeatures(config.featuresFile),
           rules,
           lists: (await readLists(store)).lists,
           request: {

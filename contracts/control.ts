@@ -107,8 +107,8 @@ export type TrafficResponse = Static<typeof TrafficResponse>;
 
 export const HealthResponse = Type.Object({ status: Type.Literal('ok'), version: Type.String() }, strict);
 export type HealthResponse = Static<typeof HealthResponse>;
-/** 200 when ready, 503 with the reasons when not. */
-export const ReadyResponse = Type.Object({ ready: Type.Boolean(), reasons: Type.Array(Type.String()) }, strict);
+/** 200 when ready, 503 with the reasons when not. `warnings` are what a person should see to although it serves. */
+export const ReadyResponse = Type.Object({ ready: Type.Boolean(), reasons: Type.Array(Type.String()), warnings: Type.Array(Type.String()) }, strict);
 export type ReadyResponse = Static<typeof ReadyResponse>;
 
 /** A token for the dashboard's own stream, and where to open it. */

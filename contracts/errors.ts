@@ -39,6 +39,11 @@ export const ERRORS = {
   case_closed: { status: 409, title: 'The case was decided', fix: 'Decide it anew if the verdict was wrong; a closed case cannot be assigned.' },
   case_full: { status: 409, title: 'The case can hold no more', fix: 'Decide it without a note; longer discussions belong elsewhere.' },
   restrictions_full: { status: 409, title: 'There are too many restrictions', fix: 'Lift those of a rule gone wrong first; block lists hold more.' },
+  document_conflict: {
+    status: 409,
+    title: 'Another gateway changed this at the same moment',
+    fix: 'Read it again, then decide anew.',
+  },
   experiment_conflict: {
     status: 409,
     title: 'The experiment is not in a state for that',

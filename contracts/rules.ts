@@ -41,7 +41,7 @@ export const BacktestRule = Type.Object(
     precision: Share,
     /** Share of all fraud that it hits; null without fraud. */
     recall: Share,
-    /** Sum of the fraudulent amounts that it hits, over all currencies. */
+    /** Sum of the fraudulent amounts that it hits, each at the rate of its time, in the shop's own currency. */
     amount_saved: Type.Number(),
     /** Sum of the honest amounts that it hits. */
     amount_hurt: Type.Number(),
@@ -143,6 +143,10 @@ export const RuleVersion = Type.Object(
 );
 export type RuleVersion = Static<typeof RuleVersion>;
 
+/** As it is listed. `problem` is there where this gateway can't compile it, and then it does not act: a feature or a list that it names is gone. */
+export const ListedRule = Type.Object({ ...RuleVersion.properties, problem: Type.Optional(Type.String()) }, strict);
+export type ListedRule = Static<typeof ListedRule>;
+
 /** Whether going live needs a second person. */
 export const RULE_APPROVALS = ['off', 'two_person'] as const;
 
@@ -154,7 +158,7 @@ export const RulesResponse = Type.Object(
     /** Names the rules in force and their states; decisions cite it. */
     ruleset: Type.String(),
     /** By id, then the newest version first. */
-    rules: Type.Array(RuleVersion),
+    rules: Type.Array(ListedRule),
   },
   strict,
 );

@@ -1,4 +1,4 @@
-import type { RulesResponse, RuleVersion } from '../contracts/rules.ts';
+import type { ListedRule, RulesResponse, RuleVersion } from '../contracts/rules.ts';
 import { call, json } from './api.ts';
 import { byId, html, setText } from './dom.ts';
 import { formatAge, formatCount, formatName, formatShare } from './format.ts';
@@ -47,8 +47,8 @@ export class RulesView {
     this.#rows.replaceChildren(...seen.map((rule) => this.#row(rule)));
   }
 
-  #row(rule: RuleVersion): HTMLElement {
-    const { id, version, description, state, action, when, author, approved_by, tripped, overridable } = rule;
+  #row(rule: ListedRule): HTMLElement {
+    const { id, version, description, state, action, when, author, approved_by, tripped, overridable, problem } = rule;
     return html(
       'tr',
       { 'data-rule': `${id}@${version}` },
@@ -64,6 +64,7 @@ export class RulesView {
         'td',
         {},
         html('span', { class: `pill ${state === 'live' && !tripped ? 'good' : 'plain'}` }, state),
+        problem ? html('p', { class: 'problem' }, `It does not act: ${problem}`) : undefined,
         tripped ? html('p', { class: 'problem' }, `In shadow: the breaker saw it stop ${tripped.stopped} of ${tripped.decisions}`) : undefined,
       ),
       html('td', {}, formatName(action), overridable ? undefined : html('small', {}, ' not overridable')),

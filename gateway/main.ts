@@ -38,6 +38,7 @@ import { ITEMS_COLLECTION } from './data/items.ts';
 import type { DataDeps } from './data/plane.ts';
 import { createDataRoutes } from './data/routes.ts';
 import { FOLLOW_EVERY_MS, openExperiments } from './experiments/desk.ts';
+import { openFeatureChange } from './feature-change.ts';
 import { openFeatures } from './features-file.ts';
 import { Metrics, statusClass } from './metrics.ts';
 import { createAdmission } from './overload/admission.ts';
@@ -130,6 +131,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
 
     const metrics = new Metrics();
     undo.push(() => metrics.close());
+    const filling = await openFeatureChange({ store, declarations: engine.declarations, log, metrics, now });
     const audit = createAudit({ store, log, metrics, now });
     const keyring = await createKeyring({
       store,
@@ -198,6 +200,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
     undo.push(store.onAlert((record, epoch) => hub.publish(record, epoch)));
 
     const watch = createWatch({
+      store,
       metrics,
       raise: (alert) => store.raise(alert),
       now,
@@ -222,7 +225,10 @@ export async function startGateway(config: Config, now: () => number = Date.now)
       return experiments.close();
     });
     const watching = setInterval(() => watch.look(), WATCH_EVERY_MS);
-    undo.push(() => clearInterval(watching));
+    undo.push(() => {
+      clearInterval(watching);
+      return watch.close();
+    });
     const data: DataDeps = {
       config,
       store,
@@ -253,6 +259,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
     const reviews = await openReviewDesk({
       store,
       audit,
+      rates,
       now,
       label: async (event) => void (await takeEvents({ events: [event] }, { kind: 'secret' })),
       onError: (err) => log.error({ err }, 'a case that another process changed could not be read'),
@@ -300,6 +307,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
         experiments,
         metrics,
         traffic,
+        warnings: () => [...desk.rules.problems(), ...filling()],
         readiness: () => (draining ? ['the gateway is draining'] : dataPort === 0 ? ['the data port is not open yet'] : []),
         assets: await loadAssets(fileURLToPath(new URL('../dashboard', import.meta.url))),
         log,

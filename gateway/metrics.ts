@@ -39,6 +39,7 @@ export const METRICS = {
   ruleHits: metric('counter', 'gatehouse_rule_hits_total', ['rule'], 'How often each live rule matched.'),
   shadowHits: metric('counter', 'gatehouse_rule_shadow_hits_total', ['rule'], 'How often each shadow rule would have matched.'),
   ruleTrips: metric('counter', 'gatehouse_rule_trips_total', ['rule'], 'How often the circuit breaker took a rule out of action.'),
+  rulesBroken: metric('gauge', 'gatehouse_rules_broken', [], 'Rules in force that do not compile on this version, and so do not act.'),
   alerts: metric('counter', 'gatehouse_alerts_total', ['severity'], 'Alerts raised.'),
   degraded: metric('counter', 'gatehouse_degraded_total', ['route', 'reason'], 'Answers that a declared fallback gave, by what was missing or late.'),
   otherModel: metric(
@@ -52,6 +53,18 @@ export const METRICS = {
     'gatehouse_drift_index',
     ['feature'],
     'Population stability index of each fraud feature and of the score over the last day, against the payments that the model was measured on. Over 0.25 it is another population.',
+  ),
+  featuresFilling: metric(
+    'gauge',
+    'gatehouse_features_filling',
+    [],
+    'Features that were declared when the store had events already, and whose window has not passed since: they started empty.',
+  ),
+  lateLabelsDropped: metric(
+    'counter',
+    'gatehouse_late_labels_dropped_total',
+    [],
+    'Labels of payments whose answer was forgotten, that `gatehouse_outcomes` does not count because too many waited for a reading of the journal.',
   ),
   outcomes: metric(
     'gauge',

@@ -3,6 +3,8 @@ import type { Alert } from '../contracts/push.ts';
 import type { ScoreResponse } from '../contracts/score.ts';
 import { type DriftReference, referenceOf } from '../scoring/risk/drift.ts';
 import type { FraudModel } from '../scoring/risk/pipeline.ts';
+import type { Store } from '../store/contract.ts';
+import { openMemoryStore } from '../store/memory.ts';
 import { Metrics } from './metrics.ts';
 import { ANSWERS_MIN, createWatch, DRIFT_ROWS_MIN, OUTCOMES_MIN, type Watch } from './watch.ts';
 
@@ -48,11 +50,14 @@ let nowMs: number;
 let raised: Alert[];
 let metrics: Metrics;
 let watch: Watch;
+let store: Store<never>;
 beforeEach(() => {
   nowMs = 1_700_000_000_000;
   raised = [];
   metrics = new Metrics();
+  store = openMemoryStore<never>();
   watch = createWatch({
+    store,
     metrics,
     raise: async (alert) => void raised.push(alert),
     now: () => nowMs,
@@ -122,6 +127,21 @@ describe('outcomes', () => {
     label(true, 0.1, 'approve');
     watch.look();
     expect(raised.map(({ title }) => title)).toEqual(['The fraud model’s probabilities are not what they say']);
+  });
+
+  test('count a label that comes when the answer is forgotten, from the journalled decision', async () => {
+    const response = answerOf({ transaction_id: 'old', probability: 0.3, decision: 'review' });
+    const request = { transaction_id: 'old', user_id: 'u', amount: 1, timestamp_ms: 0 };
+    await store.write([{ kind: 'decision', at_ms: 0, request, response, vector: null, feature_hash: 'h' }]);
+    watch.labelled({ event_id: 'l', name: 'chargeback', transaction_id: 'old', timestamp_ms: nowMs }, undefined, nowMs);
+    watch.look();
+    await expect
+      .poll(async () => {
+        watch.look();
+        return gauge(/gatehouse_outcomes\{figure="known"\} (\S+)/);
+      })
+      .toBe(1);
+    expect(await gauge(/gatehouse_outcomes\{figure="recall"\} (\S+)/)).toBe(1);
   });
 
   test('are not counted for refunds, nor where the answer is not known any more', async () => {

@@ -1,9 +1,12 @@
+import { setTimeout } from 'node:timers/promises';
 import type { TimedEvent } from '../contracts/event.ts';
 import type { Alert } from '../contracts/push.ts';
 import type { ScoreResponse } from '../contracts/score.ts';
 import { DriftWindow } from '../scoring/risk/drift.ts';
 import { OutcomeWindow } from '../scoring/risk/outcomes.ts';
 import type { FraudModel } from '../scoring/risk/pipeline.ts';
+import type { Store } from '../store/contract.ts';
+import { createLateOutcomes } from './late-outcomes.ts';
 import type { Metrics } from './metrics.ts';
 
 const MINUTE_MS = 60_000;
@@ -31,13 +34,16 @@ const NAMED_MAX = 5;
 export interface Watch {
   /** A new decision with its vector; `model` is the one that was asked, if any. */
   scored(model: FraudModel | undefined, vector: ArrayLike<number> | null, response: ScoreResponse, nowMs: number): void;
-  /** A later event on a payment, and the answer that the payment got: JSON, or undefined where it is not known any more. */
+  /** A later event on a payment, and the answer that the payment got: JSON, or undefined where it is not remembered any more; the journal may have it. */
   labelled(event: TimedEvent, answer: Uint8Array | undefined, nowMs: number): void;
   /** Brings the metrics up to date, and raises what a person must see. */
   look(): void;
+  /** Ends what reads the journal. */
+  close(): Promise<void>;
 }
 
 export interface WatchOptions {
+  readonly store: Pick<Store<never>, 'bounds' | 'read'>;
   readonly metrics: Pick<Metrics, 'gauge' | 'clearGauge' | 'counter'>;
   readonly raise: (alert: Alert) => Promise<void>;
   readonly now: () => number;
@@ -45,9 +51,15 @@ export interface WatchOptions {
 }
 
 /** Watches the fraud model at work: whether payments still look like those that it learned from, whether it was right, and how often it was missing. */
-export function createWatch({ metrics, raise, now, onError }: WatchOptions): Watch {
+export function createWatch({ store, metrics, raise, now, onError }: WatchOptions): Watch {
   let drift: { readonly bundle: string; readonly window: DriftWindow } | undefined;
   const outcomes = new OutcomeWindow(OUTCOME_WINDOW_MS, now());
+  const late = createLateOutcomes({
+    store,
+    now,
+    pause: (ms) => setTimeout(ms, undefined, { ref: false }),
+    known: ({ probability, decision }, fraud) => outcomes.add({ probability, decision, fraud }, now()),
+  });
   let answers = { sinceMs: now(), all: 0, degraded: 0 };
   const saidMs = new Map<string, number>();
 
@@ -98,7 +110,12 @@ export function createWatch({ metrics, raise, now, onError }: WatchOptions): Wat
     },
     labelled(event, answer, nowMs) {
       const fraud = event.name === 'chargeback' ? true : event.name === 'label' ? event.is_fraud : undefined;
-      if (fraud === undefined || answer === undefined) return;
+      if (fraud === undefined) return;
+      if (answer === undefined) {
+        if (event.transaction_id !== undefined && !late.add({ transactionId: event.transaction_id, fraud }))
+          metrics.counter('lateLabelsDropped').inc();
+        return;
+      }
       const { probability, decision } = JSON.parse(Buffer.from(answer).toString('utf8')) as ScoreResponse;
       outcomes.add({ probability, decision, fraud }, nowMs);
     },
@@ -107,6 +124,8 @@ export function createWatch({ metrics, raise, now, onError }: WatchOptions): Wat
       lookAtDrift(atMs);
       lookAtOutcomes(atMs);
       lookAtAnswers(atMs);
+      late.look().catch(onError);
     },
+    close: () => late.close(),
   };
 }

@@ -20,3 +20,8 @@ test('late work is a LateError that names it, and what it gives later is dropped
   fail(new Error('too late'));
   await new Promise((resolve) => setImmediate(resolve));
 });
+
+test('lateness builds no stack, and leaves those of others alone', () => {
+  expect(new LateError('the model took longer than 1 ms').stack?.split('\n')).toHaveLength(1);
+  expect(new Error('broken').stack?.split('\n').length).toBeGreaterThan(1);
+});

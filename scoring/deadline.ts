@@ -1,5 +1,15 @@
-/** Work that took longer than it was given. */
-export class LateError extends Error {}
+/**
+ * Work that took longer than it was given. It has no stack: a timer's says nothing, and under overload, when there is least time, each request would
+ * have one built.
+ */
+export class LateError extends Error {
+  constructor(message: string) {
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
+    super(message);
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
 
 /** The value, or a LateError where it takes longer than `limitMs` (undefined: no limit). What comes after that is dropped. */
 export function inTime<T>(work: Promise<T>, limitMs: number | undefined, what: string): Promise<T> {

@@ -32,6 +32,11 @@ export function parseRates(text: string): RateTable {
   return { base, rates: read };
 }
 
+/** What an amount is worth in the shop's own currency, as far as the table knows: one that it does not know is taken to be in the shop's own. */
+export function inBase(amount: number, currency: string | undefined, table: RateTable | undefined): number {
+  return currency === undefined ? amount : amount * (table?.rates.get(currency) ?? 1);
+}
+
 /**
  * The event with the rate of its currency, as the journal keeps it: a later rate changes nothing that was counted. Without a table, and without a
  * currency, amounts are taken to be in the shop's own. Throws `currency_unknown`.

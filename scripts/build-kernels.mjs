@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import asc from 'assemblyscript/asc';
 
-const ROOMS = ['training'];
+const ROOMS = ['scoring', 'training'];
 /** The most pages (64 KiB each) that 32-bit addresses reach; the caller's memory may have fewer. */
 const MEMORY_PAGES_MAX = '65536';
 

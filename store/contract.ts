@@ -63,6 +63,11 @@ export interface DocChange {
   readonly id: string;
   /** undefined deletes. */
   readonly value: unknown;
+  /**
+   * What the document has to be now (undefined: not there), as it was read or written: another process may have changed it since. Where one of a write
+   * is not, nothing of that write is done and it rejects with `document_conflict`.
+   */
+  readonly expected?: { readonly value: unknown };
 }
 
 /** Rows of one person that go, or are replaced, in one step. What names a record that retention has taken meanwhile is passed over. */
@@ -122,7 +127,7 @@ export interface Store<S> {
   /** The unit recorded under `key`, if any: its journal offset and answer. */
   lookup(key: string): Promise<{ readonly offset: number; readonly answer: Uint8Array | undefined } | undefined>;
 
-  /** Append facts that need no idempotency (recommendations, admin), with the document changes they stand for, in one step. */
+  /** Append facts that need no idempotency (recommendations, admin), with the document changes they stand for, in one step. Rejects with `document_conflict`. */
   write(facts: readonly Fact[], changes?: readonly DocChange[], options?: { readonly durable?: boolean }): Promise<void>;
 
   /** Append an alert that belongs to no decision, to the alerts log and as an `alert` fact to the journal. */

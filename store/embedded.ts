@@ -22,7 +22,18 @@ import { EntityStates } from './entity-states.ts';
 import { docKey, docPrefix, safeKey } from './keys.ts';
 import { Listeners } from './listeners.ts';
 import { Purger } from './purge.ts';
-import { alertFact, decodeKeyRecord, decodeValue, encodeKeyRecord, encodeShared, encodeValue, type KeyRecord, packDoc, unpackDoc } from './values.ts';
+import {
+  alertFact,
+  decodeKeyRecord,
+  decodeValue,
+  documentConflict,
+  encodeKeyRecord,
+  encodeShared,
+  encodeValue,
+  type KeyRecord,
+  packDoc,
+  unpackDoc,
+} from './values.ts';
 
 /**
  * The format of what is on disk. Raise it when an older Gatehouse could misread what this one writes. 2: states may be newer in the redo log than in their rows. 3: records and
@@ -139,6 +150,7 @@ export class EmbeddedStore<S> implements Store<S> {
     this.#guard();
     const count = facts.length + changes.length;
     if (count === 0) return;
+    for (const change of changes) this.#mustBeAsExpected(change);
     const batch = this.#committer.join(count);
     for (const fact of facts) this.#appendFact(batch, fact);
     for (const { collection, id, value } of changes) {
@@ -203,10 +215,20 @@ export class EmbeddedStore<S> implements Store<S> {
 
   async doc(collection: string, id: string): Promise<unknown> {
     this.#guard();
-    const key = docKey(collection, id);
-    const pending = this.#docs.get(key);
-    const bytes = pending ? pending.bytes : this.#disk.get('docs', key);
+    const bytes = this.#docBytes(docKey(collection, id));
     return bytes && unpackDoc(bytes).value;
+  }
+
+  #docBytes(key: string): Uint8Array | undefined {
+    const pending = this.#docs.get(key);
+    return pending ? pending.bytes : this.#disk.get('docs', key);
+  }
+
+  #mustBeAsExpected({ collection, id, expected }: DocChange): void {
+    if (expected === undefined) return;
+    const bytes = this.#docBytes(docKey(collection, id));
+    const same = expected.value === undefined ? bytes === undefined : bytes !== undefined && Buffer.compare(bytes, packDoc(id, expected.value)) === 0;
+    if (!same) throw documentConflict(collection, id);
   }
 
   async *docs(collection: string): AsyncIterable<{ readonly id: string; readonly value: unknown }> {

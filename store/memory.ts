@@ -14,7 +14,7 @@ import {
   type UnitResult,
 } from './contract.ts';
 import { Listeners } from './listeners.ts';
-import { alertFact } from './values.ts';
+import { alertFact, documentConflict, encodeValue } from './values.ts';
 
 export interface MemoryStoreOptions {
   /** Nothing is ever dropped unless this is given. */
@@ -92,6 +92,10 @@ class MemoryStore<S> implements Store<S> {
 
   async write(facts: readonly Fact[], changes: readonly DocChange[] = []): Promise<void> {
     this.#guard();
+    for (const { collection, id, expected } of changes) {
+      const now = this.#docs.get(collection)?.get(id);
+      if (expected !== undefined && Buffer.compare(encodeValue(now), encodeValue(expected.value)) !== 0) throw documentConflict(collection, id);
+    }
     this.#journal.records.push(...facts);
     for (const { collection, id, value } of changes) {
       const docs = this.#docs.get(collection) ?? new Map<string, unknown>();

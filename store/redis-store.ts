@@ -8,7 +8,7 @@ import { readEnvelope } from './redis-envelope.ts';
 import { RedisIngest, type RedisIngestOptions } from './redis-ingest.ts';
 import { type RedisKeys, type RedisLink, SCRIPTS, toNumber, toStreamRecords } from './redis-link.ts';
 import { ensureEpoch, RedisReader } from './redis-reader.ts';
-import { alertFact, decodeValue, encodeValue, unpackDoc } from './values.ts';
+import { alertFact, decodeValue, documentConflict, encodeValue, unpackDoc } from './values.ts';
 
 /** Records asked for in one command: Redis is held for under 1 ms. */
 const READ_SLICE = 512;
@@ -90,16 +90,22 @@ export class RedisStore<S> implements Store<S> {
   async write(facts: readonly Fact[], changes: readonly DocChange[] = []): Promise<void> {
     this.#guard();
     if (facts.length + changes.length === 0) return;
-    await this.#link.run(
+    const refused = await this.#link.run(
       SCRIPTS.write,
       [this.#keys.journal, this.#keys.journalCounter, ...changes.map(({ collection }) => this.#keys.docs(collection))],
       [
         this.#options.origin,
         String(facts.length),
         ...facts.map(pack),
-        ...changes.flatMap(({ id, value }) => (value === undefined ? [safeKey(id), '-', ''] : [safeKey(id), '+', pack([id, value])])),
+        ...changes.flatMap(({ id, value, expected }) => [
+          safeKey(id),
+          ...(value === undefined ? ['-', ''] : ['+', pack([id, value])]),
+          ...(expected === undefined ? ['', ''] : expected.value === undefined ? ['-', ''] : ['+', pack([id, expected.value])]),
+        ]),
       ],
     );
+    const conflict = changes[Number(refused) - 1];
+    if (conflict) throw documentConflict(conflict.collection, conflict.id);
   }
 
   async raise(alert: Alert): Promise<void> {

@@ -3,6 +3,7 @@ import type { Fact } from '../contracts/fact.ts';
 import type { Alert } from '../contracts/push.ts';
 import type { EntityRef, RetentionPolicy, StateCodec, Store, Unit } from './contract.ts';
 import { eraseSuite } from './erase.suite.ts';
+import { expectedSuite } from './expected.suite.ts';
 import { decodeValue, encodeShared, encodeValue } from './values.ts';
 
 /** The state of the suite's entities: how many units it has seen, and which. */
@@ -96,6 +97,7 @@ export function storeSuite(name: string, open: (retention: RetentionPolicy) => P
   const counts = async (store: Store<Tally>, refs: EntityRef[]) => (await store.states(refs)).map((state) => state?.count);
 
   eraseSuite(name, run);
+  expectedSuite(name, run);
 
   describe(`${name}: ingest`, () => {
     run('counts a unit once and brings each entity forward', async ({ store }) => {

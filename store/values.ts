@@ -1,4 +1,5 @@
 import { Decoder } from '@msgpack/msgpack';
+import { GatehouseError } from '../contracts/errors.ts';
 import type { Fact } from '../contracts/fact.ts';
 import type { Alert } from '../contracts/push.ts';
 import type { Slabs } from './batch.ts';
@@ -19,6 +20,10 @@ export function encodeValue(value: unknown): Uint8Array {
 
 export function decodeValue(bytes: Uint8Array): unknown {
   return decoder.decode(bytes);
+}
+
+export function documentConflict(collection: string, id: string): GatehouseError {
+  return new GatehouseError('document_conflict', `${collection}/${id} is not what it was when the change was prepared`);
 }
 
 /** What is remembered of a unit under its idempotency key. */

@@ -75,11 +75,11 @@ describe('access', () => {
 
 describe('open routes', () => {
   test('health, readiness with reasons, metrics, description, docs and page', async () => {
-    const { app, metrics } = await fixture({ readiness: () => ['no bundle is loaded'] });
+    const { app, metrics } = await fixture({ readiness: () => ['no bundle is loaded'], warnings: () => ['a rule does not act'] });
     expect(await (await app.request('/healthz')).json()).toEqual({ status: 'ok', version: '9.9.9' });
     const ready = await app.request('/readyz');
     expect(ready.status).toBe(503);
-    expect(await ready.json()).toEqual({ ready: false, reasons: ['no bundle is loaded'] });
+    expect(await ready.json()).toEqual({ ready: false, reasons: ['no bundle is loaded'], warnings: ['a rule does not act'] });
     metrics.counter('decisions', 'approve').inc(5);
     const scrape = await app.request('/metrics');
     expect(scrape.headers.get('content-type')).toContain('text/plain');

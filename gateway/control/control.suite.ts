@@ -119,7 +119,14 @@ export async function controlFixture(overrides: Partial<ControlDeps> = {}) {
       challenge = undefined;
     },
   };
-  const reviews = await openReviewDesk({ store, audit, now, label: async () => undefined, onError: (error) => log.error({ err: error }, 'x') });
+  const reviews = await openReviewDesk({
+    store,
+    audit,
+    rates: undefined,
+    now,
+    label: async () => undefined,
+    onError: (error) => log.error({ err: error }, 'x'),
+  });
   const restrictions = await openRestrictions({ store, audit, now, onError: (error) => log.error({ err: error }, 'x') });
   const experiments = await openExperiments({
     store,
@@ -147,6 +154,7 @@ export async function controlFixture(overrides: Partial<ControlDeps> = {}) {
     metrics,
     traffic: new Traffic(metrics, now),
     readiness: () => [],
+    warnings: () => [],
     assets: new Map([
       ['/', { body: '<!doctype html><title>Gatehouse</title>', contentType: 'text/html; charset=utf-8' }],
       ['/main.js', { body: 'export {};', contentType: 'text/javascript; charset=utf-8' }],

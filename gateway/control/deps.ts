@@ -49,6 +49,8 @@ export interface ControlDeps {
   readonly traffic: { snapshot(): TrafficResponse };
   /** Why the gateway should not get traffic now, a sentence each; empty when it should. */
   readonly readiness: () => Promise<readonly string[]> | readonly string[];
+  /** What a person should see to although the gateway serves, a sentence each. */
+  readonly warnings: () => readonly string[];
   readonly assets: Assets;
   readonly log: Log;
 }

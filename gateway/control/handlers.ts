@@ -6,6 +6,7 @@ import { openApi } from '../../contracts/openapi.ts';
 import { CHANNELS } from '../../contracts/push.ts';
 import { ROUTES, type RouteName } from '../../contracts/routes.ts';
 import type { Challenge } from '../../scoring/models/manager.ts';
+import { referenceOf } from '../privacy/footprint.ts';
 import type { ControlDeps } from './deps.ts';
 import { docsPage } from './docs-page.ts';
 import { streamUrlFor } from './guards.ts';
@@ -83,6 +84,10 @@ export function controlHandlers(deps: ControlDeps): Readonly<Record<ControlRoute
     return result;
   }
 
+  /** Who looked at which payments; nothing is shown that could not be journalled. An empty answer shows nobody. */
+  const shown = async (c: Context<ControlEnv>, action: string, detail: Record<string, unknown>): Promise<void> =>
+    audit.record({ actor: c.get('actor'), action, detail });
+
   async function changeBundle(
     c: Context<ControlEnv>,
     action: string,
@@ -122,7 +127,7 @@ export function controlHandlers(deps: ControlDeps): Readonly<Record<ControlRoute
     health: (c) => c.json({ status: 'ok', version: deps.version }),
     ready: async (c) => {
       const reasons = [...(await deps.readiness())];
-      return c.json({ ready: reasons.length === 0, reasons }, reasons.length === 0 ? 200 : 503);
+      return c.json({ ready: reasons.length === 0, reasons, warnings: [...deps.warnings()] }, reasons.length === 0 ? 200 : 503);
     },
     metrics: async (c) => c.body(await metrics.render(), 200, { 'content-type': metrics.contentType }),
     openapi: (c) => c.json(description),
@@ -158,6 +163,7 @@ export function controlHandlers(deps: ControlDeps): Readonly<Record<ControlRoute
       const { after = 0, limit = ALERTS_PAGE_DEFAULT } = alertsQuery(queryOf(c.req.queries()));
       const { offset, epoch, first } = await store.alertsPosition();
       const alerts = await store.alerts(after, limit);
+      if (alerts.length > 0) await shown(c, 'alert.list', { from: alerts[0]!.offset, to: alerts.at(-1)!.offset });
       const answer: AlertsResponse = {
         position: { offset, epoch },
         first,
@@ -172,16 +178,30 @@ export function controlHandlers(deps: ControlDeps): Readonly<Record<ControlRoute
       const answer: ItemsPage = { total: deps.catalogue.size, items, next: items.length < limit ? null : items.at(-1)!.item_id };
       return c.json(answer);
     },
-    restrictions: (c) => c.json(deps.restrictions.list(restrictionsQuery(queryOf(c.req.queries())))),
+    restrictions: async (c) => {
+      const answer = deps.restrictions.list(restrictionsQuery(queryOf(c.req.queries())));
+      const ids = answer.restrictions.map(({ restriction_id }) => restriction_id);
+      if (ids.length > 0) await shown(c, 'restriction.list', { restrictions: ids });
+      return c.json(answer);
+    },
     restriction_impose: async (c) => c.json(await deps.restrictions.imposeByHand(imposeRequest(await jsonBody(c.req.raw)), c.get('actor')), 201),
     restriction_lift: async (c) => {
       const { reason } = liftRequest(await jsonBody(c.req.raw));
       await deps.restrictions.lift(restrictionParameter(c.req.param('id')), reason, c.get('actor'));
       return c.json(deps.restrictions.list({}));
     },
-    reviews: (c) => c.json(deps.reviews.list(reviewsQuery(queryOf(c.req.queries())))),
+    reviews: async (c) => {
+      const answer = deps.reviews.list(reviewsQuery(queryOf(c.req.queries())));
+      if (answer.cases.length > 0) await shown(c, 'case.list', { cases: answer.cases.map(({ case_id }) => case_id) });
+      return c.json(answer);
+    },
     reviews_precision: (c) => c.json(deps.reviews.precision()),
-    review: (c) => c.json(deps.reviews.get(caseParameter(c.req.param('id')))),
+    review: async (c) => {
+      const one = deps.reviews.get(caseParameter(c.req.param('id')));
+      const person = one.user_id === undefined ? {} : { person: referenceOf(one.user_id) };
+      await shown(c, 'case.read', { case_id: one.case_id, ...person });
+      return c.json(one);
+    },
     review_assign: async (c) => {
       const { assignee } = assignRequest(await jsonBody(c.req.raw));
       return c.json(await deps.reviews.assign(caseParameter(c.req.param('id')), assignee, c.get('actor')));
@@ -204,6 +224,8 @@ export function controlHandlers(deps: ControlDeps): Readonly<Record<ControlRoute
     experiment_result: async (c) => c.json(await deps.experiments.result(experimentParameter(c.req.param('id')))),
     traffic: (c) => c.json(deps.traffic.snapshot()),
     control_stream_token: async (c) => {
+      // Whoever has it sees every alert as it is raised.
+      await shown(c, 'alert.stream', { for_s: DASHBOARD_TOKEN_TTL_S });
       const { token, expires_ms } = await deps.streamTokens.issue(CHANNELS, DASHBOARD_TOKEN_TTL_S);
       return c.json({ token, expires_ms, url: streamUrlFor(c.get('host'), deps.config.streamUrl, deps.dataPort()) });
     },

@@ -54,6 +54,27 @@ test('from a payment to a verdict that is its label', async () => {
   expect((await desk<ReviewCase>('GET', path)).body.outcomes.map(({ name }) => name)).toEqual(['label', 'chargeback']);
 });
 
+test('who looks at cases, alerts and restrictions is journalled, and what shows nobody is not', async () => {
+  const score = { transaction_id: 'seen', user_id: 'watched', amount: 20, card_id: 'x', device_id: 'd1', payment_method: 'card' };
+  await running.ask('POST', '/v1/score', score);
+  const { body: queue } = await desk<ReviewsResponse>('GET', '/v1/reviews?limit=1');
+  const [first] = queue.cases;
+  await desk('GET', `/v1/reviews/${first!.case_id}`);
+  await desk('GET', '/v1/alerts?limit=1');
+  await desk('GET', '/v1/restrictions');
+  await desk('POST', '/v1/stream-token');
+  await desk('GET', '/v1/reviews?assignee=nobody');
+  await desk('GET', '/v1/alerts?after=1000000');
+  const looks = (await running.facts('admin')).filter(({ action }) => /^(alert|case|restriction)\.(list|read|stream)$/.test(action));
+  expect(looks.slice(-5).map(({ actor, action, detail }) => [actor, action, detail])).toEqual([
+    ['admin', 'case.list', { cases: [first!.case_id] }],
+    ['admin', 'case.read', { case_id: first!.case_id, person: expect.stringMatching(/^u[0-9a-f]+$/) }],
+    ['admin', 'alert.list', { from: 1, to: 1 }],
+    ['admin', 'restriction.list', { restrictions: expect.arrayContaining([expect.any(String)]) }],
+    ['admin', 'alert.stream', { for_s: 900 }],
+  ]);
+});
+
 test.each([
   ['GET', '/v1/reviews/nothing', undefined, 404, 'not_found'],
   ['GET', '/v1/reviews?state=lost', undefined, 422, 'invalid_request'],

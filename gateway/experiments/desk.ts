@@ -128,8 +128,15 @@ export async function openExperiments(options: ExperimentsOptions): Promise<Expe
   };
   const record = async (entry: Entry, actor: string, action: string, detail: Record<string, unknown> = {}): Promise<void> => {
     const { experiment_id, placement } = entry.experiment;
-    const change = { collection: EXPERIMENTS_COLLECTION, id: experiment_id, value: entry };
-    await audit.record({ actor, action, detail: { experiment_id, placement, ...detail } }, [change]);
+    const change = { collection: EXPERIMENTS_COLLECTION, id: experiment_id, value: entry, expected: { value: entries.get(experiment_id) } };
+    try {
+      await audit.record({ actor, action, detail: { experiment_id, placement, ...detail } }, [change]);
+    } catch (cause) {
+      if (!(cause instanceof GatehouseError && cause.code === 'document_conflict')) throw cause;
+      const written = await store.doc(EXPERIMENTS_COLLECTION, experiment_id);
+      if (written !== undefined) await set(written as Entry);
+      throw new GatehouseError('experiment_conflict', `another gateway changed ${experiment_id} at the same moment`, { cause });
+    }
     await set(entry);
   };
   const count = ({ offset, fact }: JournalRecord): void => {
@@ -209,7 +216,13 @@ export async function openExperiments(options: ExperimentsOptions): Promise<Expe
     for (const id of [...running.keys()]) {
       const crossed = crossedBy(resultOf(entryOf(id)));
       if (crossed === undefined) continue;
-      await inTurn(() => stop(id, crossed, 'gatehouse'));
+      try {
+        await inTurn(() => stop(id, crossed, 'gatehouse'));
+      } catch (error) {
+        // Another gateway, or a person, was first: whoever stopped it has said so.
+        if (error instanceof GatehouseError && error.code === 'experiment_conflict') continue;
+        throw error;
+      }
       const atMs = now();
       const title = `The experiment ${id} was stopped`;
       await options.raise({ alert_id: `experiment.${id}.${atMs}`, kind: 'system', severity: 'high', at_ms: atMs, title, reasons: [crossed] });

@@ -74,7 +74,14 @@ async function process(store: Store<Count>) {
   const onError = (error: unknown): void => void failures.push(error);
   const metrics = new Metrics();
   const audit = createAudit({ store, log: silent, metrics, now });
-  const reviews = await openReviewDesk({ store: store as Store<never>, audit, now, label: async () => undefined, onError });
+  const reviews = await openReviewDesk({
+    rates: undefined,
+    store: store as Store<never>,
+    audit,
+    now,
+    label: async () => undefined,
+    onError,
+  });
   const restrictions = await openRestrictions({ store: store as Store<never>, audit, now, onError });
   const erasures = await openErasures({ store: store as Store<never>, audit, reviews, restrictions, now, onError });
   return { erasures, reviews, restrictions, failures, close: () => metrics.close() };

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { TimedEvent } from '../../contracts/event.ts';
 import type { Alert } from '../../contracts/push.ts';
 import { NOTES_MAX, type Verdict } from '../../contracts/review.ts';
+import { parseRates, type RateTable } from '../../scoring/rates.ts';
 import type { Store } from '../../store/contract.ts';
 import { openMemoryStore } from '../../store/memory.ts';
 import { createAudit } from '../audit.ts';
@@ -31,12 +32,14 @@ let desk: ReviewDesk;
 let labels: TimedEvent[];
 let labelFailure: Error | undefined;
 let nowMs: number;
+let rates: RateTable | undefined;
 const metrics = new Metrics();
 
 const open = (): Promise<ReviewDesk> =>
   openReviewDesk({
     store,
     audit: createAudit({ store, log: quiet, metrics, now: () => nowMs }),
+    rates,
     now: () => nowMs,
     label: async (event) => {
       if (labelFailure) throw labelFailure;
@@ -49,7 +52,7 @@ const open = (): Promise<ReviewDesk> =>
 
 beforeEach(async () => {
   store = openMemoryStore<never>();
-  [labels, labelFailure, nowMs] = [[], undefined, NOW_MS];
+  [labels, labelFailure, nowMs, rates] = [[], undefined, NOW_MS, undefined];
   for (let n = 1; n <= 3; n++) await store.raise(alertOf(n));
   desk = await open();
 });
@@ -68,6 +71,16 @@ describe('the queue', () => {
     expect(ids({ sort: 'oldest' })).toEqual(['a1', 'a2', 'a3', 'a4', 'a5']);
     expect(ids({ sort: 'newest', skip: 1, limit: 2 })).toEqual(['a4', 'a3']);
     expect(desk.list({ limit: 1 })).toMatchObject({ counts: { open: 5, assigned: 0, closed: 0 }, total: 5 });
+  });
+
+  test('compares amounts of several currencies at the declared rates', async () => {
+    desk.close();
+    rates = parseRates('{"base":"EUR","rates":{"JPY":0.006,"GBP":1.2}}');
+    desk = await open();
+    await store.raise(alertOf(4, { amount: 10_000, currency: 'JPY' }));
+    await store.raise(alertOf(5, { amount: 290, currency: 'GBP' }));
+    // 345, 300, 200, 100 and 60 of the shop's own currency, each at one half.
+    expect(ids({})).toEqual(['a5', 'a3', 'a2', 'a1', 'a4']);
   });
 
   test('is filtered by state, assignee, decision and reason', async () => {

@@ -10,6 +10,7 @@ import {
   type ReviewsResponse,
   type VerdictRequest,
 } from '../../contracts/review.ts';
+import { inBase, type RateTable } from '../../scoring/rates.ts';
 import type { AlertRecord, Store } from '../../store/contract.ts';
 import type { Audit } from '../audit.ts';
 import { precisionByReason } from './precision.ts';
@@ -47,6 +48,8 @@ export interface ReviewDesk {
 export interface ReviewDeskOptions {
   readonly store: Pick<Store<never>, 'alerts' | 'alertsPosition' | 'onAlert' | 'doc' | 'docs' | 'onForeignFact' | 'write'>;
   readonly audit: Audit;
+  /** What amounts are compared at; undefined where all are in one currency. */
+  readonly rates: RateTable | undefined;
   readonly now: () => number;
   /** Counts the label like any event of the shop, durable when it resolves. */
   readonly label: (event: TimedEvent) => Promise<void>;
@@ -58,7 +61,7 @@ export interface ReviewDeskOptions {
  * The queue of decisions that a person looks at: every alert of a decision is a case. What was done with a case is a document beside the alerts log;
  * a case that nobody has touched has none. Waiting and closed cases are in memory.
  */
-export async function openReviewDesk({ store, audit, now, label, onError }: ReviewDeskOptions): Promise<ReviewDesk> {
+export async function openReviewDesk({ store, audit, rates, now, label, onError }: ReviewDeskOptions): Promise<ReviewDesk> {
   const cases = new Map<string, ReviewCase>();
   const byTransaction = new Map<string, string>();
 
@@ -153,7 +156,7 @@ export async function openReviewDesk({ store, audit, now, label, onError }: Revi
 
   return {
     get,
-    list: (query) => listCases(cases, counts, query),
+    list: (query) => listCases(cases, counts, ordersWith(rates), query),
     precision: () => precisionByReason([...cases.values()].filter(({ verdict }) => verdict !== null)),
     async assign(caseId, assignee, actor) {
       const one = get(caseId);
@@ -232,18 +235,19 @@ function caseOf(alert: Alert): ReviewCase | undefined {
 }
 
 type Order = (a: ReviewCase, b: ReviewCase) => number;
-const ORDERS: Readonly<Record<NonNullable<ReviewsQuery['sort']>, Order>> = {
-  risk: (a, b) => atRisk(b) - atRisk(a) || b.opened_ms - a.opened_ms,
-  newest: (a, b) => b.opened_ms - a.opened_ms,
-  oldest: (a, b) => a.opened_ms - b.opened_ms,
-};
+type Orders = Readonly<Record<NonNullable<ReviewsQuery['sort']>, Order>>;
 
-/** The amount that is expected to be lost; a rule's hit without a model's word counts whole. */
-function atRisk({ amount = 0, probability }: ReviewCase): number {
-  return amount * (probability ?? 1);
+function ordersWith(rates: RateTable | undefined): Orders {
+  /** The amount that is expected to be lost, in the shop's own currency; a rule's hit without a model's word counts whole. */
+  const atRisk = ({ amount = 0, currency, probability }: ReviewCase): number => inBase(amount, currency, rates) * (probability ?? 1);
+  return {
+    risk: (a, b) => atRisk(b) - atRisk(a) || b.opened_ms - a.opened_ms,
+    newest: (a, b) => b.opened_ms - a.opened_ms,
+    oldest: (a, b) => a.opened_ms - b.opened_ms,
+  };
 }
 
-function listCases(cases: ReadonlyMap<string, ReviewCase>, counts: ReviewsResponse['counts'], query: ReviewsQuery): ReviewsResponse {
+function listCases(cases: ReadonlyMap<string, ReviewCase>, counts: ReviewsResponse['counts'], orders: Orders, query: ReviewsQuery): ReviewsResponse {
   const { state, assignee, decision, code, sort = 'risk', skip = 0, limit = PAGE_DEFAULT } = query;
   const found = [...cases.values()].filter(
     (one) =>
@@ -252,5 +256,5 @@ function listCases(cases: ReadonlyMap<string, ReviewCase>, counts: ReviewsRespon
       (decision === undefined || one.decision === decision) &&
       (code === undefined || one.codes.includes(code)),
   );
-  return { counts: { ...counts }, total: found.length, cases: found.sort(ORDERS[sort]).slice(skip, skip + limit) };
+  return { counts: { ...counts }, total: found.length, cases: found.sort(orders[sort]).slice(skip, skip + limit) };
 }

@@ -1,18 +1,17 @@
 import { GatehouseError } from '../../contracts/errors.ts';
-import { DEFAULT_DECLARATIONS } from '../../scoring/features/defaults.ts';
-import { createFeatureEngine } from '../../scoring/features/engine.ts';
 import { runBacktest } from '../../scoring/risk/backtest.ts';
+import { openFeatures } from '../features-file.ts';
 import type { BacktestOrder, BacktestWord } from './backtest-process.ts';
 import { openJournalOf } from './journal.ts';
 import { readLists } from './stored-lists.ts';
 
 /** The child process of `backtestInChild`: it gets one order and says how far it is, then what it found. */
-async function work({ journal, rules, request }: BacktestOrder): Promise<BacktestWord> {
+async function work({ journal, featuresFile, rules, request }: BacktestOrder): Promise<BacktestWord> {
   try {
     const store = await openJournalOf(journal);
     try {
       const { lists } = await readLists(store);
-      const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
+      const engine = await openFeatures(featuresFile);
       const result = await runBacktest({
         store,
         engine,

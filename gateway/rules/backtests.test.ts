@@ -49,6 +49,7 @@ function jobsOver(rules: readonly RuleVersion[]) {
       backtested: async (_, actor) => void backtested.push(actor),
     },
     journal: JOURNAL,
+    featuresFile: undefined,
     run: (order, onProgress) => {
       orders.push(order);
       tell = onProgress;
@@ -119,14 +120,14 @@ describe('a job', () => {
 
 describe('the process', () => {
   test("rejects with the child's own error", async () => {
-    const { done } = backtestInChild({ journal: JOURNAL, rules: [], request: {} }, () => undefined);
+    const { done } = backtestInChild({ journal: JOURNAL, featuresFile: undefined, rules: [], request: {} }, () => undefined);
     await expect(done).rejects.toMatchObject({ code: 'input_unreadable', detail: expect.stringContaining('there is no store') });
   }, 30_000);
 
   test('that crashes is told as such; one that is cancelled gives nothing', async () => {
-    const crash = backtestInChild({ journal: JOURNAL, rules: [], request: {} }, () => undefined, '/no/such/script.js');
+    const crash = backtestInChild({ journal: JOURNAL, featuresFile: undefined, rules: [], request: {} }, () => undefined, '/no/such/script.js');
     await expect(crash.done).rejects.toMatchObject({ code: 'backtest_failed' });
-    const { done, cancel } = backtestInChild({ journal: JOURNAL, rules: [], request: {} }, () => undefined);
+    const { done, cancel } = backtestInChild({ journal: JOURNAL, featuresFile: undefined, rules: [], request: {} }, () => undefined);
     cancel();
     expect(await done).toBeUndefined();
   }, 30_000);

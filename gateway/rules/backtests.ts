@@ -13,6 +13,7 @@ const JOBS_KEPT_MAX = 10;
 export interface BacktestsOptions {
   readonly rules: Pick<RuleStore, 'list' | 'get' | 'backtested'>;
   readonly journal: JournalSettings;
+  readonly featuresFile: string | undefined;
   readonly run: (order: BacktestOrder, onProgress: (share: number) => void) => BacktestProcess;
   readonly log: Log;
   readonly now: () => number;
@@ -55,7 +56,7 @@ export class Backtests {
     };
     this.#jobs.unshift(job);
     this.#jobs.splice(JOBS_KEPT_MAX);
-    const process = this.#options.run({ journal: this.#options.journal, rules, request }, (progress) =>
+    const process = this.#options.run({ journal: this.#options.journal, featuresFile: this.#options.featuresFile, rules, request }, (progress) =>
       this.#change(id, { progress: Math.min(1, progress) }),
     );
     this.#running = { id, process, ended: this.#follow(id, process.done, actor) };

@@ -15,6 +15,7 @@ import { RuleStore } from './rule-store.ts';
 export interface RiskDeskOptions {
   readonly config: Pick<
     Config,
+    | 'featuresFile'
     | 'rulesFile'
     | 'ruleApproval'
     | 'adminToken'
@@ -31,7 +32,7 @@ export interface RiskDeskOptions {
   readonly store: Pick<Store<never>, 'docs' | 'doc' | 'write' | 'raise' | 'onForeignFact'>;
   readonly audit: Audit;
   readonly log: Log;
-  readonly metrics: Pick<Metrics, 'counter'>;
+  readonly metrics: Pick<Metrics, 'counter' | 'gauge'>;
   readonly featureNames: readonly string[];
   readonly now: () => number;
 }
@@ -67,10 +68,11 @@ export async function openRiskDesk({ config, store, audit, log, metrics, feature
     approval: config.ruleApproval,
     file: config.rulesFile === undefined ? undefined : fileReader(config.rulesFile),
     now,
+    onBroken: (count) => metrics.gauge('rulesBroken').set(count),
     onReset: (rule, version) => breaker.reset(rule, version),
   });
-  const { store: kind, dataDir, redisUrl, redisPrefix } = config;
-  const backtests = new Backtests({ rules, journal: { store: kind, dataDir, redisUrl, redisPrefix }, run: backtestInChild, log, now });
+  const { store: kind, dataDir, redisUrl, redisPrefix, featuresFile } = config;
+  const backtests = new Backtests({ rules, journal: { store: kind, dataDir, redisUrl, redisPrefix }, featuresFile, run: backtestInChild, log, now });
   const unsubscribe = store.onForeignFact(({ fact }) => {
     if (fact.kind !== 'admin') return;
     const reload = fact.action.startsWith('list.') ? lists.reload() : fact.action.startsWith('rule.') ? rules.reload() : undefined;

@@ -24,6 +24,9 @@ import { evaluated, inForce, RULESETS_COLLECTION, type Ruleset, readRules, ruleC
 export const SHIPPED_AUTHOR = 'gatehouse';
 const BREAKER_ACTOR = 'circuit-breaker';
 
+/** Tries of a change that other gateways get ahead of: each try reads what they wrote, and analysts are few. */
+const TRIES_MAX = 5;
+
 /** Which steps a person may take. A draft gets on by a finished backtest alone; what is retired is written anew. */
 const STEPS: Readonly<Record<RuleState, readonly RuleState[]>> = {
   draft: ['retired'],
@@ -43,6 +46,8 @@ export interface RuleStoreOptions {
   /** JSON of the rules file, read anew each time; undefined without one. */
   readonly file: (() => Promise<string>) | undefined;
   readonly now: () => number;
+  /** How many rules in force do not compile and so do not act. */
+  readonly onBroken?: (count: number) => void;
   /** The breaker starts to count a rule anew. */
   readonly onReset?: (rule: string, version: number) => void;
 }
@@ -55,6 +60,10 @@ export class RuleStore {
   readonly #options: RuleStoreOptions;
   readonly #serial = new Serial();
   #versions = new Map<string, RuleVersion>();
+  /** The same as the store has them, as far as this gateway has read: a change is written only where nobody else made one since. */
+  #stored = new Map<string, RuleVersion>();
+  /** Versions that this gateway can't compile, with what is wrong: a feature or a list that they name is gone. They do not act. */
+  #broken = new Map<string, string>();
   #book: RuleBook;
 
   private constructor(options: RuleStoreOptions) {
@@ -82,7 +91,16 @@ export class RuleStore {
       shown = rules[i - 1]?.id === id ? shown + 1 : 1;
       return shown <= RULE_VERSIONS_SHOWN || state === 'live' || state === 'shadow';
     });
-    return { approval: this.#options.approval, ruleset: this.#book.ruleset, rules: newest };
+    const listed = newest.map((rule) => {
+      const problem = this.#broken.get(ruleKey(rule.id, rule.version));
+      return problem === undefined ? rule : { ...rule, problem };
+    });
+    return { approval: this.#options.approval, ruleset: this.#book.ruleset, rules: listed };
+  }
+
+  /** A sentence for each rule in force that does not act, because it does not compile any more. */
+  problems(): string[] {
+    return this.#brokenInForce().map(({ rule, problem }) => `rule ${rule.id} (version ${rule.version}) does not act: ${problem}`);
   }
 
   /** Throws `rule_not_found`. */
@@ -94,7 +112,7 @@ export class RuleStore {
 
   /** Writes the next version of a rule, as a draft. Rejects with `rule_invalid`, with the place, and then nothing was written. */
   create(request: CreateRuleRequest, actor: string): Promise<RuleVersion> {
-    return this.#serial.run(async () => {
+    return this.#change(async () => {
       const newest = this.#newest(request.id);
       if (!newest && new Set([...this.#versions.values()].map(({ id }) => id)).size >= RULES_MAX)
         throw new GatehouseError('rule_invalid', `there are ${RULES_MAX} rules already: write a new version of one`);
@@ -107,7 +125,7 @@ export class RuleStore {
 
   /** Takes a version one step on. A version that goes live, or into shadow, takes the place of the one that was there. */
   move(id: string, version: number, state: RuleState, actor: string): Promise<RuleVersion> {
-    return this.#serial.run(async () => {
+    return this.#change(async () => {
       const rule = this.get(id, version);
       if (!STEPS[rule.state].includes(state)) throw new GatehouseError('rule_state_conflict', stepProblem(rule, state));
       if (state === 'live' && this.#options.approval === 'two_person' && rule.approved_by === undefined)
@@ -125,7 +143,7 @@ export class RuleStore {
 
   /** Agrees to a version's text. Its author may not. */
   approve(id: string, version: number, actor: string): Promise<RuleVersion> {
-    return this.#serial.run(async () => {
+    return this.#change(async () => {
       const rule = this.get(id, version);
       if (rule.state === 'retired') throw new GatehouseError('rule_state_conflict', `version ${version} of ${id} is retired`);
       if (rule.author === actor)
@@ -145,18 +163,20 @@ export class RuleStore {
     if (rule?.state !== 'live' || rule.tripped) return;
     const tripped: RuleVersion = { ...rule, tripped: figures };
     this.#versions.set(ruleKey(id, version), tripped);
-    this.#book = this.#compiled(this.#versions).book;
+    this.#book = this.#compiled(this.#versions, this.#broken).book;
     try {
       await this.#serial.run(() => this.#write(BREAKER_ACTOR, 'rule.trip', { id, version, ...figures }, [tripped]));
       await this.#options.store.raise(tripAlert(rule, figures));
     } catch (err) {
+      // Another gateway was first: it wrote the trip, or what an analyst did, and raised the alert.
+      if (isConflict(err)) return this.reload();
       this.#options.log.error({ err, rule: id, version }, 'a rule that the breaker took out of action could not be journalled as such');
     }
   }
 
   /** An analyst puts a tripped rule back into action. */
   reset(id: string, version: number, actor: string): Promise<RuleVersion> {
-    return this.#serial.run(async () => {
+    return this.#change(async () => {
       const { tripped, ...rule } = this.get(id, version);
       if (!tripped) throw new GatehouseError('rule_state_conflict', `the breaker does not hold version ${version} of ${id}`);
       await this.#write(actor, 'rule.reset', { id, version, tripped }, [{ ...rule, changed_by: actor, changed_ms: this.#options.now() }]);
@@ -167,7 +187,7 @@ export class RuleStore {
 
   /** Keeps what a finished backtest found, and takes drafts that it ran on to `backtest`. */
   backtested(result: BacktestResult, actor: string): Promise<void> {
-    return this.#serial.run(async () => {
+    return this.#change(async () => {
       const atMs = this.#options.now();
       const changes: RuleVersion[] = [];
       for (const figures of result.rules) {
@@ -183,11 +203,13 @@ export class RuleStore {
 
   /** Reads the rules file again. Rejects with `rule_invalid` or `input_unreadable`; the old rules then stay in force. */
   reloadFile(): Promise<void> {
-    return this.#serial.run(async () => {
+    return this.#change(async () => {
       const { file } = this.#options;
       if (!file) return this.#read();
-      const changes = changesOfFile(RuleBook.parseFile(await file()), [...this.#versions.values()], (rule, author) => this.#fresh(rule, author));
+      const rules = RuleBook.parseFile(await file());
       // Even where nothing changes: the file may name a feature or a list that is gone.
+      new RuleBook(rules, this.#options.featureNames, this.#options.lists);
+      const changes = changesOfFile(rules, [...this.#versions.values()], (rule, author) => this.#fresh(rule, author));
       await this.#write('rules-file', 'rule.file', { changed: changes.map(({ id, version, state }) => ({ id, version, state })) }, changes);
     });
   }
@@ -199,14 +221,66 @@ export class RuleStore {
 
   async #read(): Promise<void> {
     const versions = new Map((await readRules(this.#options.store)).map((rule) => [ruleKey(rule.id, rule.version), rule]));
+    const known = this.#broken;
     this.#versions = versions;
-    this.#book = this.#compiled(versions, true).book;
+    this.#stored = new Map(versions);
+    this.#broken = new Map();
+    for (const rule of versions.values()) this.#check(rule);
+    this.#book = this.#compiled(versions, this.#broken).book;
+    const broken = this.#brokenInForce();
+    this.#options.onBroken?.(broken.length);
+    for (const { rule, problem } of broken) if (!known.has(ruleKey(rule.id, rule.version))) await this.#sayBroken(rule, problem);
   }
 
   /** The shipped rules that this store has never seen. */
   async #seed(): Promise<void> {
-    const missing = DEFAULT_RULES.filter(({ id }) => !this.#newest(id)).map((rule) => this.#fresh(rule, SHIPPED_AUTHOR));
-    await this.#serial.run(() => this.#write(SHIPPED_AUTHOR, 'rule.shipped', { added: missing.map(({ id }) => id) }, missing));
+    await this.#change(async () => {
+      const missing = DEFAULT_RULES.filter(({ id }) => !this.#newest(id)).map((rule) => this.#fresh(rule, SHIPPED_AUTHOR));
+      await this.#write(SHIPPED_AUTHOR, 'rule.shipped', { added: missing.map(({ id }) => id) }, missing);
+    });
+  }
+
+  /** One change at a time; one that another gateway got ahead of is made again on what that one wrote. */
+  #change<T>(work: () => Promise<T>): Promise<T> {
+    return this.#serial.run(async () => {
+      for (let tries = 1; ; tries++) {
+        try {
+          return await work();
+        } catch (error) {
+          if (!isConflict(error) || tries === TRIES_MAX) throw error;
+          await this.#read();
+        }
+      }
+    });
+  }
+
+  #brokenInForce(): { readonly rule: RuleVersion; readonly problem: string }[] {
+    return [...this.#broken].flatMap(([key, problem]) => {
+      const rule = this.#versions.get(key);
+      return rule?.state === 'live' || rule?.state === 'shadow' ? [{ rule, problem }] : [];
+    });
+  }
+
+  /** Notes whether this gateway can compile the version. */
+  #check(rule: RuleVersion): void {
+    const key = ruleKey(rule.id, rule.version);
+    this.#broken.delete(key);
+    try {
+      new RuleBook([inForce(rule)], this.#options.featureNames, this.#options.lists);
+    } catch (error) {
+      if (!(error instanceof GatehouseError)) throw error;
+      this.#broken.set(key, error.detail);
+    }
+  }
+
+  async #sayBroken(rule: RuleVersion, problem: string): Promise<void> {
+    const { log, store, now } = this.#options;
+    log.error({ rule: rule.id, version: rule.version, problem }, 'a stored rule does not compile any more: it does not act');
+    try {
+      await store.raise(brokenAlert(rule, problem, now()));
+    } catch (err) {
+      log.error({ err, rule: rule.id }, 'the alert of a rule that does not act could not be raised');
+    }
   }
 
   #newest(id: string): RuleVersion | undefined {
@@ -228,29 +302,31 @@ export class RuleStore {
   async #write(actor: string, action: string, detail: Record<string, unknown>, changes: readonly RuleVersion[]): Promise<void> {
     const versions = new Map(this.#versions);
     for (const rule of changes) versions.set(ruleKey(rule.id, rule.version), rule);
-    const { book, ruleset } = this.#compiled(versions);
-    const documents: DocChange[] = changes.map(ruleChange);
+    // What is changed has to compile; what was broken before keeps nobody from changing the rest, or from retiring it.
+    const broken = new Map(this.#broken);
+    for (const rule of changes) broken.delete(ruleKey(rule.id, rule.version));
+    const { book, ruleset } = this.#compiled(versions, broken);
+    const documents: DocChange[] = changes.map((rule) => ({
+      ...ruleChange(rule),
+      expected: { value: this.#stored.get(ruleKey(rule.id, rule.version)) },
+    }));
     const known = await this.#options.store.doc(RULESETS_COLLECTION, book.ruleset);
     if (known === undefined) documents.push({ collection: RULESETS_COLLECTION, id: book.ruleset, value: ruleset });
     if (documents.length > 0) await this.#options.audit.record({ actor, action, detail }, documents);
     // The breaker may have tripped a rule while the disk was waited for.
-    for (const rule of changes) this.#versions.set(ruleKey(rule.id, rule.version), rule);
-    this.#book = this.#compiled(this.#versions).book;
+    for (const rule of changes) {
+      this.#versions.set(ruleKey(rule.id, rule.version), rule);
+      this.#stored.set(ruleKey(rule.id, rule.version), rule);
+      this.#check(rule);
+    }
+    this.#book = this.#compiled(this.#versions, this.#broken).book;
+    this.#options.onBroken?.(this.#brokenInForce().length);
   }
 
-  /** `lenient`: a stored rule that this version can't compile any more (a feature is gone) is left out and logged, because a gateway that does not start can't be mended. */
-  #compiled(versions: ReadonlyMap<string, RuleVersion>, lenient = false): { readonly book: RuleBook; readonly ruleset: Ruleset } {
-    const { featureNames, lists, log } = this.#options;
-    const rules = evaluated(versions.values()).filter((rule) => {
-      if (!lenient) return true;
-      try {
-        new RuleBook([rule], featureNames, lists);
-        return true;
-      } catch (err) {
-        log.error({ err, rule: rule.id, version: rule.version }, 'a stored rule does not compile any more: it does not act');
-        return false;
-      }
-    });
+  /** Without the broken ones: a gateway that does not start can't be mended. Throws `rule_invalid` for any other that does not compile. */
+  #compiled(versions: ReadonlyMap<string, RuleVersion>, broken: ReadonlyMap<string, string>): { readonly book: RuleBook; readonly ruleset: Ruleset } {
+    const { featureNames, lists } = this.#options;
+    const rules = evaluated(versions.values()).filter(({ id, version }) => !broken.has(ruleKey(id, version)));
     const asked = [...new Set([...new RuleBook(rules, featureNames, lists).listsOf.values()].flat())].sort();
     const ruleset: Ruleset = {
       rules: rules.map(({ id, version, state }) => [id, version, state]),
@@ -264,6 +340,21 @@ function stepProblem({ id, version, state }: RuleVersion, wanted: RuleState): st
   if (state === 'draft') return `version ${version} of ${id} is a draft: run a backtest of it first`;
   if (state === 'retired') return `version ${version} of ${id} is retired: write a new version`;
   return `version ${version} of ${id} is ${state} and cannot become ${wanted}`;
+}
+
+function isConflict(error: unknown): boolean {
+  return error instanceof GatehouseError && error.code === 'document_conflict';
+}
+
+function brokenAlert({ id, version, state }: RuleVersion, problem: string, atMs: number): Alert {
+  return {
+    alert_id: `rule-broken-${atMs}-${id}-${version}`,
+    kind: 'system',
+    severity: state === 'live' ? 'critical' : 'medium',
+    at_ms: atMs,
+    title: `Rule ${id} (version ${version}) does not compile any more and does not act`,
+    reasons: [problem, 'Write a new version of it, or retire it.'],
+  };
 }
 
 function tripAlert({ id, version }: RuleVersion, { at_ms, decisions, stopped }: Omit<BreakerTrip, 'rule' | 'version'>): Alert {

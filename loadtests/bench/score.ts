@@ -118,7 +118,7 @@ try {
       process.stdout.write(`${stage.padEnd(34)} ${us.toFixed(2).padStart(8)} us\n`);
     });
   }
-  const watch = createWatch({ metrics, raise: (alert) => store.raise(alert), now: Date.now, onError: (error) => console.error(error) });
+  const watch = createWatch({ store, metrics, raise: (alert) => store.raise(alert), now: Date.now, onError: (error) => console.error(error) });
   const routes = createDataRoutes({
     config,
     store,

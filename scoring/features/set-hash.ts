@@ -23,6 +23,11 @@ export function setHash(features: readonly Feature[]): string {
     .digest('hex');
 }
 
+/** What of a state the feature is read from, whatever it is called; undefined where it needs none of its own. */
+export function stateKey(feature: Feature): string | undefined {
+  return 'entity' in feature ? JSON.stringify(canonical(feature).slice(1)) : undefined;
+}
+
 function canonical(feature: Feature): readonly unknown[] {
   const common = [feature.name, feature.aggregate];
   switch (feature.aggregate) {

@@ -113,6 +113,8 @@ describe('a model over features', () => {
   test.each(['fraud', 'ranker'] as const)('%s: is of this gateway feature set', async (model) => {
     const edit = (change: object) => withManifest((manifest) => Object.assign(manifest.models[model]!, change));
     expect(await edit({ hash: 'f'.repeat(64) })).toContain('load: GatehouseError: bundle_incompatible');
+    // Whoever changed the features reads what to do.
+    expect(await edit({ hash: 'f'.repeat(64) })).toMatch(/GATEHOUSE_FEATURES_FILE, or train a bundle/);
     expect(await edit({ hash: engine.hash(model === 'fraud' ? 'rank' : 'fraud') })).toContain('bundle_incompatible');
     expect(await edit({ set: 'nothing' })).toContain('bundle_incompatible');
   });

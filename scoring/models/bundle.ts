@@ -241,7 +241,7 @@ function requireHash(engine: FeatureEngine, file: string, set: string, hash: str
   if (own !== hash) {
     throw new GatehouseError(
       'bundle_incompatible',
-      `${file} was trained on feature set ${set} ${hash.slice(0, 12)}, this gateway computes ${own.slice(0, 12)}`,
+      `${file} was trained on feature set ${set} ${hash.slice(0, 12)}, this gateway computes ${own.slice(0, 12)}: name the features file that it was trained with in GATEHOUSE_FEATURES_FILE, or train a bundle on the features of now (gatehouse train)`,
     );
   }
   return engine.names(set);

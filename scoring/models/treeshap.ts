@@ -1,5 +1,6 @@
 import { GatehouseError } from '../../contracts/errors.ts';
 import { LEAF, type Tree, type TreeEnsemble } from '../../contracts/trees.ts';
+import { loadWalks, type PreparedTree, type Quadrature } from './treeshap-layout.ts';
 
 /** Nodes of one tree at most: twice the leaves that the trainer may grow, with room. Bounds the scratch memory of a damaged file. */
 const NODES_MAX = 1 << 14;
@@ -22,19 +23,10 @@ const PATH_FEATURES_MAX = 512;
 export function createShap(ensemble: TreeEnsemble): (row: Float32Array) => Float64Array {
   checkEnsemble(ensemble);
   const { featureCount } = ensemble;
-  const trees = ensemble.trees.map(prepare);
-  const follows = new Uint8Array(Math.max(1, ...trees.map(({ nodes }) => nodes)));
-  const scratch = Math.max(1, ...trees.map(({ nodes, rule }) => nodes * rule.t.length));
-  const reach = new Float64Array(scratch);
-  const sums = new Float64Array(scratch);
+  const walk = loadWalks(ensemble.trees.map(prepare), featureCount);
   return (row) => {
     if (row.length !== featureCount) throw new RangeError(`a row has ${featureCount} features, not ${row.length}`);
-    const contributions = new Float64Array(featureCount);
-    for (const tree of trees) {
-      walkDown(tree, row, follows, reach, sums);
-      walkUp(tree, follows, sums, contributions);
-    }
-    return contributions;
+    return walk(row);
   };
 }
 
@@ -54,38 +46,12 @@ export function expectedValue(ensemble: TreeEnsemble): number {
   return total;
 }
 
-/** A tree by its edges: node n stands for the edge that ends in it. Edges of one feature on one path count as one: the lowest. */
-interface PreparedTree {
-  readonly nodes: number;
-  readonly rule: Quadrature;
-  readonly feature: Int32Array;
-  readonly threshold: Float32Array;
-  readonly missingLeft: Uint8Array;
-  /** Per node: the categories that go left, where it tests them. */
-  readonly members: readonly (ReadonlySet<number> | undefined)[];
-  readonly value: Float64Array;
-  readonly parent: Int32Array;
-  readonly isLeft: Uint8Array;
-  /** The next edge up the path that tests the same feature, or 0. */
-  readonly above: Int32Array;
-  /** Share of the parent's cover that takes the edge, and the product with the shares of the edges above. */
-  readonly share: Float64Array;
-  readonly merged: Float64Array;
-}
-
-/** Gauss-Legendre on 0..1. */
-interface Quadrature {
-  readonly t: Float64Array;
-  readonly weight: Float64Array;
-  /** -weight / (1 - t): what an edge that the row does not follow multiplies with. */
-  readonly absent: Float64Array;
-}
-
 function prepare(tree: Tree): PreparedTree {
   const nodes = tree.feature.length;
   const parent = new Int32Array(nodes);
   const isLeft = new Uint8Array(nodes);
   const above = new Int32Array(nodes);
+  // Share of the parent's cover that takes the edge, and its product with the shares of the edges above of the same feature.
   const share = new Float64Array(nodes).fill(1);
   const merged = new Float64Array(nodes).fill(1);
   const distinct = new Int32Array(nodes);
@@ -105,23 +71,8 @@ function prepare(tree: Tree): PreparedTree {
   }
   const features = distinct.reduce((most, count) => Math.max(most, count), 0);
   mustBe(features <= PATH_FEATURES_MAX, `a path tests ${features} features`);
-  return {
-    nodes,
-    rule: gaussLegendre(Math.max(1, Math.ceil(features / 2))),
-    feature: Int32Array.from(tree.feature),
-    threshold: Float32Array.from(tree.threshold),
-    missingLeft: Uint8Array.from(tree.missingLeft),
-    members: tree.feature.map((_, node) => {
-      const members = tree.categories?.[node];
-      return members ? new Set(members) : undefined;
-    }),
-    value: Float64Array.from(tree.value),
-    parent,
-    isLeft,
-    above,
-    share,
-    merged,
-  };
+  const rule = padded(gaussLegendre(Math.max(1, Math.ceil(features / 2))));
+  return { tree, parent, isLeft, above, share, points: rule.t.length, factors: factorsOf(merged, above, rule) };
 }
 
 /** Share of the cover that goes left. Where no training row came, both sides are as likely. */
@@ -131,68 +82,30 @@ function leftShare(tree: Tree, node: number): number {
   return both > 0 ? left / both : 0.5;
 }
 
-/** Fills `follows` (the row meets all tests of the edge's feature down to it) and, at the leaves, `sums` with value times product. */
-function walkDown(tree: PreparedTree, row: Float32Array, follows: Uint8Array, reach: Float64Array, sums: Float64Array): void {
-  const { nodes, feature, threshold, missingLeft, members, value, parent, isLeft, above, share, merged } = tree;
-  const { t } = tree.rule;
+/**
+ * Four rows of points a node. What its edge multiplies the product of its path with: row 0 where the row of features leaves the path here, row 1 where it
+ * follows. (Where it left at an edge above of the same feature, that is the edge's own share: (1 - t) z over (1 - t) zAbove.) What the sum of the leaves
+ * under the edge counts for its feature: row 2 where the row of features leaves here, row 3 where it follows. The edge above is taken out again in all four.
+ */
+function factorsOf(merged: Float64Array, above: Int32Array, { t, weight }: Quadrature): Float64Array {
   const points = t.length;
-  reach.fill(1, 0, points);
-  sums.fill(0, 0, nodes * points);
-  follows[0] = 1;
-  for (let node = 1; node < nodes; node++) {
-    const up = parent[node]!;
-    const edge = above[node]!;
-    const x = row[feature[up]!]!;
-    const set = members[up];
-    const toLeft = Number.isNaN(x) ? missingLeft[up]! : (set ? set.has(x) : x <= threshold[up]!) ? 1 : 0;
-    const followed = follows[edge]! === 1;
-    const here = followed && toLeft === isLeft[node] ? 1 : 0;
-    follows[node] = here;
+  const factors = new Float64Array(4 * merged.length * points);
+  for (let node = 1; node < merged.length; node++) {
     const z = merged[node]!;
-    const zAbove = merged[edge]!;
-    const from = up * points;
-    const to = node * points;
-    if (!followed) {
-      // (1 - t) z over (1 - t) zAbove: no division, so a share of zero does no harm.
-      for (let i = 0; i < points; i++) reach[to + i] = reach[from + i]! * share[node]!;
-    } else if (edge > 0) {
-      for (let i = 0; i < points; i++) {
-        const rest = 1 - t[i]!;
-        reach[to + i] = (reach[from + i]! * (here * t[i]! + rest * z)) / (t[i]! + rest * zAbove);
-      }
-    } else {
-      for (let i = 0; i < points; i++) reach[to + i] = reach[from + i]! * (here * t[i]! + (1 - t[i]!) * z);
-    }
-    if (feature[node] === LEAF) for (let i = 0; i < points; i++) sums[to + i] = value[node]! * reach[to + i]!;
-  }
-}
-
-/** Sums the leaves under each edge and gives them to the edge's feature, taking back what the edge above gave it for them. */
-function walkUp(tree: PreparedTree, follows: Uint8Array, sums: Float64Array, contributions: Float64Array): void {
-  const { nodes, feature, parent, above, merged } = tree;
-  const { t, weight, absent } = tree.rule;
-  const points = t.length;
-  for (let node = nodes - 1; node > 0; node--) {
-    const up = parent[node]!;
-    const edge = above[node]!;
-    const z = merged[node]!;
-    const zAbove = merged[edge]!;
-    const from = node * points;
-    const to = up * points;
-    let given = 0;
-    // Where the row leaves the path at the edge above, both edges give the same, and nothing is to change.
-    const changes = follows[edge] === 1;
+    const zAbove = merged[above[node]!]!;
     for (let i = 0; i < points; i++) {
-      const sum = sums[from + i]!;
-      sums[to + i]! += sum;
-      if (!changes) continue;
       const rest = 1 - t[i]!;
-      let factor = follows[node] === 1 ? (weight[i]! * (1 - z)) / (t[i]! + rest * z) : absent[i]!;
-      if (edge > 0) factor -= (weight[i]! * (1 - zAbove)) / (t[i]! + rest * zAbove);
-      given += sum * factor;
+      const followed = t[i]! + rest * z;
+      const before = above[node] === 0 ? 1 : t[i]! + rest * zAbove;
+      const given = above[node] === 0 ? 0 : (weight[i]! * (1 - zAbove)) / before;
+      const at = 4 * node * points + i;
+      factors[at] = (rest * z) / before;
+      factors[at + points] = followed / before;
+      factors[at + 2 * points] = -weight[i]! / rest - given;
+      factors[at + 3 * points] = (weight[i]! * (1 - z)) / followed - given;
     }
-    contributions[feature[up]!]! += given;
   }
+  return factors;
 }
 
 /** `points` points integrate every polynomial of degree 2 points - 1 exactly. Newton's method on the Legendre polynomial. */
@@ -212,7 +125,12 @@ function gaussLegendre(points: number): Quadrature {
     t[i] = (1 - x) / 2;
     weight[i] = 1 / ((1 - x * x) * slope * slope);
   }
-  return { t, weight, absent: weight.map((w, i) => -w / (1 - t[i]!)) };
+  return { t, weight };
+}
+
+/** With an even number of points, which the kernel takes two at a time: the one that is added counts nothing. */
+function padded({ t, weight }: Quadrature): Quadrature {
+  return t.length % 2 === 0 ? { t, weight } : { t: Float64Array.of(...t, 0.5), weight: Float64Array.of(...weight, 0) };
 }
 
 function mustBe(condition: boolean, detail: string): asserts condition {

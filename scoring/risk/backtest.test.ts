@@ -132,6 +132,20 @@ describe('a journal of decisions', () => {
     expect(result.rules.filter((figures) => figures.hits === 0).map(({ id }) => id)).toEqual(['never']);
   });
 
+  test('amounts are added up at the rate that each payment was counted at, while rules read what was sent', async () => {
+    const { facts, hits } = await history((i) => i % 2 === 0);
+    const rated = facts.map((fact): Fact => {
+      if (fact.kind !== 'event' || fact.event.name !== 'payment_attempt') return fact;
+      return { ...fact, event: { ...fact.event, rate: 0.5 } };
+    });
+    const [plain, halved] = [await backtest(facts), await backtest(rated)];
+    expect(halved.fraud_amount).toBeCloseTo(plain.fraud_amount / 2, 6);
+    const large = (result: BacktestResult) => result.rules.find(({ id }) => id === 'large')!;
+    expect(large(halved).hits).toBe([...hits.values()].filter((ids) => ids.includes('large')).length);
+    expect(large(halved).amount_saved).toBeCloseTo(large(plain).amount_saved / 2, 6);
+    expect(large(halved).amount_hurt).toBeCloseTo(large(plain).amount_hurt / 2, 6);
+  });
+
   test('lists count as of each payment, or as they are now', async () => {
     const { facts } = await history(() => true);
     const listed = async (lists: 'as_of' | 'now', nowMs: number) =>

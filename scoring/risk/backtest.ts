@@ -82,8 +82,8 @@ class BacktestRun {
   readonly #hash: string;
   readonly #vector: Float32Array;
   readonly #labels = new Map<number, boolean>();
-  /** Payments in the window whose decision has not been seen. */
-  readonly #undecided = new Set<number>();
+  /** Payments in the window whose decision has not been seen, each with the rate at which its amount was counted. */
+  readonly #undecided = new Map<number, number>();
   readonly #states: EntityReplay;
   readonly #counts = { journalled: 0, replayed: 0, foreign: 0, withoutModel: 0 };
 
@@ -131,7 +131,7 @@ class BacktestRun {
     this.#input.engine.vector(FRAUD_SET, this.#states.paymentSubject(event), [], this.#vector, 0);
     this.#counts.replayed++;
     this.#counts.withoutModel++;
-    this.#judge(requestOf(event), this.#vector, NO_MODEL, fact.at_ms);
+    this.#judge(requestOf(event), event.rate ?? 1, this.#vector, NO_MODEL, fact.at_ms);
   }
 
   result(durationMs: number): BacktestResult {
@@ -148,7 +148,7 @@ class BacktestRun {
 
   #takeEvent(event: TimedEvent): void {
     if (event.name === 'payment_attempt') {
-      if (this.#inWindow(event.timestamp_ms)) this.#undecided.add(hash53(event.event_id));
+      if (this.#inWindow(event.timestamp_ms)) this.#undecided.set(hash53(event.event_id), event.rate ?? 1);
     } else if (event.transaction_id === undefined) return;
     // As training reads outcomes: the last word counts, an analyst may overrule a first guess.
     else if (event.name === 'chargeback') this.#labels.set(hash53(event.transaction_id), event.is_fraud ?? true);
@@ -157,7 +157,9 @@ class BacktestRun {
 
   #takeDecision({ at_ms, request, response, vector, feature_hash }: Fact & { kind: 'decision' }): void {
     if (!this.#inWindow(request.timestamp_ms)) return;
-    this.#undecided.delete(hash53(request.transaction_id));
+    const id = hash53(request.transaction_id);
+    const rate = this.#undecided.get(id) ?? 1;
+    this.#undecided.delete(id);
     if (vector === null || feature_hash !== this.#hash) {
       this.#counts.foreign++;
       return;
@@ -166,7 +168,13 @@ class BacktestRun {
     this.#counts.journalled++;
     if (response.score === null) this.#counts.withoutModel++;
     const { score, probability, anomaly } = response;
-    this.#judge(request, this.#vector, { score: score ?? Number.NaN, probability: probability ?? Number.NaN, anomaly: anomaly ?? Number.NaN }, at_ms);
+    this.#judge(
+      request,
+      rate,
+      this.#vector,
+      { score: score ?? Number.NaN, probability: probability ?? Number.NaN, anomaly: anomaly ?? Number.NaN },
+      at_ms,
+    );
   }
 
   #inWindow(timestampMs: number): boolean {
@@ -174,13 +182,14 @@ class BacktestRun {
     return timestampMs >= from_ms && timestampMs < to_ms;
   }
 
-  #judge(request: ScoreRequest & { readonly timestamp_ms: number }, vector: Float32Array, models: ModelOutputs, nowMs: number): void {
+  /** Rules read the amount as it was sent, figures add it up at its rate. */
+  #judge(request: ScoreRequest & { readonly timestamp_ms: number }, rate: number, vector: Float32Array, models: ModelOutputs, nowMs: number): void {
     const { shadow, failed } = this.#book.evaluate({ request, vector, ...models, nowMs });
     for (const hit of failed) this.#failed[this.#indexOf(hit)]!++;
     this.#log.take({
       transaction: hash53(request.transaction_id),
       user: hash53(request.user_id),
-      amount: request.amount,
+      amount: request.amount * rate,
       atMs: request.timestamp_ms,
       hits: shadow.map((hit) => this.#indexOf(hit)).sort((a, b) => a - b),
     });

@@ -181,14 +181,16 @@ describe('an anomaly model', () => {
     expect(response).toMatchObject({ decision: 'review', anomaly: 0.995, probability: null, degraded_by: ['model_missing'] });
   });
 
-  test.each<[string, number | Error | 'never']>([
-    ['fails', new Error('x')],
-    ['gives no number', Number.NaN],
-    ['never answers', 'never'],
-  ])('that %s is said to, and the rest decides', async (_, share) => {
+  test.each<[string, number | Error | 'never', string]>([
+    ['fails', new Error('x'), 'anomaly_failed'],
+    ['gives no number', Number.NaN, 'anomaly_failed'],
+    ['never answers', 'never', 'anomaly_deadline'],
+  ])('that %s is said to, and the rest decides', async (_, share, reason) => {
     const { response, failures } = await asked(saying(share), modelOf(0.7));
-    expect(response).toMatchObject({ decision: 'challenge', anomaly: null, probability: 0.7, degraded: true, degraded_by: ['anomaly_failed'] });
-    expect(failures.map(({ reason }) => reason)).toEqual(['anomaly_failed']);
+    expect(response).toMatchObject({ decision: 'challenge', anomaly: null, probability: 0.7, degraded: true, degraded_by: [reason] });
+    expect(failures.map((failure) => failure.reason)).toEqual([reason]);
+    // A line in the log for each late payment would make overload worse: the reason is counted.
+    expect(failures[0]!.cause === undefined).toBe(share === 'never');
   });
 
   test('waits beside the fraud model, not behind it', async () => {

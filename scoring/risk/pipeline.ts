@@ -69,7 +69,7 @@ export interface RiskResult {
   readonly alert: Alert | undefined;
   /** What the decision holds against the user or the means of payment from now on; undefined where nothing that does not stand already. */
   readonly imposed: Restriction | undefined;
-  /** Why the answer is not what it could be, with the causes for the log. */
+  /** Why the answer is not what it could be, with the causes for the log; what was late has none, because its reason says it all and there may be one a request. */
   readonly failures: readonly { readonly reason: string; readonly cause: unknown }[];
 }
 
@@ -99,13 +99,13 @@ export async function judge(engine: FeatureEngine, input: Judged & { readonly ve
       probability = model.calibrate(score);
       if (!Number.isFinite(probability)) throw new Error(`the model gave ${score}`);
     } catch (cause) {
-      failures.push({ reason: cause instanceof LateError ? 'deadline' : 'model_failed', cause });
+      failures.push(failureOf(cause, 'model_failed', 'deadline'));
       score = Number.NaN;
       probability = Number.NaN;
     }
   }
   const { anomaly, cause } = await strange;
-  if (cause !== undefined) failures.push({ reason: 'anomaly_failed', cause });
+  if (cause !== undefined) failures.push(failureOf(cause, 'anomaly_failed', 'anomaly_deadline'));
   const outcome = rules.evaluate({ request, vector, score, probability, anomaly, nowMs });
   for (const rule of outcome.failed) failures.push({ reason: `rule_failed`, cause: new Error(`rule ${rule.rule} threw`) });
   const byModel: DecisionName = model && Number.isFinite(probability) ? modelDecision(probability, model.thresholds) : 'approve';
@@ -122,7 +122,7 @@ export async function judge(engine: FeatureEngine, input: Judged & { readonly ve
       reasons.push(...(await inTime(explain(engine, model, vector), deadlineMs, 'the explanation')));
     } catch (cause) {
       // The verdict stands without its reasons.
-      failures.push({ reason: 'explanation_failed', cause });
+      failures.push(failureOf(cause, 'explanation_failed', 'explanation_deadline'));
     }
   }
 
@@ -165,6 +165,11 @@ export async function judge(engine: FeatureEngine, input: Judged & { readonly ve
     imposed,
     failures,
   };
+}
+
+/** Late is another reason than failed: the first is what overload looks like, and is counted without a line in the log for each. */
+function failureOf(cause: unknown, failed: string, late: string): RiskResult['failures'][number] {
+  return cause instanceof LateError ? { reason: late, cause: undefined } : { reason: failed, cause };
 }
 
 type Opinion = NonNullable<(Fact & { kind: 'decision' })['other_model']>;

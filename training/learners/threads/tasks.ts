@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
-import { builtFile } from '../built.ts';
+import { builtFile } from '../../../scoring/built.ts';
 import type { SharedMemory } from './arena.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import { builtFile } from '../built.ts';
+import { builtFile } from '../../../scoring/built.ts';
 import { requireParam } from '../contract.ts';
 import type { Arena, SharedMemory } from './arena.ts';
 import {
