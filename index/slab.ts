@@ -83,10 +83,7 @@ export class VectorSlab {
     if (rows.length !== ids.length * slab.dimensions) throw new RangeError(`${rows.length} components for ${ids.length} rows`);
     for (let slot = 0; slot < ids.length; slot++) {
       if (slot % ROWS_PER_TURN === ROWS_PER_TURN - 1) await nextTurn();
-      const row = rows.subarray(slot * slab.dimensions, (slot + 1) * slab.dimensions);
-      slab.requireVector(row);
-      slab.#newSlot();
-      slab.#write(slot, row);
+      slab.putHole(rows.subarray(slot * slab.dimensions, (slot + 1) * slab.dimensions));
       const id = ids[slot];
       if (id === null || id === undefined) slab.#holes.push(slot);
       else if (slab.slotOf(id) !== undefined) throw new RangeError('an id occurs twice');
@@ -189,6 +186,12 @@ export class VectorSlab {
     const slot = this.#newSlot();
     this.#store(slot, id, vector);
     return slot;
+  }
+
+  /** A row that is nobody's, in a new slot: a graph may lead through it. */
+  putHole(row: Float32Array): void {
+    this.requireVector(row);
+    this.#write(this.#newSlot(), row);
   }
 
   remove(id: string): boolean {

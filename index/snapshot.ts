@@ -53,7 +53,7 @@ export async function writeSnapshot(index: VectorIndex, dir: string, options: { 
   if (!NAME.test(name)) throw new RangeError('a snapshot name is 1 to 64 letters, digits, _ and -');
   if (!(index instanceof HnswIndex || index instanceof ExactIndex)) throw new Error('only exact and HNSW indexes have snapshots');
   const { slab } = index;
-  const files = await writeSlab(slab, slab.slotCount, dir, name);
+  const { files } = await writeSlab(slab, slab.slotCount, dir, name);
   const common = { format: 'gatehouse-index-1', metric: slab.metric, dimensions: slab.dimensions, count: slab.size } as const;
   if (index instanceof ExactIndex) {
     await syncFolder(dir);
@@ -65,9 +65,19 @@ export async function writeSnapshot(index: VectorIndex, dir: string, options: { 
   return { ...common, kind: 'hnsw', m, efConstruction, ...(sphere ? { sphere } : {}), files };
 }
 
-/** Writes the ids and rows of the first `slots` slots, as `writeSnapshot` does, in steps that let the event loop turn. Only fresh slots may be written meanwhile. */
-export async function writeSlab(slab: VectorSlab, slots: number, dir: string, name: string): Promise<SnapshotFile[]> {
-  return [await writeParts(dir, `${name}.ids`, idParts(slab, slots)), await writeParts(dir, `${name}.f32`, rowParts(slab, slots))];
+/**
+ * Writes the ids and rows of the first `slots` slots, as `writeSnapshot` does, in steps that let the event loop turn; `count` is how many of them hold a
+ * vector. Slots may become holes meanwhile, and new ones come; no row may change.
+ */
+export async function writeSlab(slab: VectorSlab, slots: number, dir: string, name: string): Promise<{ files: SnapshotFile[]; count: number }> {
+  let count = 0;
+  const idAt = (slot: number): string | null => {
+    const id = slab.idAt(slot);
+    if (id !== undefined) count++;
+    return id ?? null;
+  };
+  const files = [await writeParts(dir, `${name}.ids`, idParts(idAt, slots)), await writeParts(dir, `${name}.f32`, rowParts(slab, slots))];
+  return { files, count };
 }
 
 /** What a snapshot holds, before it is an index. */
@@ -208,14 +218,14 @@ function* rowParts(slab: VectorSlab, slots: number): IterableIterator<Uint8Array
 }
 
 /** The MessagePack array of ids: its header, then some ids at a time. */
-function* idParts(slab: VectorSlab, slots: number): IterableIterator<Uint8Array> {
+function* idParts(idAt: (slot: number) => string | null, slots: number): IterableIterator<Uint8Array> {
   const header = Buffer.alloc(5);
   header[0] = ARRAY32;
   header.writeUInt32BE(slots, 1);
   yield header;
   for (let from = 0; from < slots; from += ROWS_PER_TURN) {
     const count = Math.min(ROWS_PER_TURN, slots - from);
-    yield Buffer.concat(Array.from({ length: count }, (_, i) => encode(slab.idAt(from + i) ?? null)));
+    yield Buffer.concat(Array.from({ length: count }, (_, i) => encode(idAt(from + i))));
   }
 }
 
@@ -226,6 +236,23 @@ async function sha256(bytes: Uint8Array): Promise<string> {
     await nextTurn();
   }
   return hash.digest('hex');
+}
+
+/** Throws `snapshot_corrupt` unless the file is the one that the manifest means; reads it piece by piece. */
+export async function verifyFile(dir: string, file: SnapshotFile): Promise<void> {
+  const handle = await open(join(dir, file.name), 'r');
+  try {
+    const hash = createHash('sha256');
+    const piece = Buffer.allocUnsafe(BYTES_PER_TURN);
+    let bytes = 0;
+    for (let got = await handle.read(piece); got.bytesRead > 0; got = await handle.read(piece)) {
+      hash.update(piece.subarray(0, got.bytesRead));
+      bytes += got.bytesRead;
+    }
+    if (bytes !== file.bytes || hash.digest('hex') !== file.sha256) throw corrupt(`${file.name} does not match its hash`);
+  } finally {
+    await handle.close();
+  }
 }
 
 async function readBytes(dir: string, file: SnapshotFile | undefined): Promise<Buffer> {
