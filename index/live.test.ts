@@ -231,6 +231,27 @@ test('a compaction that fails leaves the index as it was, is told, and is tried 
   expect(index.search(query, 50)).toEqual(oracle.search(query, 50));
 });
 
+test('refuses one update more than the delta may hold, and takes it once it is compacted', async () => {
+  const next = clusteredVectors({ dimensions: DIMENSIONS, clusters: 3, seed: 7 });
+  const index = await open({ deltaSlotsMax: 60 });
+  for (let i = 0; i < 60; i++) index.upsert(`i${i}`, next());
+  const late = next();
+  const refusal = (() => {
+    try {
+      return index.upsert('late', late);
+    } catch (error) {
+      return error;
+    }
+  })();
+  expect(refusal).toMatchObject({ code: 'index_busy' });
+  expect(index.has('late')).toBe(false);
+  expect(index.remove('i0')).toBe(true);
+  expect(index.stats()).toMatchObject({ vectors: 59, isCompacting: true });
+  await index.compact();
+  index.upsert('late', late);
+  expect(index.get('late')).toEqual(late);
+});
+
 test('what cannot be read of an earlier life is told and left out', async () => {
   const errors: GatehouseError[] = [];
   const first = await open();

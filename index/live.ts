@@ -14,6 +14,11 @@ import { nextTurn, ROWS_PER_TURN } from './turns.ts';
 
 /** Slots of the delta that start a compaction: searching as many costs about as much as the base, and a million rows are written for them. */
 export const COMPACT_SLOTS = 20_000;
+/**
+ * Slots that the delta may hold, what is being compacted included: 100,000 x 64 take about 65 MB, and are what arrives at some 500 updates a second
+ * while a million vectors are built anew. One more update is refused.
+ */
+export const DELTA_SLOTS_MAX = 100_000;
 /** Tombstones, as a share of the vectors, past which all is built anew without them: searches fetch that much more. */
 export const TOMBSTONES_SHARE_MAX = 0.3;
 /** Not worth it for fewer. */
@@ -32,6 +37,7 @@ export interface LiveIndexOptions extends Pick<HnswOptions, 'dimensions' | 'metr
   /** What the index begins with, as long as `dir` has nothing newer that grew from it. */
   readonly base?: { readonly dir: string; readonly manifest: SnapshotManifest };
   readonly compactSlots?: number;
+  readonly deltaSlotsMax?: number;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly onCompacted?: (report: CompactionReport) => void;
@@ -120,12 +126,11 @@ export class LiveIndex implements VectorIndex {
 
   /** As the contract's; throws `index_busy` too, where updates came faster than they could be compacted. */
   upsert(id: string, vector: Float32Array): void {
-    try {
-      this.#segments.upsert(id, vector);
-      this.#mirror?.upsert(id, vector);
-    } finally {
-      this.#compactWhereDue();
-    }
+    this.#compactWhereDue();
+    const { deltaSlotsMax = DELTA_SLOTS_MAX } = this.#options;
+    if (this.#segments.deltaSlots >= deltaSlotsMax) throw new GatehouseError('index_busy', `${deltaSlotsMax} updates wait to be compacted`);
+    this.#segments.upsert(id, vector);
+    this.#mirror?.upsert(id, vector);
   }
 
   remove(id: string): boolean {
@@ -198,8 +203,9 @@ export class LiveIndex implements VectorIndex {
 
   #compactWhereDue(): void {
     if (this.#compacting || this.#closed || this.#options.now() < this.#retryAtMs) return;
-    const { compactSlots = COMPACT_SLOTS } = this.#options;
-    if (this.#segments.activeSlots < compactSlots && !this.#hasManyTombstones()) return;
+    const { compactSlots = COMPACT_SLOTS, deltaSlotsMax = DELTA_SLOTS_MAX } = this.#options;
+    const { activeSlots, deltaSlots } = this.#segments;
+    if (activeSlots < compactSlots && deltaSlots < deltaSlotsMax && !this.#hasManyTombstones()) return;
     this.compact().catch((error: unknown) => {
       if (!this.#closed) this.#options.onError(error);
     });

@@ -1,4 +1,3 @@
-import { GatehouseError } from '../contracts/errors.ts';
 import type { HandleSearchOptions } from './contract.ts';
 import { Graph, type GraphShape } from './graph.ts';
 import { chooseSphere, type Sphere } from './graph-row.ts';
@@ -6,11 +5,6 @@ import { efFor, FETCH_MARGIN, GRAPH_FROM_SLOTS, SCAN_SHARE } from './hnsw.ts';
 import { norm } from './similarity.ts';
 import { requireK, requireWhole, type VectorSlab } from './slab.ts';
 
-/**
- * Slots that the delta may hold, what is being compacted included: 100,000 x 64 take about 65 MB, and are what arrives at some 500 updates a second
- * while a million vectors are built anew. One more update is refused.
- */
-export const DELTA_SLOTS_MAX = 100_000;
 /** Room that a new segment's graph has: what starts a compaction, twice, so that doubling it, which copies 16 MB, is seldom needed. */
 const SEGMENT_CAPACITY = 40_000;
 /** Slots put into the active graph at each write: it catches up with the first `GRAPH_FROM_SLOTS`, and a write stays under a millisecond. */
@@ -71,10 +65,9 @@ export class Segments {
     return this.#segments[0]!.graph?.sphere;
   }
 
-  /** Throws as the contract's `upsert` does, and `index_busy` where the delta is full. */
+  /** Throws as the contract's `upsert` does. */
   upsert(id: string, vector: Float32Array): void {
     const { slab } = this;
-    if (this.deltaSlots >= DELTA_SLOTS_MAX) throw new GatehouseError('index_busy', `${DELTA_SLOTS_MAX} updates wait to be compacted`);
     const before = slab.slotOf(id);
     const slot = slab.putFresh(id, vector);
     if (slot === undefined) return;

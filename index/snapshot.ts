@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { decode, encode } from '@msgpack/msgpack';
+import { decodeArrayStream, encode } from '@msgpack/msgpack';
 import { GatehouseError } from '../contracts/errors.ts';
 import type { Handles } from '../contracts/handles.ts';
 import type { Metric, SnapshotManifest, VectorIndex } from './contract.ts';
@@ -21,6 +21,8 @@ const RADIUS_MAX = COMPONENT_ABS_MAX * Math.sqrt(DIMENSIONS_MAX);
 const FILE_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.(ids|f32|hnsw)$/;
 /** Numbers that are converted between two turns of the event loop: under a millisecond. */
 const FLOATS_PER_TURN = 2 ** 16;
+/** Bytes of ids that are decoded between two turns. */
+const ID_BYTES_PER_TURN = 2 ** 14;
 /** MessagePack's array with a length of 32 bits. */
 const ARRAY32 = 0xdd;
 const SHA256 = /^[0-9a-f]{64}$/;
@@ -103,7 +105,7 @@ export async function readSnapshot(dir: string, manifest: SnapshotManifest, opti
 export async function readParts(dir: string, manifest: SnapshotManifest, options: ReadSnapshotOptions = {}): Promise<SnapshotParts> {
   checkManifest(manifest, options);
   const files = new Map(manifest.files.map((file) => [file.name.slice(file.name.lastIndexOf('.') + 1), file]));
-  const ids = readIds(await readBytes(dir, files.get('ids')), manifest.count);
+  const ids = await readIds(await readBytes(dir, files.get('ids')), manifest.count);
   const rowBytes = await readBytes(dir, files.get('f32'));
   if (rowBytes.length !== ids.length * manifest.dimensions * Float32Array.BYTES_PER_ELEMENT) throw corrupt('the vectors are not as many as the ids');
   const slab = await buildSlab(ids, await floats(rowBytes), manifest, options);
@@ -161,23 +163,35 @@ function within(value: unknown, min: number, max: number): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max;
 }
 
-function readIds(bytes: Buffer, count: number): (string | null)[] {
-  let value: unknown;
-  try {
-    value = decode(bytes);
-  } catch (cause) {
-    throw corrupt('the ids are not MessagePack', cause);
-  }
-  if (!Array.isArray(value)) throw corrupt('the ids are not a list');
+async function readIds(bytes: Buffer, count: number): Promise<(string | null)[]> {
   const ids: (string | null)[] = [];
   let live = 0;
-  for (const id of value as unknown[]) {
-    if (id !== null && typeof id !== 'string') throw corrupt('an id is not a string');
-    if (id !== null) live++;
-    ids.push(id);
+  if (!isArrayHead(bytes[0])) throw corrupt('the ids are not a list');
+  try {
+    for await (const id of decodeArrayStream(pieces(bytes))) {
+      if (id !== null && typeof id !== 'string') throw corrupt('an id is not a string');
+      if (id !== null) live++;
+      ids.push(id);
+    }
+  } catch (cause) {
+    if (cause instanceof GatehouseError) throw cause;
+    throw corrupt('the ids are not MessagePack', cause);
   }
   if (live !== count) throw corrupt(`there are ${live} ids, the manifest says ${count}`);
   return ids;
+}
+
+/** Whether the byte begins an array of MessagePack. */
+function isArrayHead(byte: number | undefined): boolean {
+  return byte !== undefined && ((byte & 0xf0) === 0x90 || byte === 0xdc || byte === ARRAY32);
+}
+
+/** The bytes piece by piece, a turn of the event loop for each: about a millisecond's worth of ids. */
+async function* pieces(bytes: Buffer): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += ID_BYTES_PER_TURN) {
+    await nextTurn();
+    yield bytes.subarray(at, at + ID_BYTES_PER_TURN);
+  }
 }
 
 async function buildSlab(ids: (string | null)[], rows: Float32Array, manifest: SnapshotManifest, options: ReadSnapshotOptions): Promise<VectorSlab> {
