@@ -222,7 +222,7 @@ export class LiveIndex implements VectorIndex {
   }
 
   async #compact(): Promise<void> {
-    const { dir, now, onCompacted } = this.#options;
+    const { dir, now } = this.#options;
     const startedMs = now();
     const kind = this.#hasManyTombstones() || this.#hasDrifted() ? 'rebuild' : 'append';
     const folder = await mkdtemp(join(dir, FOLDER));
@@ -237,8 +237,7 @@ export class LiveIndex implements VectorIndex {
       await writeCurrent(dir, { of: this.#of, folder: basename(folder), manifest: whole });
       const old = this.#swap(target, slots, graph?.loaded);
       this.#basePath = graph && join(folder, graph.file.name);
-      onCompacted?.({ kind, slots, durationMs: now() - startedMs });
-      await this.#tidy(old, basename(folder));
+      await this.#tidy(old, basename(folder), { kind, slots, durationMs: now() - startedMs });
     } catch (error) {
       this.#mirror = undefined;
       await rm(folder, { recursive: true, force: true });
@@ -247,8 +246,9 @@ export class LiveIndex implements VectorIndex {
   }
 
   /** The new base serves already: what can't be freed or removed is told, and costs room until the next start. */
-  async #tidy(old: readonly Graph[], folder: string): Promise<void> {
+  async #tidy(old: readonly Graph[], folder: string, report: CompactionReport): Promise<void> {
     try {
+      this.#options.onCompacted?.(report);
       for (const graph of old) await this.#free(graph);
       await removeOthers(this.#options.dir, folder);
     } catch (error) {
