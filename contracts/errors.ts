@@ -90,6 +90,8 @@ export const ERRORS = {
     fix: 'See docs/bring-your-own-model.md for what a model has to be.',
   },
   snapshot_corrupt: { status: 422, title: 'The index snapshot is damaged', fix: 'Rebuild the index; the file does not match its manifest.' },
+  index_busy: { status: 503, title: 'The index cannot take more updates now', fix: 'Send them again later; it is being compacted.' },
+  compaction_failed: { status: 500, title: 'The index could not be compacted', fix: 'See the log; it goes on serving, and tries again.' },
   rule_invalid: { status: 422, title: 'The rule does not compile', fix: 'Mend the CEL expression at the position given.' },
   rule_not_found: { status: 404, title: 'No such version of a rule', fix: 'List the rules with GET /v1/rules.' },
   rule_state_conflict: { status: 409, title: 'The rule cannot take this step', fix: 'See docs/rules.md for the life of a rule.' },

@@ -1,6 +1,8 @@
 import { GatehouseError } from '../contracts/errors.ts';
+import type { GraphShape } from './graph.ts';
 import { graphDimensions, graphRow } from './graph-row.ts';
 import type { VectorSlab } from './slab.ts';
+import { nextTurn, ROWS_PER_TURN } from './turns.ts';
 
 /**
  * hnswlib's file, as `saveIndex` of its version 0.8 writes it on 64-bit little-endian machines:
@@ -24,11 +26,6 @@ const MULT_TOLERANCE = 1e-9;
 /** Capacity doubles, so it is never far over the count, except where a caller reserved room. It is allocated at once, so bound it. */
 const CAPACITY_SLACK = 4;
 const CAPACITY_SLACK_MIN = 1_000_000;
-
-export interface GraphShape {
-  readonly m: number;
-  readonly efConstruction: number;
-}
 
 interface Header {
   readonly offsetLevel0: number;
@@ -70,19 +67,19 @@ function require(holds: boolean, what: string): asserts holds {
 }
 
 /**
- * Check a graph file against the vectors and the settings it must belong to. Throws GatehouseError `snapshot_corrupt` unless hnswlib
- * can load it, search it and add to it without leaving its own memory, and its rows are the slab's.
+ * Check a graph file against the vectors and the settings it must belong to, in steps that let the event loop turn. Rejects with GatehouseError
+ * `snapshot_corrupt` unless hnswlib can load it, search it and add to it without leaving its own memory, and its rows are the slab's.
  */
-export function checkHnswFile(file: Buffer, slab: VectorSlab, shape: GraphShape): void {
+export async function checkHnswFile(file: Buffer, slab: VectorSlab, shape: Pick<GraphShape, 'm' | 'efConstruction'>): Promise<void> {
   require(file.length >= HEADER_BYTES, 'header is cut off');
   const header = readHeader(file);
   checkHeader(header, slab, shape);
   require(file.length >= HEADER_BYTES + header.count * (header.elementBytes + LINK_COUNT_BYTES), 'length is too short for its count');
-  checkLayer0(file, header, slab);
-  checkUpperLayers(file, header);
+  await checkLayer0(file, header, slab);
+  await checkUpperLayers(file, header);
 }
 
-function checkHeader(header: Header, slab: VectorSlab, { m, efConstruction }: GraphShape): void {
+function checkHeader(header: Header, slab: VectorSlab, { m, efConstruction }: Pick<GraphShape, 'm' | 'efConstruction'>): void {
   const count = slab.slotCount;
   const dataOffset = LINK_COUNT_BYTES + 2 * m * NEIGHBOUR_BYTES;
   const labelOffset = dataOffset + graphDimensions(slab.metric, slab.dimensions) * Float32Array.BYTES_PER_ELEMENT;
@@ -97,9 +94,10 @@ function checkHeader(header: Header, slab: VectorSlab, { m, efConstruction }: Gr
   require(header.entryPoint < count, 'entry point is no element');
 }
 
-function checkLayer0(file: Buffer, header: Header, slab: VectorSlab): void {
+async function checkLayer0(file: Buffer, header: Header, slab: VectorSlab): Promise<void> {
   const expected = new Float32Array(graphDimensions(slab.metric, slab.dimensions));
   for (let element = 0; element < header.count; element++) {
+    if (element % ROWS_PER_TURN === ROWS_PER_TURN - 1) await nextTurn();
     const at = HEADER_BYTES + element * header.elementBytes;
     checkLinks(file, at, header.maxM0, header.count);
     require(file.readUInt32LE(at + header.labelOffset) === element &&
@@ -125,12 +123,13 @@ function checkLinks(file: Buffer, at: number, linksMax: number, count: number): 
 }
 
 /** Each neighbour on a layer must itself reach up to that layer: hnswlib reads its list there. */
-function checkUpperLayers(file: Buffer, header: Header): void {
+async function checkUpperLayers(file: Buffer, header: Header): Promise<void> {
   const layerBytes = LINK_COUNT_BYTES + header.maxM * NEIGHBOUR_BYTES;
   const start = HEADER_BYTES + header.count * header.elementBytes;
   const levels = new Uint8Array(header.count);
   let at = start;
   for (let element = 0; element < header.count; element++) {
+    if (element % ROWS_PER_TURN === ROWS_PER_TURN - 1) await nextTurn();
     require(at + LINK_COUNT_BYTES <= file.length, 'upper layers are cut off');
     const bytes = file.readUInt32LE(at);
     require(bytes % layerBytes === 0 && bytes / layerBytes <= header.maxLevel, 'upper layers have an impossible length');
@@ -141,6 +140,7 @@ function checkUpperLayers(file: Buffer, header: Header): void {
   require(levels[header.entryPoint] === header.maxLevel, 'entry point is not on the top layer');
   at = start;
   for (let element = 0; element < header.count; element++) {
+    if (element % ROWS_PER_TURN === ROWS_PER_TURN - 1) await nextTurn();
     at += LINK_COUNT_BYTES;
     for (let layer = 1; layer <= levels[element]!; layer++, at += layerBytes) {
       const links = checkLinks(file, at, header.maxM, header.count);

@@ -1,7 +1,7 @@
-import hnswlib from 'hnswlib-node';
 import type { Handles } from '../contracts/handles.ts';
 import type { HandleSearchOptions, Metric, Neighbour, SearchOptions, VectorIndex } from './contract.ts';
-import { chooseSphere, graphDimensions, graphRow, type Sphere } from './graph-row.ts';
+import { Graph, type GraphShape } from './graph.ts';
+import { chooseSphere, type Sphere } from './graph-row.ts';
 import { norm } from './similarity.ts';
 import { requireK, requireWhole, searchById, VectorSlab } from './slab.ts';
 
@@ -15,7 +15,7 @@ export const GRAPH_FROM_SLOTS = 1_000;
 /** The most that `graphFromSlots` may be: past it a snapshot without a graph is refused, as building it would stall the loader. */
 export const GRAPH_FROM_SLOTS_MAX = 20_000;
 /** Where a search must fetch more than this share of all slots, a scan costs less: 0.5 us a fetched slot against 0.05 us a scanned one. */
-const SCAN_SHARE = 0.08;
+export const SCAN_SHARE = 0.08;
 /**
  * The candidate list where the caller names none: at least `least`, and `perK` for each fetched slot. Measured at 100,000 x 64: `cosine`
  * and `l2` pass recall 0.99 at 128 already; inner products of vectors whose norms differ need 500 (0.967 at 256, 0.994 at 512).
@@ -25,7 +25,7 @@ const EF_SEARCH = { ip: { least: 300, perK: 2 }, cosine: { least: 128, perK: 1.5
  * Fetch this much more than the share of matching slots suggests, so that the estimate seldom falls short. Behind a filter the first fetch has it too:
  * a slot more costs 0.5 us, a second search for the few that a shop's filter refuses costs as much as the first.
  */
-const FETCH_MARGIN = 1.3;
+export const FETCH_MARGIN = 1.3;
 /** Renew the graph once holes pass this share of the live vectors: searches must fetch that much more, and memory grows by as much. */
 const HOLES_SHARE_MAX = 0.5;
 /** Not worth renewing for fewer holes. */
@@ -33,7 +33,7 @@ const HOLES_MIN = 256;
 /** Vectors carried over to the new graph at each write: keeps a write under a millisecond, and ends before holes pass another quarter. */
 const MOVES_PER_WRITE = 4;
 /** Renew an `ip` graph when its sphere is off by more than this; the radius of a lower quantile cost up to .05 of recall. */
-const RADIUS_DRIFT_MAX = 0.1;
+export const RADIUS_DRIFT_MAX = 0.1;
 
 export interface HnswOptions {
   readonly dimensions: number;
@@ -51,64 +51,8 @@ export interface HnswOptions {
   readonly handles?: Handles;
 }
 
-export type GraphSettings = Required<Pick<HnswOptions, 'm' | 'efConstruction' | 'seed' | 'graphFromSlots'>>;
-
-/** A graph whose labels are slots of a slab, in the same order. Knows nothing of removals. */
-class Graph {
-  readonly sphere: Sphere;
-  readonly #metric: Metric;
-  readonly #native: hnswlib.HierarchicalNSW;
-  #capacity: number;
-  /** hnswlib takes plain arrays: one, refilled, instead of one a call. */
-  readonly #plain: number[];
-  readonly #row: Float32Array;
-  #ef = -1;
-
-  constructor(slab: VectorSlab, sphere: Sphere, source: GraphSettings | string) {
-    const dimensions = graphDimensions(slab.metric, slab.dimensions);
-    this.sphere = sphere;
-    this.#metric = slab.metric;
-    this.#plain = new Array<number>(dimensions).fill(0);
-    this.#row = new Float32Array(dimensions);
-    this.#native = new hnswlib.HierarchicalNSW(slab.metric === 'l2' ? 'l2' : 'ip', dimensions);
-    if (typeof source === 'string') this.#native.readIndexSync(source, false);
-    else this.#native.initIndex(slab.capacity, source.m, source.efConstruction, source.seed, false);
-    this.#capacity = this.#native.getMaxElements();
-  }
-
-  /** Add a slot of the slab; slots must come in order. */
-  insert(slab: VectorSlab, slot: number): void {
-    if (slot >= this.#capacity) {
-      this.#capacity = Math.max(slab.capacity, slot + 1);
-      this.#native.resizeIndex(this.#capacity);
-    }
-    this.#fill(slab.rowAt(slot), slab.normAt(slot), this.sphere.radius);
-    this.#native.addPoint(this.#plain, slot);
-  }
-
-  nearestSlots(query: Float32Array, queryNorm: number, fetch: number, ef: number): number[] {
-    // A radius of 0 gives `ip` queries a last component of 0: the lifted dimension must not count.
-    this.#fill(query, queryNorm, 0);
-    if (ef !== this.#ef) {
-      this.#native.setEf(ef);
-      this.#ef = ef;
-    }
-    return this.#native.searchKnn(this.#plain, fetch).neighbors;
-  }
-
-  save(path: string): void {
-    this.#native.writeIndexSync(path);
-  }
-
-  /** Free the native memory now: V8 does not see it, so the collector could leave hundreds of megabytes for minutes. */
-  release(): void {
-    this.#native.initIndex(1);
-  }
-
-  #fill(vector: Float32Array, vectorNorm: number, radius: number): void {
-    graphRow(this.#metric, vector, vectorNorm, radius, this.#row);
-    for (let i = 0; i < this.#row.length; i++) this.#plain[i] = this.#row[i]!;
-  }
+export interface GraphSettings extends GraphShape {
+  readonly graphFromSlots: number;
 }
 
 /** The next slab and graph, filled a few vectors at each write, and how far into the old slab that has come. */
@@ -140,11 +84,11 @@ export class HnswIndex implements VectorIndex {
   /** Slots at which the sphere is next compared with the norms. */
   #sphereCheckSlots: number;
 
-  constructor(slab: VectorSlab, settings: GraphSettings, saved?: { readonly path: string; readonly sphere: Sphere }) {
+  constructor(slab: VectorSlab, settings: GraphSettings, graph?: Graph) {
     this.#slab = slab;
     this.#settings = settings;
     this.#sphereCheckSlots = 2 * slab.slotCount;
-    if (saved !== undefined) this.#graph = new Graph(slab, saved.sphere, saved.path);
+    if (graph !== undefined) this.#graph = graph;
     else if (slab.slotCount >= settings.graphFromSlots) this.#build();
   }
 
@@ -243,7 +187,7 @@ export class HnswIndex implements VectorIndex {
     let fetch = Math.ceil(((filter ? FETCH_MARGIN : 1) * wanted * slab.slotCount) / slab.size);
     while (this.#graph !== undefined && fetch <= fetchMax) {
       const ef = Math.max(fetch, options.ef ?? efFor(slab.metric, fetch, this.#graph.sphere));
-      const slots = this.#graph.nearestSlots(query, queryNorm, fetch, Math.min(ef, slab.slotCount));
+      const slots = this.#graph.nearest(query, queryNorm, fetch, Math.min(ef, slab.slotCount));
       const found = slab.best(slots, query, wanted, filter, handles, similarities);
       if (found === wanted) return found;
       const share = Math.max(found, 0.5) / fetch;
@@ -268,7 +212,7 @@ export class HnswIndex implements VectorIndex {
   }
 
   #build(): void {
-    const graph = new Graph(this.#slab, chooseSphere(this.#slab), this.#settings);
+    const graph = Graph.create(this.#slab, chooseSphere(this.#slab), this.#settings, this.#slab.capacity);
     for (let slot = 0; slot < this.#slab.slotCount; slot++) graph.insert(this.#slab, slot);
     this.#graph = graph;
     this.#sphereCheckSlots = 2 * this.#slab.slotCount;
@@ -278,7 +222,7 @@ export class HnswIndex implements VectorIndex {
     if (this.#renewal === undefined && this.#isRenewalDue()) {
       const { dimensions, metric, capacityMax, size, handles } = this.#slab;
       const slab = new VectorSlab({ dimensions, metric, capacityMax, capacityInitial: size, handles });
-      this.#renewal = { slab, graph: new Graph(slab, chooseSphere(this.#slab), this.#settings), cursor: 0 };
+      this.#renewal = { slab, graph: Graph.create(slab, chooseSphere(this.#slab), this.#settings, slab.capacity), cursor: 0 };
     }
     const renewal = this.#renewal;
     if (renewal === undefined) return;
@@ -310,12 +254,14 @@ function putInto({ slab, graph }: Renewal, id: string, vector: Float32Array): vo
   if (slot !== undefined) graph.insert(slab, slot);
 }
 
-function efFor(metric: Metric, fetch: number, { spread }: Sphere): number {
+/** The candidate list of a search that asks for `fetch` slots. */
+export function efFor(metric: Metric, fetch: number, { spread }: Sphere): number {
   const { least, perK } = EF_SEARCH[metric];
   return Math.ceil(Math.max(least, perK * fetch) * spread);
 }
 
-function settingsOf(options: Partial<GraphSettings>): GraphSettings {
+/** The settings with what is missing filled in. Throws RangeError on one out of range. */
+export function settingsOf(options: Partial<GraphSettings>): GraphSettings {
   const { m = 16, efConstruction = 100, seed = 100, graphFromSlots = GRAPH_FROM_SLOTS } = options;
   requireWhole('m', m, M_MIN, M_MAX);
   requireWhole('efConstruction', efConstruction, 1, EF_CONSTRUCTION_MAX);
@@ -329,14 +275,7 @@ export function createHnswIndex(options: HnswOptions): HnswIndex {
   return new HnswIndex(new VectorSlab(options), settingsOf(options));
 }
 
-/**
- * A new index over a slab and, where there is one, a graph file that was checked (index/hnsw-file.ts): hnswlib itself trusts it.
- * Throws what hnswlib says where it can't read the file.
- */
-export function loadHnswIndex(
-  slab: VectorSlab,
-  options: Partial<GraphSettings>,
-  saved?: { readonly path: string; readonly sphere: Sphere },
-): HnswIndex {
-  return new HnswIndex(slab, settingsOf(options), saved);
+/** A new index over a slab and, where there is one, its graph. */
+export function hnswIndexOf(slab: VectorSlab, options: Partial<GraphSettings>, graph?: Graph): HnswIndex {
+  return new HnswIndex(slab, settingsOf(options), graph);
 }

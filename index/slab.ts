@@ -2,6 +2,7 @@ import { Handles, NO_HANDLE, withPlace } from '../contracts/handles.ts';
 import { TopK } from '../contracts/topk.ts';
 import type { Metric, Neighbour, SearchOptions, VectorIndex } from './contract.ts';
 import { norm, similarity } from './similarity.ts';
+import { nextTurn, ROWS_PER_TURN } from './turns.ts';
 
 /** Squares of larger components could overflow float32 inside native code: 4096 x (1e15)^2 = 4e33 is well below 3.4e38. */
 export const COMPONENT_ABS_MAX = 1e15;
@@ -11,6 +12,10 @@ export const DIMENSIONS_MAX = 4096;
 export const CAPACITY_MAX_DEFAULT = 50_000_000;
 /** The smallest slab: growing by doubling from here costs nothing. */
 const CAPACITY_FIRST = 16;
+/** Slots of a full chunk: copying a smaller one to double it stays under a millisecond, and a larger slab grows by chunks, which copies nothing. */
+const CHUNK_BITS = 13;
+const CHUNK_SLOTS = 2 ** CHUNK_BITS;
+const CHUNK_MASK = CHUNK_SLOTS - 1;
 /** Answers of a filter after which a scan decides whether to ask it before or after the sums. */
 const FILTER_SAMPLE = 64;
 
@@ -23,8 +28,16 @@ export interface SlabOptions {
   readonly handles?: Handles;
 }
 
+/** Some slots, side by side. */
+interface Chunk {
+  readonly rows: Float32Array;
+  readonly norms: Float64Array;
+  /** By slot; NO_HANDLE for a hole. */
+  readonly handleAt: Int32Array;
+}
+
 /**
- * The stored vectors of an index: one Float32Array of rows (slots), whose they are, and the exact search over them.
+ * The stored vectors of an index: rows (slots) in chunks, whose they are, and the exact search over them.
  *
  *   slot      0        1        2        3
  *   handle   17      hole       4       91       slots never move, so a graph can name vectors by slot;
@@ -36,11 +49,9 @@ export class VectorSlab {
   readonly dimensions: number;
   readonly metric: Metric;
   readonly capacityMax: number;
-  #rows: Float32Array;
-  #norms: Float64Array;
   readonly handles: Handles;
-  /** By slot; NO_HANDLE for a hole. */
-  #handleAt: Int32Array;
+  /** Slot s is in chunk s / CHUNK_SLOTS. All are full size, but for an only one. */
+  readonly #chunks: Chunk[] = [];
   /** By handle; -1 where there is no vector. */
   #slotOf = new Int32Array(0);
   #slotCount = 0;
@@ -57,27 +68,23 @@ export class VectorSlab {
     this.metric = metric;
     this.capacityMax = capacityMax;
     const capacity = Math.max(capacityInitial, CAPACITY_FIRST);
-    this.#rows = new Float32Array(capacity * dimensions);
-    this.#norms = new Float64Array(capacity);
-    this.#handleAt = new Int32Array(capacity);
+    for (let from = 0; from < capacity; from += CHUNK_SLOTS) {
+      this.#chunks.push(newChunk(Math.min(capacity, CHUNK_SLOTS), dimensions));
+    }
     this.handles = options.handles ?? new Handles();
   }
 
   /**
-   * A slab from a snapshot's parts; `null` ids are holes. Throws RangeError on duplicate ids, a wrong row count or a bad component:
-   * the caller says what that means for its file.
+   * A slab from a snapshot's parts, made in steps that let the event loop turn; `null` ids are holes. Rejects with RangeError on duplicate ids, a
+   * wrong row count or a bad component: the caller says what that means for its file.
    */
-  static from(ids: readonly (string | null)[], rows: Float32Array, options: SlabOptions): VectorSlab {
+  static async from(ids: readonly (string | null)[], rows: Float32Array, options: SlabOptions): Promise<VectorSlab> {
     const slab = new VectorSlab({ ...options, capacityInitial: ids.length });
     if (rows.length !== ids.length * slab.dimensions) throw new RangeError(`${rows.length} components for ${ids.length} rows`);
     for (let slot = 0; slot < ids.length; slot++) {
-      const row = rows.subarray(slot * slab.dimensions, (slot + 1) * slab.dimensions);
-      slab.requireVector(row);
-      slab.#rows.set(row, slot * slab.dimensions);
-      slab.#norms[slot] = norm(row);
+      if (slot % ROWS_PER_TURN === ROWS_PER_TURN - 1) await nextTurn();
+      slab.putHole(rows.subarray(slot * slab.dimensions, (slot + 1) * slab.dimensions));
       const id = ids[slot];
-      slab.#slotCount++;
-      slab.#handleAt[slot] = NO_HANDLE;
       if (id === null || id === undefined) slab.#holes.push(slot);
       else if (slab.slotOf(id) !== undefined) throw new RangeError('an id occurs twice');
       else slab.#bind(slot, slab.handles.intern(id));
@@ -98,16 +105,22 @@ export class VectorSlab {
 
   /** Slots the arrays have room for. */
   get capacity(): number {
-    return this.#norms.length;
+    return this.#chunks.length * this.#chunks[0]!.norms.length;
   }
 
-  /** The rows of all slots in use; a view, valid until the next `put`. */
-  get rows(): Float32Array {
-    return this.#rows.subarray(0, this.#slotCount * this.dimensions);
+  /** The rows of the first `slots` slots, in order; views, which `putFresh` leaves as they are. */
+  *rows(slots = this.#slotCount): IterableIterator<Float32Array> {
+    for (let from = 0; from < slots; from += CHUNK_SLOTS) {
+      const count = Math.min(CHUNK_SLOTS, slots - from);
+      yield this.#chunkOf(from).rows.subarray(0, count * this.dimensions);
+    }
   }
 
   *ids(): IterableIterator<string> {
-    for (let slot = 0; slot < this.#slotCount; slot++) if (this.#handleAt[slot] !== NO_HANDLE) yield this.handles.idOf(this.#handleAt[slot]!);
+    for (let slot = 0; slot < this.#slotCount; slot++) {
+      const handle = this.handleAt(slot);
+      if (handle !== NO_HANDLE) yield this.handles.idOf(handle);
+    }
   }
 
   /** The id in a slot; undefined for a hole. */
@@ -118,7 +131,7 @@ export class VectorSlab {
 
   /** NO_HANDLE for a hole. */
   handleAt(slot: number): number {
-    return this.#handleAt[slot]!;
+    return this.#chunkOf(slot).handleAt[slot & CHUNK_MASK]!;
   }
 
   slotOf(id: string): number | undefined {
@@ -132,12 +145,13 @@ export class VectorSlab {
   }
 
   normAt(slot: number): number {
-    return this.#norms[slot]!;
+    return this.#chunkOf(slot).norms[slot & CHUNK_MASK]!;
   }
 
   /** A view of a slot's row, valid until the next `put`. */
   rowAt(slot: number): Float32Array {
-    return this.#rows.subarray(slot * this.dimensions, (slot + 1) * this.dimensions);
+    const at = (slot & CHUNK_MASK) * this.dimensions;
+    return this.#chunkOf(slot).rows.subarray(at, at + this.dimensions);
   }
 
   get(id: string): Float32Array | undefined {
@@ -148,8 +162,9 @@ export class VectorSlab {
   copyTo(handle: number, out: Float32Array, offset: number): boolean {
     const slot = this.slotOfHandle(handle);
     if (slot < 0) return false;
-    const from = slot * this.dimensions;
-    for (let i = 0; i < this.dimensions; i++) out[offset + i] = this.#rows[from + i]!;
+    const { rows } = this.#chunkOf(slot);
+    const from = (slot & CHUNK_MASK) * this.dimensions;
+    for (let i = 0; i < this.dimensions; i++) out[offset + i] = rows[from + i]!;
     return true;
   }
 
@@ -173,18 +188,27 @@ export class VectorSlab {
     return slot;
   }
 
+  /** A row that is nobody's, in a new slot: a graph may lead through it. */
+  putHole(row: Float32Array): void {
+    this.requireVector(row);
+    this.#write(this.#newSlot(), row);
+  }
+
   remove(id: string): boolean {
     const slot = this.slotOf(id);
     if (slot === undefined) return false;
-    this.#slotOf[this.#handleAt[slot]!] = -1;
-    this.#handleAt[slot] = NO_HANDLE;
+    const { handleAt } = this.#chunkOf(slot);
+    this.#slotOf[handleAt[slot & CHUNK_MASK]!] = -1;
+    handleAt[slot & CHUNK_MASK] = NO_HANDLE;
     this.#size--;
     this.#holes.push(slot);
     return true;
   }
 
   similarityAt(slot: number, query: Float32Array, queryNorm: number): number {
-    return similarity(this.metric, this.#rows, slot * this.dimensions, this.#norms[slot]!, query, queryNorm);
+    const { rows, norms } = this.#chunkOf(slot);
+    const at = slot & CHUNK_MASK;
+    return similarity(this.metric, rows, at * this.dimensions, norms[at]!, query, queryNorm);
   }
 
   similarities(query: Float32Array, ids: readonly string[]): Float64Array {
@@ -231,7 +255,7 @@ export class VectorSlab {
       return true;
     };
     for (let slot = 0; slot < this.#slotCount; slot++) {
-      const handle = this.#handleAt[slot]!;
+      const handle = this.handleAt(slot);
       if (handle === NO_HANDLE) continue;
       const filterFirst = asked >= FILTER_SAMPLE && 2 * passed < asked;
       if (filterFirst && !passes(handle)) continue;
@@ -256,7 +280,7 @@ export class VectorSlab {
     const queryNorm = norm(query);
     for (let i = 0; i < slots.length; i++) {
       const slot = slots[i]!;
-      const handle = this.#handleAt[slot]!;
+      const handle = this.handleAt(slot);
       if (handle === NO_HANDLE || (filter !== undefined && !filter(handle))) continue;
       top.offer(this.similarityAt(slot, query, queryNorm), handle);
     }
@@ -277,38 +301,52 @@ export class VectorSlab {
     if (this.size >= this.capacityMax) throw new RangeError(`the index is full: ${this.capacityMax} vectors`);
   }
 
+  #chunkOf(slot: number): Chunk {
+    return this.#chunks[slot >>> CHUNK_BITS]!;
+  }
+
   #newSlot(): number {
     const slot = this.#slotCount++;
     if (slot >= this.capacity) this.#grow();
-    this.#handleAt[slot] = NO_HANDLE;
+    this.#chunkOf(slot).handleAt[slot & CHUNK_MASK] = NO_HANDLE;
     return slot;
   }
 
   #store(slot: number, id: string, vector: Float32Array): void {
-    this.#rows.set(vector, slot * this.dimensions);
-    this.#norms[slot] = norm(vector);
-    if (this.#handleAt[slot] === NO_HANDLE) this.#bind(slot, this.handles.intern(id));
+    this.#write(slot, vector);
+    if (this.handleAt(slot) === NO_HANDLE) this.#bind(slot, this.handles.intern(id));
+  }
+
+  #write(slot: number, vector: Float32Array): void {
+    const { rows, norms } = this.#chunkOf(slot);
+    rows.set(vector, (slot & CHUNK_MASK) * this.dimensions);
+    norms[slot & CHUNK_MASK] = norm(vector);
   }
 
   #bind(slot: number, handle: number): void {
     this.#slotOf = withPlace(this.#slotOf, handle, -1);
     this.#slotOf[handle] = slot;
-    this.#handleAt[slot] = handle;
+    this.#chunkOf(slot).handleAt[slot & CHUNK_MASK] = handle;
     this.#size++;
   }
 
   #grow(): void {
-    const capacity = this.capacity * 2;
-    const rows = new Float32Array(capacity * this.dimensions);
-    rows.set(this.#rows);
-    this.#rows = rows;
-    const norms = new Float64Array(capacity);
-    norms.set(this.#norms);
-    this.#norms = norms;
-    const handleAt = new Int32Array(capacity);
-    handleAt.set(this.#handleAt);
-    this.#handleAt = handleAt;
+    const { capacity } = this;
+    if (capacity >= CHUNK_SLOTS) {
+      this.#chunks.push(newChunk(CHUNK_SLOTS, this.dimensions));
+      return;
+    }
+    const [small] = this.#chunks;
+    const chunk = newChunk(Math.min(2 * capacity, CHUNK_SLOTS), this.dimensions);
+    chunk.rows.set(small!.rows);
+    chunk.norms.set(small!.norms);
+    chunk.handleAt.set(small!.handleAt);
+    this.#chunks[0] = chunk;
   }
+}
+
+function newChunk(slots: number, dimensions: number): Chunk {
+  return { rows: new Float32Array(slots * dimensions), norms: new Float64Array(slots), handleAt: new Int32Array(slots) };
 }
 
 /** `search` of the contract, by way of `nearest`. */

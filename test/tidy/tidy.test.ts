@@ -43,7 +43,7 @@ const MAY_IMPORT: Readonly<Record<Room, readonly Room[] | 'all'>> = {
 const ADDONS: Readonly<Record<string, string>> = {
   'uWebSockets.js': 'gateway/transport/uws.ts',
   'uWebSockets.js-next': 'gateway/transport/uws.ts',
-  'hnswlib-node': 'index/hnsw.ts',
+  'hnswlib-node': 'index/graph.ts',
   lmdb: 'store/lmdb.ts',
   redis: 'store/redis.ts',
   'onnxruntime-node': 'scoring/models/onnx.ts',
