@@ -18,6 +18,7 @@ import { type ErrorCode, STORE_ERRORS } from './errors.ts';
 import { EventsRequest, EventsResponse, Id } from './event.ts';
 import { EXPERIMENT_ROUTES } from './experiment-routes.ts';
 import { DeleteItemsRequest, ItemsPage, ItemsQuery, ItemsResponse, PatchItemsRequest, PutItemsRequest } from './item.ts';
+import { MERCHANDISING_ROUTES } from './merchandising-routes.ts';
 import { ErasureJob, ErasuresResponse } from './privacy.ts';
 import { ClientFrame, ServerFrame, StreamTokenRequest, StreamTokenResponse } from './push.ts';
 import { RecommendRequest, RecommendResponse } from './recommend.ts';
@@ -370,6 +371,7 @@ export const ROUTES = {
     errors: ['not_found', ...STORE_ERRORS],
   },
   ...EXPERIMENT_ROUTES,
+  ...MERCHANDISING_ROUTES,
   items_list: {
     plane: 'control',
     method: 'GET',

@@ -36,7 +36,9 @@ import { Traffic } from './control/traffic.ts';
 import { createEventsHandler } from './data/events.ts';
 import { ITEMS_COLLECTION } from './data/items.ts';
 import type { DataDeps } from './data/plane.ts';
+import { createRecommendations } from './data/recommend.ts';
 import { createDataRoutes } from './data/routes.ts';
+import { openEditorial } from './editorial.ts';
 import { FOLLOW_EVERY_MS, openExperiments } from './experiments/desk.ts';
 import { openFeatures } from './features-file.ts';
 import { Metrics, statusClass } from './metrics.ts';
@@ -223,6 +225,8 @@ export async function startGateway(config: Config, now: () => number = Date.now)
     });
     const watching = setInterval(() => watch.look(), WATCH_EVERY_MS);
     undo.push(() => clearInterval(watching));
+    const editorial = await openEditorial({ store, audit, now, onError: (err) => log.error({ err }, 'an editorial list could not be read') });
+    undo.push(() => editorial.close());
     const data: DataDeps = {
       config,
       store,
@@ -231,6 +235,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
       trending,
       itemNumbers,
       clicks,
+      editorial,
       bundles,
       desk,
       rates,
@@ -262,12 +267,13 @@ export async function startGateway(config: Config, now: () => number = Date.now)
     undo.push(() => erasures.close());
     const people = createPeople({ exports: { store, engine, reviews, restrictions, now }, erasures, audit });
 
+    const recommendations = createRecommendations(data);
     const requests = requestObserver(metrics);
     const server = await createServer({
       host: config.host,
       port: config.port,
       limits: { bodyBytesMax: config.bodyBytesMax, requestTimeoutMs: config.requestTimeoutMs, headerCountMax: HEADER_LINES_MAX },
-      routes: createDataRoutes(data),
+      routes: createDataRoutes(data, recommendations),
       ws: hub.route,
       cors: (request) => corsHeaders(request.header('origin'), keyring),
       onRequestDone: requests,
@@ -297,6 +303,8 @@ export async function startGateway(config: Config, now: () => number = Date.now)
         people,
         catalogue,
         desk,
+        editorial,
+        inspect: recommendations.inspect,
         experiments,
         metrics,
         traffic,
