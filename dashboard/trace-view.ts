@@ -56,7 +56,7 @@ function answerRow({ item_id, score, reason, sources, explanation }: Recommended
     ...(explanation?.adjustments ?? []).map(({ name, amount }) => `${signed(amount)} ${name}`),
     ...(explanation?.contributions ?? []).slice(0, CONTRIBUTIONS_SHOWN_MAX).map(({ contribution, text }) => `${signed(contribution)} ${text}`),
   ];
-  const list = html('ul', { class: 'plain' }, ...made.map((line) => html('li', {}, line)));
+  const list = html('ul', {}, ...made.map((line) => html('li', {}, line)));
   return row([String(place), item_id, score.toFixed(DIGITS), reason, sources.join(', '), list], [0, 2]);
 }
 

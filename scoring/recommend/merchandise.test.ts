@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Item } from '../../contracts/item.ts';
@@ -191,6 +192,11 @@ describe('objectives and boosts', () => {
     const adjust = weigh({ objectives: { margin: 1 } }, [2, 2, 2])!;
     expect([0, 1, 2].map((i) => sumOf(adjust(i)))).toEqual([0, 0.01, 0.02]);
   });
+});
+
+test('the example of the docs is a placement', () => {
+  const [, example = ''] = /```json\n([\s\S]*?)```/.exec(readFileSync(new URL('../../docs/placements.md', import.meta.url), 'utf8')) ?? [];
+  expect(parsePlacements(example).map(({ id }) => id)).toEqual(['home']);
 });
 
 test.each<[string, Partial<Placement>]>([
