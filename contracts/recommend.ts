@@ -27,6 +27,22 @@ export const RecommendRequest = Type.Object(
 );
 export type RecommendRequest = Static<typeof RecommendRequest>;
 
+/** More slots than a page has; each costs as much as a request of its own. */
+export const PAGE_PLACEMENTS_MAX = 10;
+const { placement, item_id, limit, category, filter, ...ofVisitor } = RecommendRequest.properties;
+/** Several placements of one page, in the order in which they choose: what one shows, those behind it leave out. */
+export const RecommendPageRequest = Type.Object(
+  {
+    ...ofVisitor,
+    placements: Type.Array(Type.Object({ placement: Id, item_id, limit, category, filter }, { additionalProperties: false }), {
+      minItems: 1,
+      maxItems: PAGE_PLACEMENTS_MAX,
+    }),
+  },
+  { additionalProperties: false },
+);
+export type RecommendPageRequest = Static<typeof RecommendPageRequest>;
+
 /** Where a candidate came from. `ranked` items may have several; the first is the strongest. */
 export const CANDIDATE_SOURCES = [
   'user_vector',
@@ -112,3 +128,10 @@ export const RecommendResponse = Type.Object(
   { additionalProperties: false },
 );
 export type RecommendResponse = Static<typeof RecommendResponse>;
+
+/** An answer a placement, in the order of the request. */
+export const RecommendPageResponse = Type.Object(
+  { answers: Type.Array(RecommendResponse, { maxItems: PAGE_PLACEMENTS_MAX }) },
+  { additionalProperties: false },
+);
+export type RecommendPageResponse = Static<typeof RecommendPageResponse>;

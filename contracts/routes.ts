@@ -21,7 +21,7 @@ import { DeleteItemsRequest, ItemsPage, ItemsQuery, ItemsResponse, PatchItemsReq
 import { MERCHANDISING_ROUTES } from './merchandising-routes.ts';
 import { ErasureJob, ErasuresResponse } from './privacy.ts';
 import { ClientFrame, ServerFrame, StreamTokenRequest, StreamTokenResponse } from './push.ts';
-import { RecommendRequest, RecommendResponse } from './recommend.ts';
+import { RecommendPageRequest, RecommendPageResponse, RecommendRequest, RecommendResponse } from './recommend.ts';
 import { ImposeRequest, LiftRequest, Restriction, RestrictionsQuery, RestrictionsResponse } from './restriction.ts';
 import { AssignRequest, NoteRequest, PrecisionResponse, ReviewCase, ReviewsQuery, ReviewsResponse, VerdictRequest } from './review.ts';
 import { RISK_ROUTES } from './risk-routes.ts';
@@ -122,6 +122,16 @@ export const ROUTES = {
     key: 'recommend',
     query: RecommendQuery,
     response: RecommendResponse,
+    errors: [],
+  },
+  recommend_page: {
+    plane: 'data',
+    method: 'POST',
+    path: '/v1/recommend/page',
+    summary: 'Recommend for several placements of a page at once: no item is in two of them.',
+    key: 'recommend',
+    request: RecommendPageRequest,
+    response: RecommendPageResponse,
     errors: [],
   },
   score: {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { EditorialListsResponse } from '../../contracts/merchandising.ts';
-import type { RecommendRequest, RecommendResponse } from '../../contracts/recommend.ts';
+import type { RecommendPageResponse, RecommendRequest, RecommendResponse } from '../../contracts/recommend.ts';
 import type { RecommendTrace } from '../../contracts/recommend-trace.ts';
 import { DEFAULT_PLACEMENTS, type Placement } from '../../scoring/recommend/placements.ts';
 import { ADMIN_TOKEN, ORIGIN, PUBLISHABLE_KEY, problemOf, TestGateway, writeTablesBundle } from './data.suite.ts';
@@ -144,6 +144,41 @@ test('a look into an answer tells what every stage did; it is audited without th
   expect(audited).toHaveLength(1);
   expect(audited[0]!.detail['placement']).toBe('wishes');
   expect(JSON.stringify(audited)).not.toContain('watched');
+});
+
+test('placements of a page are answered at once, each in its own way, and no item is in two of them', async () => {
+  const asked = {
+    user_id: 'pager',
+    exclude: ['i7'],
+    placements: [
+      { placement: 'wishes' },
+      { placement: 'product', item_id: 'i3', limit: 4 },
+      { placement: 'home', limit: 20, filter: [{ field: 'brand', in: ['small'] }] },
+    ],
+  };
+  const { status, body } = await shop.ask<RecommendPageResponse>('POST', '/v1/recommend/page', asked, {
+    key: PUBLISHABLE_KEY,
+    headers: { origin: ORIGIN },
+  });
+  expect(status).toBe(200);
+  expect(body.answers.map(({ placement, items }) => [placement, items.length])).toEqual([
+    ['wishes', 6],
+    ['product', 4],
+    ['home', expect.any(Number)],
+  ]);
+  const ids = body.answers.flatMap(idsOf);
+  expect(new Set(ids).size).toBe(ids.length);
+  expect(ids).not.toContain('i7');
+  expect(idsOf(body.answers[1]!)).not.toContain('i3');
+  expect(idsOf(body.answers[1]!)).toContain('i15');
+  // All of the small brand that the first two leave.
+  const left = ITEMS.filter(({ brand, item_id }) => brand === 'small' && !body.answers.slice(0, 2).flatMap(idsOf).includes(item_id));
+  expect(idsOf(body.answers[2]!).sort()).toEqual(left.map(({ item_id }) => item_id).sort());
+  await shop.gateway.store.flush();
+  const journalled = (await shop.facts('recommendation')).map(({ response }) => response.recommendation_id);
+  for (const { recommendation_id } of body.answers) expect(journalled).toContain(recommendation_id);
+  for (const placements of [[], Array.from({ length: 11 }, () => ({ placement: 'home' })), [{}]])
+    expect(problemOf(await shop.ask('POST', '/v1/recommend/page', { placements }))).toEqual({ status: 422, code: 'invalid_request' });
 });
 
 test('sources are timed by what they did', async () => {

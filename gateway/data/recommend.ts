@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { GatehouseError } from '../../contracts/errors.ts';
 import type { ExplorationLog } from '../../contracts/exploration.ts';
 import type { Fact } from '../../contracts/fact.ts';
-import type { RecommendRequest, RecommendResponse } from '../../contracts/recommend.ts';
+import type { RecommendPageRequest, RecommendPageResponse, RecommendRequest, RecommendResponse } from '../../contracts/recommend.ts';
 import type { RecommendTrace } from '../../contracts/recommend-trace.ts';
 import { SOURCE_OUTCOMES, SOURCES, type SourceOutcome } from '../../scoring/recommend/candidates/gather.ts';
 import { createRecommender, RECOMMEND_STAGES, type RecommendStage } from '../../scoring/recommend/pipeline.ts';
@@ -16,6 +16,8 @@ import type { DataDeps } from './plane.ts';
 export interface Recommendations {
   /** `POST` and `GET /v1/recommend`. Rejects with `forbidden` where a publishable key asks to explain. */
   handle(request: RecommendRequest, principal: Pick<Principal, 'kind'>): Promise<RecommendResponse>;
+  /** `POST /v1/recommend/page`: one placement behind the other, each without what those before it show. Rejects as `handle`. */
+  handlePage(request: RecommendPageRequest, principal: Pick<Principal, 'kind'>): Promise<RecommendPageResponse>;
   /** The answer that the visitor would get, with what every stage did. Nothing is journalled. */
   inspect(request: RecommendRequest): Promise<RecommendTrace>;
 }
@@ -74,25 +76,37 @@ export function createRecommendations(deps: DataDeps): Recommendations {
     return { response, exploration, nowMs, tookMs: performance.now() - started };
   }
 
+  async function handle(request: RecommendRequest, { kind }: Pick<Principal, 'kind'>): Promise<RecommendResponse> {
+    if (request.explain && kind === 'publishable')
+      throw new GatehouseError('forbidden', 'a publishable key may not ask to explain: it would tell any page what a shopper did');
+    const { response, exploration, nowMs, tookMs } = await answer(request);
+    // What was shown is for learning, not for the shopper: the answer does not wait for the disk, and does not fail with it.
+    const fact: Fact = {
+      kind: 'recommendation',
+      at_ms: nowMs,
+      request,
+      response: request.explain ? withoutExplanations(response) : response,
+      took_ms: tookMs,
+      ...(exploration === undefined ? {} : { exploration }),
+    };
+    store.write([fact], [], { durable: false }).catch((cause: unknown) => {
+      metrics.counter('degraded', 'recommend', 'impression_lost').inc();
+      log.warn({ err: cause }, 'a recommendation could not be journalled');
+    });
+    return response;
+  }
+
   return {
-    async handle(request, { kind }) {
-      if (request.explain && kind === 'publishable')
-        throw new GatehouseError('forbidden', 'a publishable key may not ask to explain: it would tell any page what a shopper did');
-      const { response, exploration, nowMs, tookMs } = await answer(request);
-      // What was shown is for learning, not for the shopper: the answer does not wait for the disk, and does not fail with it.
-      const fact: Fact = {
-        kind: 'recommendation',
-        at_ms: nowMs,
-        request,
-        response: request.explain ? withoutExplanations(response) : response,
-        took_ms: tookMs,
-        ...(exploration === undefined ? {} : { exploration }),
-      };
-      store.write([fact], [], { durable: false }).catch((cause: unknown) => {
-        metrics.counter('degraded', 'recommend', 'impression_lost').inc();
-        log.warn({ err: cause }, 'a recommendation could not be journalled');
-      });
-      return response;
+    handle,
+    async handlePage({ placements: slots, exclude = [], ...visitor }, principal) {
+      const shown = [...exclude];
+      const answers: RecommendResponse[] = [];
+      for (const slot of slots) {
+        const answer = await handle({ ...visitor, ...slot, exclude: [...shown] }, principal);
+        answers.push(answer);
+        for (const { item_id } of answer.items) shown.push(item_id);
+      }
+      return { answers };
     },
     async inspect(request) {
       const trace = new Trace(catalogue.handles);

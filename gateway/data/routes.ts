@@ -29,6 +29,7 @@ export function createDataRoutes(deps: DataDeps, recommendations: Recommendation
     body('events', 'events', createEventsHandler(deps)),
     body('score', 'score', createScoreHandler(deps)),
     body('recommend', 'recommend', recommendations.handle),
+    body('recommend_page', 'recommend', recommendations.handlePage),
     mount(deps, ROUTES.recommend_get, 'recommend', (request, principal) => recommendations.handle(readQuery(request), principal)),
     body('items_put', 'items', items.put),
     body('items_patch', 'items', items.patch),
