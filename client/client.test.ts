@@ -43,7 +43,16 @@ describe.each<Encoding>(['json', 'msgpack'])('every route of the data plane in %
     const first = await page.recommend({ user_id: 'nobody', limit: 10, category: encoding, exclude: [ids[2]!] });
     expect(first.items.map(({ item_id }) => item_id).sort()).toEqual(ids.slice(0, 2));
     expect(await shop.deleteItems(ids.slice(1))).toEqual({ changed: 2 });
-    const second = await page.recommendGet({ user_id: 'nobody', limit: 10, category: encoding, explain: true });
+    const second = await page.recommendGet({ user_id: 'nobody', limit: 10, category: encoding });
+    const explained = await shop.recommendGet({ user_id: 'nobody', limit: 10, category: encoding, explain: true });
+    expect(explained.items.map(({ item_id }) => item_id)).toEqual([ids[0]]);
+    expect((await errorOf(page.recommendGet({ user_id: 'nobody', explain: true }))).code).toBe('forbidden');
+    const slots = [
+      { placement: 'home', category: encoding },
+      { placement: 'cart', category: encoding },
+    ];
+    const { answers } = await page.recommendPage({ user_id: 'nobody', placements: slots });
+    expect(answers.map(({ items }) => items.map(({ item_id }) => item_id))).toEqual([[ids[0]], []]);
     expect(second.items.map(({ item_id }) => item_id)).toEqual([ids[0]]);
     expect(second.recommendation_id).not.toBe(first.recommendation_id);
     await shop.deleteItems([ids[0]!]);

@@ -2,7 +2,7 @@ import type { HealthResponse } from '../contracts/control.ts';
 import type { Event, EventsResponse } from '../contracts/event.ts';
 import type { Item, ItemsResponse } from '../contracts/item.ts';
 import type { StreamTokenRequest, StreamTokenResponse } from '../contracts/push.ts';
-import type { RecommendRequest, RecommendResponse } from '../contracts/recommend.ts';
+import type { RecommendPageRequest, RecommendPageResponse, RecommendRequest, RecommendResponse } from '../contracts/recommend.ts';
 import type { ROUTES } from '../contracts/routes.ts';
 import type { ScoreRequest, ScoreResponse } from '../contracts/score.ts';
 import { type CallerOptions, type CallOptions, createCaller } from './caller.ts';
@@ -17,6 +17,7 @@ export const CLIENT_ROUTES = {
   items_delete: ['DELETE', '/v1/items'],
   recommend: ['POST', '/v1/recommend'],
   recommend_get: ['GET', '/v1/recommend'],
+  recommend_page: ['POST', '/v1/recommend/page'],
   score: ['POST', '/v1/score'],
   stream_token: ['POST', '/v1/stream/tokens'],
   data_health: ['GET', '/healthz'],
@@ -50,6 +51,8 @@ export interface GatehouseClient {
   recommend(request: RecommendRequest, call?: CallOptions): Promise<RecommendResponse>;
   /** The same by `GET`. */
   recommendGet(request: Omit<RecommendRequest, 'exclude' | 'filter'>, call?: CallOptions): Promise<RecommendResponse>;
+  /** Several placements of one page: no item is in two of them. */
+  recommendPage(request: RecommendPageRequest, call?: CallOptions): Promise<RecommendPageResponse>;
   score(request: ScoreRequest, call?: CallOptions): Promise<ScoreResponse>;
   putItems(items: readonly Item[], call?: CallOptions): Promise<ItemsResponse>;
   /** One request of at most 1000 items: all of them change or none. */
@@ -94,6 +97,7 @@ export function createClient(options: ClientOptions): GatehouseClient {
       for (const [name, value] of Object.entries(request)) if (value !== undefined) query.set(name, String(value));
       return call(method, query.size === 0 ? path : `${path}?${query}`, undefined, options);
     },
+    recommendPage: (request, options) => post('recommend_page', request, options),
     score: (request, options) => post('score', request, options),
     putItems: (items, options) => changed(items, (batch) => post('items_put', { items: batch }, options)),
     patchItems: (items, options) => post('items_patch', { items }, options),

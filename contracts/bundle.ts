@@ -142,8 +142,8 @@ export const BundleManifest = Type.Object(
         anomaly: Type.Optional(
           Type.Object({ ...ModelFields, set: Type.String(), hash: Type.String(), scale: AnomalyScale }, { additionalProperties: false }),
         ),
-        /** Input `features` [-1, F]; output `score` [-1, 1]; with an adapter, what that says. */
-        ranker: Type.Optional(Type.Object(RowModelFields, { additionalProperties: false })),
+        /** Input `features` [-1, F]; output `score` [-1, 1]; with an adapter, what that says. `trees` as for `fraud`: without it no item's score is explained. */
+        ranker: Type.Optional(Type.Object({ ...RowModelFields, trees: Type.Optional(FileName) }, { additionalProperties: false })),
         /** ALS fold-in: inputs `items` [-1, factors] and `confidence` [-1]; output `user` [1, factors]. */
         user_tower: Type.Optional(
           Type.Object(

@@ -9,7 +9,7 @@ export const Amount = Type.Number({ minimum: -1e9, maximum: 1e9 });
 export const Currency = Type.String({ pattern: '^[A-Z]{3}$' });
 export const Country = Type.String({ pattern: '^[A-Z]{2}$' });
 
-/** GA4 e-commerce names, then the ones that risk and learning need. */
+/** GA4 e-commerce names, with `hide_item` ("not interested") and its undoing among them, then the ones that risk and learning need. */
 export const EVENT_NAMES = [
   'page_view',
   'view_item',
@@ -20,6 +20,8 @@ export const EVENT_NAMES = [
   'add_to_cart',
   'remove_from_cart',
   'add_to_wishlist',
+  'hide_item',
+  'unhide_item',
   'begin_checkout',
   'add_shipping_info',
   'add_payment_info',
@@ -115,6 +117,8 @@ const ITEM_EVENTS: ReadonlySet<EventName> = new Set([
   'add_to_cart',
   'remove_from_cart',
   'add_to_wishlist',
+  'hide_item',
+  'unhide_item',
   'purchase',
   'view_item_list',
 ]);

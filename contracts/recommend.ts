@@ -20,11 +20,28 @@ export const RecommendRequest = Type.Object(
     /** On top of the placement's own. */
     filter: Type.Optional(Filter),
     exclude: Type.Optional(Type.Array(Id, { maxItems: 500 })),
+    /** Say of each item what every feature added to its score. For a secret key: it tells what the shopper did. */
     explain: Type.Optional(Type.Boolean()),
   },
   { additionalProperties: false },
 );
 export type RecommendRequest = Static<typeof RecommendRequest>;
+
+/** More slots than a page has; each costs as much as a request of its own. */
+export const PAGE_PLACEMENTS_MAX = 10;
+const { placement, item_id, limit, category, filter, ...ofVisitor } = RecommendRequest.properties;
+/** Several placements of one page, in the order in which they choose: what one shows, those behind it leave out. */
+export const RecommendPageRequest = Type.Object(
+  {
+    ...ofVisitor,
+    placements: Type.Array(Type.Object({ placement: Id, item_id, limit, category, filter }, { additionalProperties: false }), {
+      minItems: 1,
+      maxItems: PAGE_PLACEMENTS_MAX,
+    }),
+  },
+  { additionalProperties: false },
+);
+export type RecommendPageRequest = Static<typeof RecommendPageRequest>;
 
 /** Where a candidate came from. `ranked` items may have several; the first is the strongest. */
 export const CANDIDATE_SOURCES = [
@@ -37,9 +54,50 @@ export const CANDIDATE_SOURCES = [
   'linear',
   'session_neighbours',
   'next_item',
+  'editorial',
+  'pinned',
   'fallback',
 ] as const;
 export type CandidateSource = (typeof CANDIDATE_SOURCES)[number];
+
+/** What one feature, or one source where no model ranked, added to an item's score. */
+export const RankContribution = Type.Object(
+  {
+    feature: Type.String(),
+    /** Null: not known. */
+    value: Type.Union([Type.Number(), Type.Null()]),
+    text: Type.String(),
+    contribution: Type.Number(),
+  },
+  { additionalProperties: false },
+);
+export type RankContribution = Static<typeof RankContribution>;
+
+/**
+ * Why an item has its score. `model_score` is what the ranker gave, or the blend of the sources; without boosts and objectives it is the item's score. It is
+ * `base` and all contributions together: exact Shapley values of the ranker's trees, or the terms of the blend.
+ */
+export const ItemExplanation = Type.Object(
+  {
+    by: Type.Enum(['ranker', 'blend']),
+    model_score: Type.Number(),
+    /** Absent, as are contributions, where the ranker has no trees to tell it by. */
+    base: Type.Optional(Type.Number()),
+    /** Those that are not 0, the strongest first. */
+    contributions: Type.Optional(Type.Array(RankContribution)),
+    /** What the placement's objectives and boosts made of the score: together they are the item's score. */
+    adjustments: Type.Optional(
+      Type.Array(
+        Type.Object(
+          { name: Type.Enum(['relevance', 'margin', 'freshness', 'popularity', 'boost']), amount: Type.Number() },
+          { additionalProperties: false },
+        ),
+      ),
+    ),
+  },
+  { additionalProperties: false },
+);
+export type ItemExplanation = Static<typeof ItemExplanation>;
 
 export const RecommendedItem = Type.Object(
   {
@@ -48,6 +106,8 @@ export const RecommendedItem = Type.Object(
     sources: Type.Array(Type.Enum([...CANDIDATE_SOURCES])),
     /** A sentence for the shopper, such as "because you viewed X". */
     reason: Type.String(),
+    /** Only where the request asked to explain, and the item was ranked: `fallback` items are not. */
+    explanation: Type.Optional(ItemExplanation),
   },
   { additionalProperties: false },
 );
@@ -68,3 +128,10 @@ export const RecommendResponse = Type.Object(
   { additionalProperties: false },
 );
 export type RecommendResponse = Static<typeof RecommendResponse>;
+
+/** An answer a placement, in the order of the request. */
+export const RecommendPageResponse = Type.Object(
+  { answers: Type.Array(RecommendResponse, { maxItems: PAGE_PLACEMENTS_MAX }) },
+  { additionalProperties: false },
+);
+export type RecommendPageResponse = Static<typeof RecommendPageResponse>;

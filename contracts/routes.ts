@@ -18,9 +18,10 @@ import { type ErrorCode, STORE_ERRORS } from './errors.ts';
 import { EventsRequest, EventsResponse, Id } from './event.ts';
 import { EXPERIMENT_ROUTES } from './experiment-routes.ts';
 import { DeleteItemsRequest, ItemsPage, ItemsQuery, ItemsResponse, PatchItemsRequest, PutItemsRequest } from './item.ts';
+import { MERCHANDISING_ROUTES } from './merchandising-routes.ts';
 import { ErasureJob, ErasuresResponse } from './privacy.ts';
 import { ClientFrame, ServerFrame, StreamTokenRequest, StreamTokenResponse } from './push.ts';
-import { RecommendRequest, RecommendResponse } from './recommend.ts';
+import { RecommendPageRequest, RecommendPageResponse, RecommendRequest, RecommendResponse } from './recommend.ts';
 import { ImposeRequest, LiftRequest, Restriction, RestrictionsQuery, RestrictionsResponse } from './restriction.ts';
 import { AssignRequest, NoteRequest, PrecisionResponse, ReviewCase, ReviewsQuery, ReviewsResponse, VerdictRequest } from './review.ts';
 import { RISK_ROUTES } from './risk-routes.ts';
@@ -121,6 +122,16 @@ export const ROUTES = {
     key: 'recommend',
     query: RecommendQuery,
     response: RecommendResponse,
+    errors: [],
+  },
+  recommend_page: {
+    plane: 'data',
+    method: 'POST',
+    path: '/v1/recommend/page',
+    summary: 'Recommend for several placements of a page at once: no item is in two of them.',
+    key: 'recommend',
+    request: RecommendPageRequest,
+    response: RecommendPageResponse,
     errors: [],
   },
   score: {
@@ -370,6 +381,7 @@ export const ROUTES = {
     errors: ['not_found', ...STORE_ERRORS],
   },
   ...EXPERIMENT_ROUTES,
+  ...MERCHANDISING_ROUTES,
   items_list: {
     plane: 'control',
     method: 'GET',

@@ -34,7 +34,7 @@ export function json(value: unknown): Sent {
 }
 
 /** Call a control route. `T` is the response type of the contract. Rejects with `ApiError`; status 0 when there was no answer. */
-export async function call<T>(method: 'GET' | 'POST' | 'DELETE', path: string, sent?: Sent): Promise<T> {
+export async function call<T>(method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, sent?: Sent): Promise<T> {
   let response: Response;
   try {
     response = await fetch(path, {

@@ -8,7 +8,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const IMPORTS = /^(?:import|export)\s+(?!type\b)(?:[\w\s{},*$]+\sfrom\s+)?['"]([^'"]+)['"]/gm;
 
 test('the pages load without a bundler: every module that they reach is a file of ours, and few of them', () => {
-  const files = ['main', 'rules-main'].map((page) => join(ROOT, `dashboard/${page}.ts`));
+  const files = ['main', 'rules-main', 'recommend-main'].map((page) => join(ROOT, `dashboard/${page}.ts`));
   const packages: string[] = [];
   for (const file of files) {
     for (const [, specifier = ''] of readFileSync(file, 'utf8').matchAll(IMPORTS)) {

@@ -6,7 +6,7 @@ import { formatAge, formatBytes, formatCount, formatMs, formatName, formatRate, 
 /** In the order of the stack; a route that is not named here is not drawn, but stands in the table. */
 const LAYERS: readonly { readonly name: string; readonly tone: string; readonly routes: readonly string[] }[] = [
   { name: 'events', tone: 'tone-events', routes: ['events'] },
-  { name: 'recommend', tone: 'tone-recommend', routes: ['recommend', 'recommend_get'] },
+  { name: 'recommend', tone: 'tone-recommend', routes: ['recommend', 'recommend_get', 'recommend_page'] },
   { name: 'score', tone: 'tone-score', routes: ['score'] },
 ];
 const DECISION_ORDER = ['approve', 'review', 'challenge', 'restrict_payment_method', 'decline', 'suspend'] as const;

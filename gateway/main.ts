@@ -36,7 +36,9 @@ import { Traffic } from './control/traffic.ts';
 import { createEventsHandler } from './data/events.ts';
 import { ITEMS_COLLECTION } from './data/items.ts';
 import type { DataDeps } from './data/plane.ts';
+import { createRecommendations } from './data/recommend.ts';
 import { createDataRoutes } from './data/routes.ts';
+import { openEditorial } from './editorial.ts';
 import { FOLLOW_EVERY_MS, openExperiments } from './experiments/desk.ts';
 import { openFeatureChange } from './feature-change.ts';
 import { openFeatures } from './features-file.ts';
@@ -229,6 +231,8 @@ export async function startGateway(config: Config, now: () => number = Date.now)
       clearInterval(watching);
       return watch.close();
     });
+    const editorial = await openEditorial({ store, audit, now, onError: (err) => log.error({ err }, 'an editorial list could not be read') });
+    undo.push(() => editorial.close());
     const data: DataDeps = {
       config,
       store,
@@ -237,6 +241,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
       trending,
       itemNumbers,
       clicks,
+      editorial,
       bundles,
       desk,
       rates,
@@ -269,12 +274,13 @@ export async function startGateway(config: Config, now: () => number = Date.now)
     undo.push(() => erasures.close());
     const people = createPeople({ exports: { store, engine, reviews, restrictions, now }, erasures, audit });
 
+    const recommendations = createRecommendations(data);
     const requests = requestObserver(metrics);
     const server = await createServer({
       host: config.host,
       port: config.port,
       limits: { bodyBytesMax: config.bodyBytesMax, requestTimeoutMs: config.requestTimeoutMs, headerCountMax: HEADER_LINES_MAX },
-      routes: createDataRoutes(data),
+      routes: createDataRoutes(data, recommendations),
       ws: hub.route,
       cors: (request) => corsHeaders(request.header('origin'), keyring),
       onRequestDone: requests,
@@ -304,6 +310,8 @@ export async function startGateway(config: Config, now: () => number = Date.now)
         people,
         catalogue,
         desk,
+        editorial,
+        inspect: recommendations.inspect,
         experiments,
         metrics,
         traffic,

@@ -29,6 +29,12 @@ export const METRICS = {
     ['stage'],
     'Time of one stage of an answer (parse, state, candidates, rank, rules, store).',
   ),
+  sources: metric(
+    'latency',
+    'gatehouse_candidate_source_duration_seconds',
+    ['source', 'outcome'],
+    'Time of one candidate source of a recommendation, by what it did: answered, silent (nothing to say), missing (no model), late, failed.',
+  ),
   inFlight: metric('gauge', 'gatehouse_requests_in_flight', [], 'Requests in work now.'),
   shed: metric('counter', 'gatehouse_requests_shed_total', ['reason'], 'Requests refused with 503 to keep the others in time.'),
   refused: metric('counter', 'gatehouse_requests_refused_total', ['code'], 'Requests answered with an error of the error table, by its code.'),

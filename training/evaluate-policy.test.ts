@@ -42,6 +42,8 @@ function rankedFor(random: Random): RankedCandidates {
     id: (i) => `i${i}`,
     scores,
     floor: scores[order.at(-1)!]!,
+    item: (i) => CATALOGUE[i],
+    isFrom: () => false,
     category: (i) => i >> 2,
     createdMs: (i) => CATALOGUE[i]!.created_ms!,
   };

@@ -119,6 +119,9 @@ export class PolicyLog {
       id: (n) => items[n]!,
       scores,
       floor,
+      item: (n) => this.#catalogue.get(items[n]!),
+      // The log does not say who proposed what: shares of a source are judged as if nobody had.
+      isFrom: () => false,
       category: (n) => {
         const handle = this.#catalogue.handles.find(items[n]!);
         return handle === NO_HANDLE ? -1 : this.#catalogue.category(handle);

@@ -13,6 +13,7 @@ import { createKeyring } from '../auth/keyring.ts';
 import { generateKey } from '../auth/keys.ts';
 import { createStreamTokens } from '../auth/stream-tokens.ts';
 import { readConfig } from '../config.ts';
+import { openEditorial } from '../editorial.ts';
 import { openExperiments } from '../experiments/desk.ts';
 import { Metrics } from '../metrics.ts';
 import { openRestrictions } from '../restrictions.ts';
@@ -150,6 +151,8 @@ export async function controlFixture(overrides: Partial<ControlDeps> = {}) {
     catalogue: new Catalogue(),
     people: { export: async () => (async function* () {})(), erase: async () => Promise.reject(new Error('not asked for here')), list: () => [] },
     desk,
+    editorial: await openEditorial({ store, audit, now, onError: (error) => log.error({ err: error }, 'x') }),
+    inspect: async () => Promise.reject(new Error('not asked for here')),
     experiments,
     metrics,
     traffic: new Traffic(metrics, now),

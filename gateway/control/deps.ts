@@ -7,6 +7,8 @@ import type { Audit, Log } from '../audit.ts';
 import type { Keyring } from '../auth/keyring.ts';
 import type { StreamTokens } from '../auth/stream-tokens.ts';
 import type { Config } from '../config.ts';
+import type { Recommendations } from '../data/recommend.ts';
+import type { EditorialLists } from '../editorial.ts';
 import type { Experiments } from '../experiments/desk.ts';
 import type { Metrics } from '../metrics.ts';
 import type { People } from '../privacy/people.ts';
@@ -44,6 +46,8 @@ export interface ControlDeps {
   readonly people: People;
   readonly catalogue: Pick<Catalogue, 'page' | 'size'>;
   readonly desk: Pick<RiskDesk, 'rules' | 'lists' | 'backtests'>;
+  readonly editorial: Pick<EditorialLists, 'list' | 'put' | 'remove'>;
+  readonly inspect: Recommendations['inspect'];
   readonly experiments: Pick<Experiments, 'list' | 'create' | 'start' | 'stop' | 'result'>;
   readonly metrics: Pick<Metrics, 'render' | 'contentType' | 'counter'>;
   readonly traffic: { snapshot(): TrafficResponse };

@@ -11,6 +11,7 @@ import type { ControlDeps } from './deps.ts';
 import { docsPage } from './docs-page.ts';
 import { streamUrlFor } from './guards.ts';
 import { checker, jsonBody, queryOf } from './input.ts';
+import { merchandisingHandlers } from './merchandising-handlers.ts';
 import { privacyHandlers } from './privacy-handlers.ts';
 import { riskHandlers } from './risk-handlers.ts';
 
@@ -155,6 +156,7 @@ export function controlHandlers(deps: ControlDeps): Readonly<Record<ControlRoute
     bundle_rollback: (c) => changeBundle(c, 'bundle.rollback', 'rolled_back', () => bundles.rollback()),
     ...riskHandlers(deps),
     ...privacyHandlers(deps),
+    ...merchandisingHandlers(deps),
     rules_reload: async (c) => {
       await audited(c.get('actor'), 'rules.reload', {}, () => desk.rules.reloadFile());
       return c.json(desk.rules.list());

@@ -6,7 +6,7 @@ const SECOND_MS = 1000;
 /** A minute of seconds: enough for a person to see what changed, and small to send each second. */
 const SECONDS_MAX = 60;
 /** Routes whose latency a shopper feels. */
-const ANSWERING: ReadonlySet<string> = new Set(['recommend', 'recommend_get', 'score']);
+const ANSWERING: ReadonlySet<string> = new Set(['recommend', 'recommend_get', 'recommend_page', 'score']);
 
 interface RouteCounts {
   readonly counts: Float64Array;

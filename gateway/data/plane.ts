@@ -5,6 +5,7 @@ import type { RateTable } from '../../scoring/rates.ts';
 import type { Catalogue } from '../../scoring/recommend/catalogue.ts';
 import type { ClickCounts } from '../../scoring/recommend/explore/click-counts.ts';
 import type { ItemNumbersTable } from '../../scoring/recommend/item-numbers.ts';
+import type { EditorialPicks } from '../../scoring/recommend/pipeline.ts';
 import type { Placement } from '../../scoring/recommend/placements.ts';
 import type { Trending } from '../../scoring/recommend/trending.ts';
 import type { Store } from '../../store/contract.ts';
@@ -29,6 +30,7 @@ export interface DataDeps {
   /** What ranking needs of the items' states: told of each event that an item is in. */
   readonly itemNumbers: ItemNumbersTable;
   readonly clicks: ClickCounts;
+  readonly editorial: EditorialPicks;
   readonly bundles: Pick<BundleManager, 'lease'>;
   readonly restrictions: Pick<Restrictions, 'standing' | 'impose'>;
   /** Its book is read at each request: a change swaps it whole. */

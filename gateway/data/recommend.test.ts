@@ -68,7 +68,7 @@ test('an anonymous session is followed from its first click', async () => {
   expect(idsOf(await recommend(trained, request))).not.toContain('i15');
   await say(trained, 'view_item', 'i3', { session_id: visitor });
   const { body } = await recommend(trained, request);
-  expect(body.items[0]).toMatchObject({ item_id: 'i15', reason: 'Because of your interest in Item 3' });
+  expect(body.items[0]).toMatchObject({ item_id: 'i15', reason: 'Because you viewed Item 3' });
   expect(body.items[0]!.sources).toContain('item_to_item');
   expect(body.items[1]!.item_id).toBe('i16');
   expect(idsOf(await recommend(trained, { session_id: `${visitor}-other`, limit: 4 }))).not.toContain('i15');

@@ -11,16 +11,15 @@ import { asGatehouseError, type HttpRequest, type HttpResponse, type HttpRoute, 
 import { createEventsHandler } from './events.ts';
 import { createItemsHandlers } from './items.ts';
 import type { DataDeps } from './plane.ts';
-import { createRecommendHandler } from './recommend.ts';
+import type { Recommendations } from './recommend.ts';
 import { createScoreHandler } from './score.ts';
 
 /** A stream token that nobody asked a life for: an hour, the length of a shift's open page between renewals. */
 const STREAM_TOKEN_TTL_S = 3600;
 
 /** The data plane's HTTP routes: each checks the key, admission and the shape before its handler sees the request. */
-export function createDataRoutes(deps: DataDeps): HttpRoute[] {
+export function createDataRoutes(deps: DataDeps, recommendations: Recommendations): HttpRoute[] {
   const items = createItemsHandlers(deps);
-  const recommend = createRecommendHandler(deps);
   const body = <T>(name: RouteName, priority: Priority, handle: (value: T, principal: Principal) => Promise<unknown>): HttpRoute => {
     const route: Route = ROUTES[name];
     const read = bodyReader<T>(route.request!);
@@ -29,8 +28,9 @@ export function createDataRoutes(deps: DataDeps): HttpRoute[] {
   return [
     body('events', 'events', createEventsHandler(deps)),
     body('score', 'score', createScoreHandler(deps)),
-    body('recommend', 'recommend', recommend),
-    mount(deps, ROUTES.recommend_get, 'recommend', (request) => recommend(readQuery(request))),
+    body('recommend', 'recommend', recommendations.handle),
+    body('recommend_page', 'recommend', recommendations.handlePage),
+    mount(deps, ROUTES.recommend_get, 'recommend', (request, principal) => recommendations.handle(readQuery(request), principal)),
     body('items_put', 'items', items.put),
     body('items_patch', 'items', items.patch),
     body('items_delete', 'items', items.delete),

@@ -88,6 +88,8 @@ async function main(): Promise<void> {
       onStage: (stage, ms) => {
         spentMs[stage] += ms;
       },
+      onSource: () => {},
+      editorial: { picks: () => [] },
       now: cpuMs,
     });
     const random = seededRandom(SEED);

@@ -12,6 +12,8 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import type { Rule } from '../../contracts/rules.ts';
 import { readConfig } from '../../gateway/config.ts';
+import type { DataDeps } from '../../gateway/data/plane.ts';
+import { createRecommendations } from '../../gateway/data/recommend.ts';
 import { createDataRoutes } from '../../gateway/data/routes.ts';
 import { bundlesDir, openStore } from '../../gateway/main.ts';
 import { Metrics } from '../../gateway/metrics.ts';
@@ -119,12 +121,13 @@ try {
     });
   }
   const watch = createWatch({ store, metrics, raise: (alert) => store.raise(alert), now: Date.now, onError: (error) => console.error(error) });
-  const routes = createDataRoutes({
+  const data: DataDeps = {
     config,
     store,
     engine,
     catalogue,
     trending: new Trending(catalogue.handles),
+    editorial: { picks: () => [] },
     clicks: new ClickCounts([]),
     experiments: { trialOf: () => undefined },
     itemNumbers: new ItemNumbersTable(engine, RANK_SET, catalogue.handles),
@@ -145,7 +148,8 @@ try {
     metrics,
     log: pino({ level: 'warn' }),
     now: Date.now,
-  });
+  };
+  const routes = createDataRoutes(data, createRecommendations(data));
   const routeOf = (path: string): HttpRoute => {
     const route = routes.find((other) => other.path === path);
     if (!route) throw new Error(`no route ${path}`);

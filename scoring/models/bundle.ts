@@ -28,7 +28,7 @@ import { createNextItem } from './next-item.ts';
 import { loadOnnx, type OnnxModel, type TensorInfo } from './onnx.ts';
 import { floats } from './outputs.ts';
 import { compareTrees, probeRows } from './probes.ts';
-import { createShap } from './treeshap.ts';
+import { createShap, expectedValue } from './treeshap.ts';
 import { createUserTower } from './user-tower.ts';
 import { verifyBundle } from './verify.ts';
 
@@ -99,13 +99,16 @@ export async function loadBundle(dir: string, deps: BundleDeps): Promise<LoadedB
       ranker = { rank };
       probes.push([file, () => probeRows(file, deps.engine.names(set).length, rank, (values) => requireMeaning(file, adapter, values))]);
     } else if (models.ranker) {
-      const { file, set, hash, inputs, outputs } = models.ranker;
+      const { file, set, hash, inputs, outputs, trees } = models.ranker;
       const width = requireSet(deps.engine, file, set, hash, inputs);
       const session = await open(file, inputs, outputs);
       const rank = async (rows: Float32Array, n: number): Promise<Float32Array> =>
         floats(file, 'score', n, await session.run({ features: { data: rows, dims: [n, width] } }));
-      ranker = { rank };
+      const ensemble = trees === undefined ? undefined : await readTrees(dir, trees, width);
+      ranker = { rank, ...(ensemble && { shap: { base: expectedValue(ensemble), contributions: createShap(ensemble) } }) };
       probes.push([file, () => probeRows(file, width, rank)]);
+      if (trees !== undefined && ensemble)
+        probes.push([trees, () => compareTrees(trees, ensemble, async (rows, n) => ({ score: await rank(rows, n) }))]);
     }
 
     let fraud: FraudModel | undefined;

@@ -96,7 +96,17 @@ async function verifyFile(dir: string, { name, bytes, sha256 }: BundleFile): Pro
 function namedFiles(manifest: BundleManifest): string[] {
   const { models, indexes, tables, report } = manifest;
   const { fraud, anomaly, ranker, user_tower, next_item } = models;
-  const ofModels = [fraud?.file, fraud?.trees, fraud?.reference, anomaly?.file, ranker?.file, user_tower?.file, next_item?.file, next_item?.ids];
+  const ofModels = [
+    fraud?.file,
+    fraud?.trees,
+    fraud?.reference,
+    anomaly?.file,
+    ranker?.file,
+    ranker?.trees,
+    user_tower?.file,
+    next_item?.file,
+    next_item?.ids,
+  ];
   const names = [...ofModels, ...Object.values(tables), report];
   for (const snapshot of Object.values(indexes)) names.push(...(snapshot?.files ?? []).map((file) => file.name));
   return names.filter((name) => name !== undefined);

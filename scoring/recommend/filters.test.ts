@@ -138,7 +138,14 @@ describe('an answer behind a filter', async () => {
     itemNumbers: new ItemNumbersTable(engine, RANK_SET, handles),
     clicks: new ClickCounts([]),
   };
-  const recommend = createRecommender({ ...deps, candidatesMax: 200, onStage: () => {}, now: () => 0 });
+  const recommend = createRecommender({
+    ...deps,
+    candidatesMax: 200,
+    onStage: () => {},
+    onSource: () => {},
+    editorial: { picks: () => [] },
+    now: () => 0,
+  });
   /** The user vector alone, so that an exact search says what the answer has to be. */
   const placement: Placement = {
     ...DEFAULT_PLACEMENTS[0]!,

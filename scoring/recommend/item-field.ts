@@ -1,3 +1,4 @@
+import type { Filter, FilterCondition } from '../../contracts/filter.ts';
 import { type Handles, withPlace } from '../../contracts/handles.ts';
 import type { Item } from '../../contracts/item.ts';
 import type { Bitmap } from './bitmap.ts';
@@ -45,12 +46,7 @@ export class ItemField {
 
   /** Whether an item fulfils the condition by its own value. */
   fits(item: Item, condition: Condition): boolean {
-    const value = this.#read(item);
-    if (value === undefined) return condition.in === undefined && condition.min === undefined && condition.max === undefined;
-    if (condition.in && !condition.in.has(value)) return false;
-    if (condition.not_in?.has(value)) return false;
-    if (condition.min === undefined && condition.max === undefined) return true;
-    return typeof value === 'number' && value >= (condition.min ?? Number.NEGATIVE_INFINITY) && value <= (condition.max ?? Number.POSITIVE_INFINITY);
+    return valueFits(this.#read(item), condition);
   }
 
   /** At most so many items fulfil the condition. */
@@ -111,6 +107,25 @@ export interface Condition {
   readonly not_in?: ReadonlySet<FieldValue> | undefined;
   readonly min?: number | undefined;
   readonly max?: number | undefined;
+}
+
+/** The condition of the wire with its values as sets. */
+export function conditionOf({ in: values, not_in, min, max }: FilterCondition): Condition {
+  return { in: values && new Set(values), not_in: not_in && new Set(not_in), min, max };
+}
+
+/** Whether an item fulfils a filter, by its own values: for a few items, as it needs no index of the catalogue. */
+export function itemTest(filter: Filter): (item: Item) => boolean {
+  const parts = filter.map((part) => ({ read: readerOf(part.field), condition: conditionOf(part) }));
+  return (item) => parts.every(({ read, condition }) => valueFits(read(item), condition));
+}
+
+function valueFits(value: FieldValue | undefined, condition: Condition): boolean {
+  if (value === undefined) return condition.in === undefined && condition.min === undefined && condition.max === undefined;
+  if (condition.in && !condition.in.has(value)) return false;
+  if (condition.not_in?.has(value)) return false;
+  if (condition.min === undefined && condition.max === undefined) return true;
+  return typeof value === 'number' && value >= (condition.min ?? Number.NEGATIVE_INFINITY) && value <= (condition.max ?? Number.POSITIVE_INFINITY);
 }
 
 /** Before the name of an attribute. */

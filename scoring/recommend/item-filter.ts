@@ -1,7 +1,7 @@
 import type { Filter } from '../../contracts/filter.ts';
 import { Bitmap } from './bitmap.ts';
 import type { Catalogue } from './catalogue.ts';
-import type { Condition, ItemField } from './item-field.ts';
+import { type Condition, conditionOf, type ItemField } from './item-field.ts';
 
 /** Going through so many items, or this share of the catalogue, and asking each of them costs less than joining bitmaps of the whole catalogue. */
 const LIST_ITEMS_MAX = 1_000;
@@ -51,12 +51,7 @@ export class ItemFilter {
   /** Of items for sale; `rule` is one of the catalogue's. What it returns is valid until the next call; an item that is changed later is judged by what it was. */
   evaluate(filters: readonly Filter[], rule?: string): Fitting {
     const catalogue = this.#catalogue;
-    const parts = filters.flat().map(
-      ({ field, ...condition }): Part => ({
-        field: catalogue.field(field),
-        condition: { ...condition, in: condition.in && new Set(condition.in), not_in: condition.not_in && new Set(condition.not_in) },
-      }),
-    );
+    const parts = filters.flat().map((part): Part => ({ field: catalogue.field(part.field), condition: conditionOf(part) }));
     if (rule !== undefined) parts.push({ field: catalogue.rule(rule), condition: FULFILLED });
     if (parts.length === 0) return { fits: (handle) => catalogue.sellable(handle), few: undefined, exact: undefined };
     const fewest = parts.reduce((least, part) => (part.field.atMost(part.condition) < least.field.atMost(least.condition) ? part : least));

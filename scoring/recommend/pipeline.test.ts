@@ -39,6 +39,8 @@ async function answer(userTower: UserTower, ranker?: Ranker) {
     clicks: new ClickCounts([]),
     candidatesMax: 100,
     onStage: () => {},
+    onSource: () => {},
+    editorial: { picks: () => [] },
     now: () => 0,
   });
   return recommend({ user_id: 'u', limit: 6 }, DEFAULT_PLACEMENTS[0]!, { itemIndex, userTower, ranker }, NOW, 1, 'r1');

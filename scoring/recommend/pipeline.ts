@@ -5,28 +5,39 @@ import { TopK } from '../../contracts/topk.ts';
 import type { EntityRef, Store } from '../../store/contract.ts';
 import { inTime } from '../deadline.ts';
 import type { EntityState, FeatureEngine, Subject } from '../features/contract.ts';
-import { blend, Gathering } from './candidates/gather.ts';
+import { blend, Gathering, type SourceOutcome, type SourceWatch } from './candidates/gather.ts';
 import { popularOf } from './candidates/popular.ts';
 import type { CandidateSet } from './candidates/set.ts';
 import type { Catalogue } from './catalogue.ts';
+import { createExplainer, type RankShap, reasonOf, type Scorer } from './explain.ts';
 import type { ClickCounts } from './explore/click-counts.ts';
 import { chooseSlate, type RankedCandidates, type Slate, type SlateRequest } from './explore/slate.ts';
-import type { HandleMap } from './handle-map.ts';
-import { ItemFilter } from './item-filter.ts';
 import type { ItemNumbersTable } from './item-numbers.ts';
+import { capsOf, objectivesOf, pinsAt, sumOf, type Weighable } from './merchandise.ts';
 import type { Placement } from './placements.ts';
 import { rankOrder } from './rank-order.ts';
 import type { RetrievalModels } from './retrieval.ts';
+import { type Showable, Showing } from './showable.ts';
+import type { Trace } from './trace.ts';
 import type { Trending } from './trending.ts';
 
-const DAY_MS = 86_400_000;
 export const RANK_SET = 'rank';
+const NOBODY = new Int32Array(0);
+const NO_LIMITS = {};
 /** Working memory kept for the next requests, some 100 KB each: as many as are in work at once on a busy gateway. */
 const IDLE_MAX = 64;
 
 /** Scores rows of the `rank` feature set: `rows` is n x features, the answer has n scores. */
 export interface Ranker {
   rank(rows: Float32Array, n: number): Promise<Float32Array>;
+  /** Absent: nothing can tell what a feature added to a score. */
+  readonly shap?: RankShap | undefined;
+}
+
+/** What editors chose for a placement, at a time. */
+export interface EditorialPicks {
+  /** Item ids in their order; synchronous, as every answer asks. */
+  picks(placement: string, nowMs: number): readonly string[];
 }
 
 export interface RecommendModels extends RetrievalModels {
@@ -41,9 +52,12 @@ export interface RecommendDeps {
   /** Of the `rank` set. */
   readonly itemNumbers: ItemNumbersTable;
   readonly clicks: Pick<ClickCounts, 'belief'>;
+  readonly editorial: EditorialPicks;
   readonly candidatesMax: number;
   /** Called with each stage's milliseconds. */
   readonly onStage: (stage: RecommendStage, ms: number) => void;
+  /** Called with what each source did and its milliseconds. */
+  readonly onSource: (source: keyof Placement['sources'], outcome: SourceOutcome, ms: number) => void;
   readonly now: () => number;
 }
 
@@ -66,7 +80,9 @@ class Work {
   /** Positions of the candidates, the best first. */
   readonly order: Int32Array;
   readonly keys: Float64Array;
-  readonly filter: ItemFilter;
+  readonly showing: Showing;
+  /** Scores by the placement's objectives and boosts. */
+  readonly weighed: Float64Array;
 
   constructor(deps: RecommendDeps) {
     this.gathering = new Gathering(deps);
@@ -74,7 +90,8 @@ class Work {
     this.context = deps.engine.contextKeys(RANK_SET).map((key) => this.gathering.set.column(key));
     this.order = new Int32Array(deps.candidatesMax);
     this.keys = new Float64Array(deps.candidatesMax);
-    this.filter = new ItemFilter(deps.catalogue);
+    this.showing = new Showing(deps);
+    this.weighed = new Float64Array(deps.candidatesMax);
   }
 }
 
@@ -85,10 +102,11 @@ export function createRecommender(deps: RecommendDeps) {
   const width = engine.names(RANK_SET).length;
   const idle: Work[] = [new Work(deps)];
   const top = new TopK();
+  const explain = createExplainer(engine, RANK_SET);
 
   /**
    * Answers one request at `nowMs`. `deadline` (of `now`) is when ranking has to have begun: past it the blend of source scores stands in.
-   * Never empty while any item may be sold. `recommendationId` is the seed of what is left to chance.
+   * Never empty while any item may be sold. `recommendationId` is the seed of what is left to chance. A `trace` is told what every stage did.
    */
   return async function recommend(
     request: RecommendRequest,
@@ -97,10 +115,11 @@ export function createRecommender(deps: RecommendDeps) {
     nowMs: number,
     deadline: number,
     recommendationId: string,
+    trace?: Trace,
   ): Promise<Recommendation> {
     const work = idle.pop() ?? new Work(deps);
     try {
-      return await answer(work, request, placement, models, nowMs, deadline, recommendationId);
+      return await answer(work, request, placement, models, nowMs, deadline, recommendationId, trace);
     } finally {
       if (idle.length < IDLE_MAX) idle.push(work);
     }
@@ -114,6 +133,7 @@ export function createRecommender(deps: RecommendDeps) {
     nowMs: number,
     deadline: number,
     recommendationId: string,
+    trace: Trace | undefined,
   ): Promise<Recommendation> {
     const { gathering } = work;
     const degradedBy: string[] = [];
@@ -122,6 +142,7 @@ export function createRecommender(deps: RecommendDeps) {
     const lap = (stage: RecommendStage): void => {
       const at = now();
       onStage(stage, at - t);
+      trace?.stages.push({ stage, ms: at - t });
       t = at;
     };
 
@@ -141,62 +162,114 @@ export function createRecommender(deps: RecommendDeps) {
     gathering.begin(user, session);
     lap('state');
 
-    const shown = showable(request, placement, work, nowMs);
+    const evaluated = work.showing.evaluate(request, placement, { user, session }, gathering, nowMs);
+    const shown = trace?.watching(evaluated) ?? evaluated;
     const limit = request.limit ?? placement.limit;
+    const item = request.item_id === undefined ? NO_HANDLE : handles.find(request.item_id);
     const missing = await gathering.gather(
       {
         nowMs,
-        item: request.item_id === undefined ? NO_HANDLE : handles.find(request.item_id),
+        item,
         caps: placement.sources,
         allow: shown.allow,
-        few: shown.few?.filter(shown.allow),
+        few: shown.few?.filter(evaluated.allow),
         exact: shown.exact,
+        pins: placement.pins === undefined ? [] : known([...pinsAt(placement, nowMs).values()]),
+        editorial: placement.sources.editorial ? Int32Array.from(known(deps.editorial.picks(placement.id, nowMs))) : NOBODY,
+        watch: watchOf(placement, deadline, trace),
       },
       models ?? {},
     );
     if (models) for (const source of missing) degradedBy.push(`source_${source}`);
     lap('candidates');
 
-    const scores = await score(work, models?.ranker, { nowMs, states: { user, session } }, deadline, degradedBy, lap);
+    const scorer: Scorer = { by: 'blend', shap: models?.ranker?.shap, row: (i) => work.rows.subarray(i * width, (i + 1) * width) };
+    const ranked = await rank(work, models?.ranker, { nowMs, states: { user, session } }, deadline, degradedBy, lap);
     const { set } = gathering;
-    const slate = choose(work, scores, { placement, limit, nowMs, seed: recommendationId });
+    const model = ranked ?? blend(set);
+    const adjust = objectivesOf(placement, weighable(set, model), nowMs);
+    const scores = adjust ? work.weighed : model;
+    if (adjust) for (let i = 0; i < set.count; i++) work.weighed[i] = sumOf(adjust(i));
+    const slate = choose(work, scores, { placement, limit, nowMs, seed: recommendationId }, models, trace);
+    const by = ranked ? 'ranker' : 'blend';
     const items = slate.shown.map(
-      (i): RecommendedItem => ({ item_id: handles.idOf(set.handles[i]!), score: scores[i]!, sources: set.sources(i), reason: reason(set, i) }),
+      (i): RecommendedItem => ({
+        item_id: handles.idOf(set.handles[i]!),
+        score: scores[i]!,
+        sources: set.sources(i),
+        reason: reasonOf(catalogue, gathering, i, item),
+        ...(request.explain && { explanation: explain(set, i, model[i]!, { ...scorer, by }, adjust?.(i)) }),
+      }),
     );
-    if (items.length < limit) fill(items, limit, shown, nowMs);
+    if (trace) {
+      trace.scoredBy = by;
+      trace.ranked(catalogue, set, { order: work.order.subarray(0, set.count), model, scores, shown: slate.shown });
+    }
+    if (items.length < limit) fill(items, limit, placement, evaluated, nowMs);
     lap('select');
     return { items, degradedBy, exploration: slate.log };
   }
 
-  /** A score a candidate: the ranker's, or the blend where there is none, or it is late, or fails. */
-  async function score(
+  /** Handles of the ids that the catalogue knows. */
+  function known(ids: readonly string[]): number[] {
+    return ids.map((id) => handles.find(id)).filter((handle) => handle !== NO_HANDLE);
+  }
+
+  function watchOf(placement: Placement, deadline: number, trace: Trace | undefined): SourceWatch {
+    const limitsMs = placement.source_deadlines_ms ?? NO_LIMITS;
+    if (!trace) return { now, deadline, limitsMs, onDone: deps.onSource };
+    return {
+      now,
+      deadline,
+      limitsMs,
+      onFound: (source, found) => trace.found(source, found),
+      onDone(source, outcome, ms) {
+        deps.onSource(source, outcome, ms);
+        trace.done(source, outcome, ms, placement.sources[source] ?? 0);
+      },
+    };
+  }
+
+  function weighable(set: CandidateSet, scores: ArrayLike<number>): Weighable {
+    const popular = set.column('popular');
+    return {
+      count: set.count,
+      scores,
+      item: (i) => catalogue.at(set.handles[i]!),
+      createdMs: (i) => catalogue.createdMs(set.handles[i]!) || 0,
+      popularity: (i) => Math.min(1, Math.max(0, popular[i]!)),
+    };
+  }
+
+  /** The ranker's score a candidate; undefined where there is none, or it is late, or fails: the blend stands in. */
+  async function rank(
     { gathering: { set }, context, rows }: Work,
     ranker: Ranker | undefined,
     subject: Subject,
     deadline: number,
     degradedBy: string[],
     lap: (stage: RecommendStage) => void,
-  ): Promise<ArrayLike<number>> {
+  ): Promise<ArrayLike<number> | undefined> {
     const { count } = set;
     const { nowMs } = subject;
-    if (count === 0 || !ranker) return blend(set);
+    if (count === 0 || !ranker) return undefined;
     if (now() > deadline) {
       degradedBy.push('deadline');
-      return blend(set);
+      return undefined;
     }
     if (!itemNumbers.isFresh(set.handles, count, nowMs)) {
       try {
         await itemNumbers.refresh(store, set.handles, count, nowMs, Math.max(1, deadline - now()));
       } catch {
         degradedBy.push('item_state_unavailable');
-        return blend(set);
+        return undefined;
       }
     }
     engine.rows(RANK_SET, subject, { count, handles: set.handles, items: catalogue, context, itemNumbers: itemNumbers.values }, rows);
     lap('features');
     if (now() > deadline) {
       degradedBy.push('deadline');
-      return blend(set);
+      return undefined;
     }
     try {
       const ranked = await ranker.rank(rows.subarray(0, count * width), count);
@@ -205,35 +278,49 @@ export function createRecommender(deps: RecommendDeps) {
       return ranked;
     } catch {
       degradedBy.push('ranker_failed');
-      return blend(set);
+      return undefined;
     } finally {
       lap('rank');
     }
   }
 
-  function choose({ gathering: { set }, order, keys }: Work, scores: ArrayLike<number>, request: Omit<SlateRequest, 'belief'>): Slate {
+  function choose(
+    { gathering: { set }, order, keys }: Work,
+    scores: ArrayLike<number>,
+    request: Omit<SlateRequest, 'belief'>,
+    models: RecommendModels | undefined,
+    trace: Trace | undefined,
+  ): Slate {
     const ordered = order.subarray(0, set.count);
     rankOrder(scores, ordered, keys, (a, b) => handles.compare(set.handles[a]!, set.handles[b]!));
+    const index = models?.itemIndex;
     const ranked: RankedCandidates = {
       order: ordered,
       scores,
       id: (i) => handles.idOf(set.handles[i]!),
       floor: set.count > 0 ? scores[ordered[set.count - 1]!]! : 0,
+      item: (i) => catalogue.at(set.handles[i]!),
+      isFrom: (i, source) => set.isFrom(i, source),
       category: (i) => catalogue.category(set.handles[i]!),
       createdMs: (i) => catalogue.createdMs(set.handles[i]!) || 0,
+      vectors: index && { dimensions: index.dimensions, copy: (i, out) => index.copyTo(set.handles[i]!, out, 0) },
+      onDrop: trace && ((position, reason) => trace.drop(position, reason)),
     };
     return chooseSlate(ranked, { ...request, belief: (itemId) => deps.clicks.belief(request.placement.id, itemId, request.nowMs) });
   }
 
   /** The last resort behind all sources: whatever may be sold, popular first. What is suppressed comes back only when nothing else is left. */
-  function fill(items: RecommendedItem[], limit: number, { allow, allowSuppressed, few }: Showable, nowMs: number): void {
+  function fill(items: RecommendedItem[], limit: number, placement: Placement, { allow, allowSuppressed, few }: Showable, nowMs: number): void {
+    const caps = capsOf(placement);
+    for (const { item_id } of items) caps.take(catalogue.get(item_id));
     const taken = new Set(items.map((item) => item.item_id));
     const floor = items.length > 0 ? items[items.length - 1]!.score : 0;
     for (const fits of [allow, allowSuppressed]) {
       const take = (handle: number): boolean => {
         const id = handles.idOf(handle);
-        if (items.length < limit && fits(handle) && !taken.has(id)) {
+        if (items.length < limit && fits(handle) && !taken.has(id) && caps.full(catalogue.at(handle)) === undefined) {
           taken.add(id);
+          caps.take(catalogue.at(handle));
           items.push({ item_id: id, score: floor, sources: ['fallback'], reason: 'Popular in this shop' });
         }
         return items.length < limit;
@@ -248,48 +335,4 @@ export function createRecommender(deps: RecommendDeps) {
       }
     }
   }
-
-  function reason(set: CandidateSet, i: number): string {
-    if (set.isFrom(i, 'buy_again')) return 'Because you bought it before';
-    const seed = set.seeds[i]!;
-    if (seed !== NO_HANDLE) return `Because of your interest in ${catalogue.at(seed)?.title ?? handles.idOf(seed)}`;
-    if (set.isFrom(i, 'user_vector')) return 'Picked for you';
-    if (set.isFrom(i, 'look_alike')) return 'Shoppers like you want it';
-    if (set.isFrom(i, 'linear')) return 'Goes with what you chose before';
-    if (set.isFrom(i, 'session_neighbours') || set.isFrom(i, 'next_item')) return 'Often looked at next';
-    if (set.isFrom(i, 'new')) return 'New in this shop';
-    return 'Popular right now';
-  }
-
-  /** Which items this request may see. */
-  function showable(request: RecommendRequest, placement: Placement, { gathering, filter }: Work, nowMs: number): Showable {
-    const barred = gathering.map();
-    const suppressed = gathering.map();
-    for (const id of request.exclude ?? []) bar(barred, id);
-    if (request.item_id !== undefined) bar(barred, request.item_id);
-    if (placement.suppress_purchased_days > 0) {
-      const sinceMs = nowMs - placement.suppress_purchased_days * DAY_MS;
-      const { handles: bought, lastMs, length } = gathering.purchases;
-      for (let i = 0; i < length; i++) if (lastMs[i]! >= sinceMs) suppressed.add(bought[i]!);
-    }
-    const filters = [placement.filter ?? [], request.filter ?? []];
-    if (request.category !== undefined) filters.push([{ field: 'category', in: [request.category] }]);
-    const { fits, few, exact } = filter.evaluate(filters, placement.when);
-    const allowSuppressed = (handle: number): boolean => fits(handle) && !barred.has(handle);
-    return { allow: (handle) => allowSuppressed(handle) && !suppressed.has(handle), allowSuppressed, few, exact };
-  }
-
-  function bar(barred: HandleMap, id: string): void {
-    const handle = handles.find(id);
-    if (handle !== NO_HANDLE) barred.add(handle);
-  }
-}
-
-interface Showable {
-  readonly allow: (handle: number) => boolean;
-  /** With what was bought lately. */
-  readonly allowSuppressed: (handle: number) => boolean;
-  /** Where both take none but a few: these. */
-  readonly few: Int32Array | undefined;
-  readonly exact: Int32Array | undefined;
 }

@@ -4,10 +4,14 @@ import { GatehouseError } from '../../contracts/errors.ts';
 import { Id } from '../../contracts/event.ts';
 import { Exploration } from '../../contracts/exploration.ts';
 import { Filter } from '../../contracts/filter.ts';
-import { RECOMMEND_LIMIT_MAX } from '../../contracts/recommend.ts';
+import { Boosts, Caps, Objectives, Pins, Slots } from '../../contracts/merchandising.ts';
+import { CANDIDATE_SOURCES, type CandidateSource, RECOMMEND_LIMIT_MAX } from '../../contracts/recommend.ts';
 import { compileItemRule } from './item-rule.ts';
 
 const Cap = Type.Integer({ minimum: 0, maximum: 500 });
+/** Half a year: somebody who did not want an item then may be asked again. */
+export const HIDE_DAYS = 180;
+const isSource = (source: CandidateSource): source is Exclude<CandidateSource, 'fallback' | 'pinned'> => source !== 'fallback' && source !== 'pinned';
 
 /** A named slot of a page: which sources may fill it and what is kept out. */
 export const Placement = Type.Object(
@@ -25,20 +29,36 @@ export const Placement = Type.Object(
         linear: Type.Optional(Cap),
         session_neighbours: Type.Optional(Cap),
         next_item: Type.Optional(Cap),
+        editorial: Type.Optional(Cap),
       },
       { additionalProperties: false },
     ),
-    /** Items bought within this many days are left out; 0 lets them in (a wholesaler's customers buy again). */
+    /** Milliseconds that a source may take to prepare its answer, at most what is left of the answer's own time. One that is late is left out, and the answer says so. */
+    source_deadlines_ms: Type.Optional(
+      Type.Partial(Type.Record(Type.Enum(CANDIDATE_SOURCES.filter(isSource)), Type.Number({ minimum: 1, maximum: 1000 }))),
+    ),
     /** What every item of this slot must fulfil. */
     filter: Type.Optional(Filter),
     /** What the conditions of a filter cannot say: CEL over `item`. Asked when an item changes. */
     when: Type.Optional(Type.String({ minLength: 1, maxLength: 4000 })),
+    /** Items bought within this many days are left out; 0 lets them in (a wholesaler's customers buy again). */
     suppress_purchased_days: Type.Integer({ minimum: 0, maximum: 3650 }),
+    /** Items looked at within this many hours, by the user or in this visit, are left out. Not where nothing is said. */
+    suppress_viewed_hours: Type.Optional(Type.Number({ minimum: 0, maximum: 24 * 365 })),
+    /** For how long `hide_item` keeps an item away from who hid it; HIDE_DAYS where nothing is said. */
+    hide_days: Type.Optional(Type.Integer({ minimum: 1, maximum: 3650 })),
     /** Share of the answer kept for items that are newer than `new_days`, so that a new item is seen at all. */
     new_share: Type.Number({ minimum: 0, maximum: 0.5 }),
     new_days: Type.Integer({ minimum: 0, maximum: 365 }),
-    /** 0 ranks by score alone; 1 puts variety of categories above everything. */
+    /** The lambda of maximal marginal relevance: 0 ranks by score alone; 1 puts variety above everything. */
     diversity: Type.Number({ minimum: 0, maximum: 1 }),
+    /** Variety of categories, unless said otherwise, or of the bundle's item vectors. An item without a vector is compared by its category. */
+    diversity_by: Type.Optional(Type.Enum(['category', 'vector'])),
+    pins: Type.Optional(Pins),
+    boosts: Type.Optional(Boosts),
+    slots: Type.Optional(Slots),
+    caps: Type.Optional(Caps),
+    objectives: Type.Optional(Objectives),
     /** What is tried out, and how. Nothing unless said. */
     exploration: Type.Optional(Exploration),
   },
@@ -59,7 +79,7 @@ export const DEFAULT_PLACEMENTS: readonly Placement[] = [
   {
     id: 'home',
     limit: 12,
-    sources: { user_vector: 60, item_to_item: 40, buy_again: 0, popular: 40, new: 10, ...LEARNED },
+    sources: { user_vector: 60, item_to_item: 40, buy_again: 0, popular: 40, new: 10, ...LEARNED, editorial: 20 },
     suppress_purchased_days: 30,
     new_share: 0.08,
     new_days: 7,
@@ -70,7 +90,7 @@ export const DEFAULT_PLACEMENTS: readonly Placement[] = [
   {
     id: 'product',
     limit: 8,
-    sources: { user_vector: 40, item_to_item: 100, buy_again: 0, popular: 20, new: 5, session_neighbours: 60, next_item: 40 },
+    sources: { user_vector: 40, item_to_item: 100, buy_again: 0, popular: 20, new: 5, session_neighbours: 60, next_item: 40, editorial: 20 },
     suppress_purchased_days: 30,
     new_share: 0,
     new_days: 7,
@@ -79,7 +99,17 @@ export const DEFAULT_PLACEMENTS: readonly Placement[] = [
   {
     id: 'cart',
     limit: 6,
-    sources: { user_vector: 40, item_to_item: 100, buy_again: 20, popular: 20, new: 0, linear: 40, session_neighbours: 60, next_item: 40 },
+    sources: {
+      user_vector: 40,
+      item_to_item: 100,
+      buy_again: 20,
+      popular: 20,
+      new: 0,
+      linear: 40,
+      session_neighbours: 60,
+      next_item: 40,
+      editorial: 20,
+    },
     suppress_purchased_days: 0,
     new_share: 0,
     new_days: 7,
@@ -88,7 +118,7 @@ export const DEFAULT_PLACEMENTS: readonly Placement[] = [
   {
     id: 'search',
     limit: 24,
-    sources: { user_vector: 60, item_to_item: 40, buy_again: 20, popular: 60, new: 10, ...LEARNED },
+    sources: { user_vector: 60, item_to_item: 40, buy_again: 20, popular: 60, new: 10, ...LEARNED, editorial: 20 },
     suppress_purchased_days: 0,
     new_share: 0,
     new_days: 7,
@@ -97,7 +127,7 @@ export const DEFAULT_PLACEMENTS: readonly Placement[] = [
   {
     id: 'again',
     limit: 20,
-    sources: { user_vector: 50, item_to_item: 40, buy_again: 80, popular: 40, new: 0, ...LEARNED },
+    sources: { user_vector: 50, item_to_item: 40, buy_again: 80, popular: 40, new: 0, ...LEARNED, editorial: 20 },
     suppress_purchased_days: 0,
     new_share: 0,
     new_days: 7,
@@ -105,10 +135,21 @@ export const DEFAULT_PLACEMENTS: readonly Placement[] = [
   },
 ];
 
+/** What the schema alone cannot say of a placement: the sentence that is wrong with it, or undefined. */
+function placementProblem({ slots = [], pins = [], boosts = [] }: Placement): string | undefined {
+  if (slots.some(({ source, filter }) => (source === undefined) === (filter === undefined))) return 'a slot has a source or a filter';
+  if (slots.reduce((sum, { share }) => sum + share, 0) > 1 + 1e-9) return 'the shares of the slots add up to more than 1';
+  const endless = [...pins, ...boosts].find(({ from_ms, until_ms }) => from_ms !== undefined && until_ms !== undefined && until_ms <= from_ms);
+  return endless && 'a pin or a boost ends before it begins';
+}
+
 /** A placement with some of its fields replaced. Throws `config_invalid` where that is none. */
 export function placementWith(placement: Placement, overrides: Readonly<Record<string, unknown>>): Placement {
   const changed: unknown = { ...placement, ...overrides, id: placement.id };
-  if (OnePlacement.Check(changed)) return changed;
+  if (OnePlacement.Check(changed)) {
+    requireSound(changed);
+    return changed;
+  }
   const errors = OnePlacement.Errors(changed).map((error) => ({ path: error.instancePath, message: error.message }));
   throw new GatehouseError('config_invalid', `the placement does not match its schema at ${errors[0]?.path || '/'}: ${errors[0]?.message ?? ''}`, {
     errors,
@@ -131,6 +172,14 @@ export function parsePlacements(text: string): readonly Placement[] {
       { errors },
     );
   }
-  for (const { when } of value) if (when !== undefined) compileItemRule(when);
+  for (const placement of value) {
+    if (placement.when !== undefined) compileItemRule(placement.when);
+    requireSound(placement);
+  }
   return value;
+}
+
+function requireSound(placement: Placement): void {
+  const problem = placementProblem(placement);
+  if (problem !== undefined) throw new GatehouseError('config_invalid', `the placement ${placement.id}: ${problem}`);
 }

@@ -9,7 +9,6 @@ import { DEFAULT_DECLARATIONS } from '../features/defaults.ts';
 import { createFeatureEngine } from '../features/engine.ts';
 import { eventUnit } from '../ingest.ts';
 import { Catalogue } from './catalogue.ts';
-import { diversify } from './diversify.ts';
 import { ClickCounts } from './explore/click-counts.ts';
 import { ItemNumbersTable } from './item-numbers.ts';
 import { createRecommender, RANK_SET, type RecommendModels } from './pipeline.ts';
@@ -39,6 +38,8 @@ function shop(items: readonly Item[]) {
     clicks: new ClickCounts([]),
     candidatesMax: 200,
     onStage: () => {},
+    onSource: () => {},
+    editorial: { picks: () => [] },
     now: () => 0,
   });
   let n = 0;
@@ -145,7 +146,7 @@ describe('an answer', () => {
     expect(before.ids[0]).not.toBe('i20');
     await one.say({ name: 'view_item', session_id: 's1', items: [{ item_id: 'i3' }] });
     const { items } = await one.ask({ session_id: 's1', limit: 3 }, HOME, models);
-    expect(items[0]).toMatchObject({ item_id: 'i20', reason: 'Because of your interest in Teapot' });
+    expect(items[0]).toMatchObject({ item_id: 'i20', reason: 'Because you viewed Teapot' });
   });
 
   test('a new item has a place at once', async () => {
@@ -185,6 +186,8 @@ describe('an answer', () => {
       clicks: new ClickCounts([]),
       candidatesMax: 200,
       onStage: () => {},
+      onSource: () => {},
+      editorial: { picks: () => [] },
       now,
     });
     const rank = async (_: Float32Array, n: number) => new Float32Array(n);
@@ -204,18 +207,6 @@ describe('an answer', () => {
     const scores = items.map((item) => item.score);
     expect(scores).toEqual([...scores].sort((a, b) => b - a));
   });
-});
-
-test('diversity mixes groups without losing the best', () => {
-  const group = (i: number): number => (i < 6 ? 1 : 2);
-  const order = Int32Array.from({ length: 10 }, (_, i) => i);
-  const scores = Array.from(order, (i) => 10 - i);
-  expect(diversify(order, scores, group, 4, 0, 1)).toEqual([0, 1, 2, 3]);
-  const mixed = diversify(order, scores, group, 4, 0.5, 1);
-  expect(mixed[0]).toBe(0);
-  expect(mixed.map(group)).toContain(2);
-  // What belongs to no group crowds out nothing.
-  expect(diversify(order, scores, () => -1, 4, 0.5, 1)).toEqual([0, 1, 2, 3]);
 });
 
 function trendingOf(...ids: string[]) {

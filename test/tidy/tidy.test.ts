@@ -135,7 +135,7 @@ test('no file is dead: each is an entry, a test, or imported by another', () => 
     /^cli\/main\.ts$/,
     /^gateway\/probe-child\.ts$/,
     /^gateway\/rules\/backtest-child\.ts$/,
-    /^dashboard\/(rules-)?main\.ts$/,
+    /^dashboard\/(rules-|recommend-)?main\.ts$/,
     /^client\/index\.ts$/,
     /^loadtests\//,
     /^training\/evaluation\/protocols\//,

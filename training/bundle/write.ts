@@ -164,7 +164,8 @@ async function putAnomaly(
 
 async function putRanker({ model, set, hash }: RowModel, put: Put): Promise<NonNullable<BundleManifest['models']['ranker']>> {
   const file = await put('ranker.onnx', treeEnsembleToOnnx(model));
-  return { file, inputs: rowInputs(model), outputs: [{ name: 'score', shape: [-1, 1] }], set, hash };
+  const trees = await put('ranker.trees.json', JSON.stringify(plainTrees(model)));
+  return { file, inputs: rowInputs(model), outputs: [{ name: 'score', shape: [-1, 1] }], set, hash, trees };
 }
 
 /** Without what a learner keeps beside the trees: gains, losses. */

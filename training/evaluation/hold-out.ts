@@ -187,6 +187,8 @@ function createAsker(replay: Replay, models: RecommendModels) {
     clicks: new ClickCounts([]),
     candidatesMax: CANDIDATES_MAX,
     onStage: () => {},
+    onSource: () => {},
+    editorial: { picks: () => [] },
     now: () => 0,
   });
   return async ({ task, atMs, userId, sessionId, barred }: HeldOutQuestion): Promise<[string, string[]][]> => {

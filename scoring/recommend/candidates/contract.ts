@@ -1,4 +1,3 @@
-import type { CandidateSource as SourceName } from '../../../contracts/recommend.ts';
 import type { TopK } from '../../../contracts/topk.ts';
 import type { Catalogue } from '../catalogue.ts';
 import type { HandleMap } from '../handle-map.ts';
@@ -29,6 +28,8 @@ export interface CandidateContext {
   readonly few: Int32Array | undefined;
   /** Where searching exactly among some costs less than searching an index: these. Ask `allow` of each. */
   readonly exact: Int32Array | undefined;
+  /** What editors chose for the placement, in their order; an item may stand there twice. */
+  readonly editorial: Int32Array;
   /** An empty map that is the caller's own until the answer is made. */
   readonly map: () => HandleMap;
   /** For use between two awaits: other requests use it as well. */
@@ -48,7 +49,7 @@ export interface SourceRun {
  * learns from are the rows that it will see. A source that throws is left out of the answer, which says so.
  */
 export interface CandidateSource {
-  readonly name: Exclude<SourceName, 'fallback'>;
+  readonly name: keyof SourceCaps;
   /** The numbers it gives of each candidate: context keys of the `rank` feature set, with what stands there when the source has no say. */
   readonly columns: readonly { readonly key: string; readonly without: number }[];
   /** Not every shop's data are enough for it: an answer is whole without it. */

@@ -168,6 +168,8 @@ describe('an answer', () => {
       clicks: new ClickCounts([]),
       candidatesMax: 200,
       onStage: () => {},
+      onSource: () => {},
+      editorial: { picks: () => [] },
       now: () => 0,
     };
     return { models, recommend: createRecommender({ ...deps, catalogue }), looks: () => looks };

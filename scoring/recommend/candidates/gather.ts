@@ -1,5 +1,6 @@
 import { NO_HANDLE } from '../../../contracts/handles.ts';
 import { TopK } from '../../../contracts/topk.ts';
+import { inTime, LateError } from '../../deadline.ts';
 import type { EntityState, FeatureEngine } from '../../features/contract.ts';
 import type { Catalogue } from '../catalogue.ts';
 import { HandleMap } from '../handle-map.ts';
@@ -8,6 +9,7 @@ import { TouchedItems } from '../touched.ts';
 import type { Trending } from '../trending.ts';
 import { buyAgain } from './buy-again.ts';
 import type { CandidateContext, CandidateSource, SourceCaps, SourceRun } from './contract.ts';
+import { editorial } from './editorial.ts';
 import { itemToItem } from './item-to-item.ts';
 import { linear } from './linear.ts';
 import { lookAlikes } from './look-alikes.ts';
@@ -24,6 +26,7 @@ import { userVector } from './user-vector.ts';
  */
 export const SOURCES: readonly CandidateSource[] = [
   newest,
+  editorial,
   buyAgain,
   nextItem,
   sessionNeighbours,
@@ -45,6 +48,28 @@ export interface CandidateRequest {
   readonly allow: (handle: number) => boolean;
   readonly few?: Int32Array | undefined;
   readonly exact?: Int32Array | undefined;
+  /** Candidates before any source is asked, if they are allowed. */
+  readonly pins?: readonly number[];
+  readonly editorial?: Int32Array;
+  /** Absent: sources take the time that they take, and nobody looks. */
+  readonly watch?: SourceWatch;
+}
+
+/** What a source did for an answer: found something or nothing to say, was switched off, had no model, was late, or threw. */
+export const SOURCE_OUTCOMES = ['answered', 'silent', 'off', 'missing', 'late', 'failed'] as const;
+export type SourceOutcome = (typeof SOURCE_OUTCOMES)[number];
+
+/** How long sources may take, and who is told what they did. */
+export interface SourceWatch {
+  /** Of `deadline` and of the milliseconds told to `onDone`. */
+  readonly now: () => number;
+  /** When the whole answer has to be ranked: no model is waited for beyond it. */
+  readonly deadline: number;
+  /** Milliseconds that a source may take to start. */
+  readonly limitsMs: Readonly<Partial<Record<CandidateSource['name'], number>>>;
+  readonly onFound?: (source: CandidateSource['name'], found: Int32Array) => void;
+  /** Told of each source once, when all have scored. */
+  readonly onDone: (source: CandidateSource['name'], outcome: SourceOutcome, ms: number) => void;
 }
 
 export interface GatherDeps {
@@ -56,6 +81,7 @@ export interface GatherDeps {
 
 /** Shared by all requests: only used between two awaits. */
 const TOP = new TopK();
+const NONE = new Int32Array(0);
 
 /** What one request needs while it gathers. Kept and used again by the next one: nothing is allocated a candidate. */
 export class Gathering {
@@ -69,6 +95,8 @@ export class Gathering {
   readonly #found: Int32Array;
   readonly #columns: readonly (readonly Float64Array[])[];
   readonly #runs: (SourceRun | undefined)[] = SOURCES.map(() => undefined);
+  readonly #outcomes: SourceOutcome[] = SOURCES.map(() => 'off');
+  readonly #tookMs = new Float64Array(SOURCES.length);
   readonly #map = (): HandleMap => {
     this.#maps[this.#mapsUsed] ??= new HandleMap();
     const map = this.#maps[this.#mapsUsed++]!;
@@ -104,11 +132,11 @@ export class Gathering {
 
   /**
    * Gathers candidates from every source into `set` and scores each candidate by every source. Returns the sources that should have answered but
-   * had no model or failed. The gateway and, at past times, the trainer both come here: the ranker learns from the rows that it will see.
+   * had no model, were late or failed. The gateway and, at past times, the trainer both come here: the ranker learns from the rows that it will see.
    */
   async gather(request: Omit<CandidateRequest, 'user' | 'session'>, models: RetrievalModels): Promise<CandidateSource['name'][]> {
-    const { catalogue, trending, candidatesMax } = this.#deps;
-    const { nowMs, caps, allow, few, exact, item = NO_HANDLE } = request;
+    const { catalogue, trending } = this.#deps;
+    const { nowMs, caps, allow, few, exact, item = NO_HANDLE, watch } = request;
     const { interactions, purchases, session } = this;
     const context: CandidateContext = {
       nowMs,
@@ -122,45 +150,62 @@ export class Gathering {
       allow,
       few,
       exact,
+      editorial: request.editorial ?? NONE,
       map: this.#map,
       top: TOP,
     };
+    for (const pin of request.pins ?? []) if (allow(pin)) this.set.add(pin, 'pinned');
     const missing: CandidateSource['name'][] = [];
     for (let s = 0; s < SOURCES.length; s++) {
-      const source = SOURCES[s]!;
-      const cap = Math.min(caps[source.name] ?? 0, source === newest ? Math.ceil(candidatesMax * SHARE_OF_NEW_MAX) : candidatesMax);
-      this.#runs[s] = undefined;
-      if (!source.isServed(models)) {
-        if (cap > 0 && !source.isOptional) missing.push(source.name);
-        continue;
-      }
-      try {
-        const started = source.start(context);
-        const run = started instanceof Promise ? await started : started;
-        if (run && cap > 0) this.#take(source, run, cap);
-        this.#runs[s] = run;
-      } catch {
-        // The other sources answer; the caller counts the missing one.
-        missing.push(source.name);
-      }
+      const began = watch?.now() ?? 0;
+      this.#outcomes[s] = await this.#find(s, context, caps, watch);
+      if (watch) this.#tookMs[s] = watch.now() - began;
     }
-    for (let s = 0; s < SOURCES.length; s++) this.#score(SOURCES[s]!, this.#runs[s], this.#columns[s]!, missing);
+    for (let s = 0; s < SOURCES.length; s++) {
+      const began = watch?.now() ?? 0;
+      const { name } = SOURCES[s]!;
+      if (!this.#score(SOURCES[s]!, this.#runs[s], this.#columns[s]!)) this.#outcomes[s] = 'failed';
+      const outcome = this.#outcomes[s]!;
+      if (outcome === 'missing' || outcome === 'late' || outcome === 'failed') missing.push(name);
+      if (watch) watch.onDone(name, outcome, this.#tookMs[s]! + watch.now() - began);
+    }
     return missing;
   }
 
-  #take(source: CandidateSource, run: SourceRun, cap: number): void {
-    const count = run.find(cap, this.#found);
-    for (let i = 0; i < count; i++) this.set.add(this.#found[i]!, source.name);
+  /** Starts a source and takes its candidates. The others answer where it cannot; the caller counts it. */
+  async #find(s: number, context: CandidateContext, caps: SourceCaps, watch: SourceWatch | undefined): Promise<SourceOutcome> {
+    const { candidatesMax } = this.#deps;
+    const source = SOURCES[s]!;
+    const cap = Math.min(caps[source.name] ?? 0, source === newest ? Math.ceil(candidatesMax * SHARE_OF_NEW_MAX) : candidatesMax);
+    this.#runs[s] = undefined;
+    if (!source.isServed(context.models)) return cap > 0 && !source.isOptional ? 'missing' : 'off';
+    try {
+      const began = watch?.now() ?? 0;
+      const limitMs = watch?.limitsMs[source.name] ?? Number.POSITIVE_INFINITY;
+      const started = source.start(context);
+      const run =
+        started instanceof Promise ? await inTime(started, watch && Math.max(1, Math.min(limitMs, watch.deadline - began)), source.name) : started;
+      if (watch && watch.now() - began > limitMs) return 'late';
+      const count = run && cap > 0 ? run.find(cap, this.#found) : 0;
+      for (let i = 0; i < count; i++) this.set.add(this.#found[i]!, source.name);
+      watch?.onFound?.(source.name, this.#found.subarray(0, count));
+      this.#runs[s] = run;
+      return cap === 0 ? 'off' : count > 0 ? 'answered' : 'silent';
+    } catch (cause) {
+      return cause instanceof LateError ? 'late' : 'failed';
+    }
   }
 
-  #score(source: CandidateSource, run: SourceRun | undefined, columns: readonly Float64Array[], missing: CandidateSource['name'][]): void {
+  /** Fills the source's columns; false where it threw, and they say what stands there without it. */
+  #score(source: CandidateSource, run: SourceRun | undefined, columns: readonly Float64Array[]): boolean {
     for (let i = 0; i < columns.length; i++) columns[i]!.fill(source.columns[i]!.without, 0, this.set.count);
-    if (!run) return;
+    if (!run) return true;
     try {
       run.score(this.set, columns);
+      return true;
     } catch {
       for (let i = 0; i < columns.length; i++) columns[i]!.fill(source.columns[i]!.without, 0, this.set.count);
-      missing.push(source.name);
+      return false;
     }
   }
 }
@@ -168,13 +213,21 @@ export class Gathering {
 /** The declared fallback for the ranker: each source's score scaled to its best, summed with fixed weights. */
 export function blend(set: CandidateSet): Float64Array {
   const scores = new Float64Array(set.count);
-  const live = set.column('popular');
-  for (let c = 0; c < set.count; c++) scores[c] = 0.3 * live[c]!;
+  for (const { key, weight } of blendTerms(set)) {
+    const column = set.column(key);
+    for (let c = 0; c < set.count; c++) if (column[c]! > 0) scores[c] = scores[c]! + weight * column[c]!;
+  }
+  return scores;
+}
+
+/** The columns that the blend adds up, each with what it is multiplied by; what is not above 0 adds nothing. */
+export function blendTerms(set: CandidateSet): { readonly key: string; readonly weight: number }[] {
+  const terms = [{ key: 'popular', weight: 0.3 }];
   for (const key of ['user_vector', 'item_to_item', 'buy_again', 'look_alike', 'session_neighbours']) {
     const column = set.column(key);
     let best = 0;
     for (let c = 0; c < set.count; c++) if (column[c]! > best) best = column[c]!;
-    for (let c = 0; c < set.count && best > 0; c++) if (column[c]! > 0) scores[c] = scores[c]! + column[c]! / best;
+    if (best > 0) terms.push({ key, weight: 1 / best });
   }
-  return scores;
+  return terms;
 }

@@ -57,6 +57,11 @@ export class CandidateSet {
     return sourceNames(this.#sources[at]!);
   }
 
+  /** What every source says of a candidate, by column; null: nothing. */
+  numbers(at: number): Record<string, number | null> {
+    return Object.fromEntries([...this.#columns].map(([key, column]) => [key, Number.isFinite(column[at]!) ? column[at]! : null]));
+  }
+
   /** A column of a source, by position. Throws on a key that no source gives. */
   column(key: string): Float64Array {
     const column = this.#columns.get(key);

@@ -15,6 +15,8 @@ const RANKED: RankedCandidates = {
   id: (i) => `i${i}`,
   scores: Float64Array.from({ length: 20 }, (_, i) => 20 - i),
   floor: 1,
+  item: () => undefined,
+  isFrom: () => false,
   category: () => 0,
   createdMs: (i) => (i >= 14 ? NOW - DAY_MS : NOW - 100 * DAY_MS),
 };
@@ -81,6 +83,8 @@ test('what was shown can be drawn again from the log alone, where the pool has w
         id: (i) => items[i]!,
         scores,
         floor,
+        item: () => undefined,
+        isFrom: () => false,
         category: (i) => category(positions[i]!),
         createdMs: (i) => RANKED.createdMs(positions[i]!),
       };

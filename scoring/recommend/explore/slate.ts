@@ -1,5 +1,6 @@
 import type { ActiveExploration, ExplorationLog } from '../../../contracts/exploration.ts';
-import { diversify } from '../diversify.ts';
+import { diversify, groupVariety, type Variety, vectorVariety } from '../diversify.ts';
+import { type CapCounts, capsOf, pinsAt, slotsOf, type WishedFor } from '../merchandise.ts';
 import type { Placement } from '../placements.ts';
 import { drawOf } from './draw.ts';
 import { type Game, play, propensities } from './policy.ts';
@@ -7,7 +8,7 @@ import { type Game, play, propensities } from './policy.ts';
 const DAY_MS = 86_400_000;
 
 /** Candidates that were ranked: positions 0 to n - 1, and what is known of each. */
-export interface RankedCandidates {
+export interface RankedCandidates extends WishedFor {
   /** Positions, the best first. */
   readonly order: Int32Array;
   /** By position. */
@@ -18,6 +19,10 @@ export interface RankedCandidates {
   /** Below 0: none. */
   category(position: number): number;
   createdMs(position: number): number;
+  /** Absent: variety is one of categories. */
+  readonly vectors?: { readonly dimensions: number; copy(position: number, out: Float32Array): boolean } | undefined;
+  /** Told why a candidate gave way to one with a lower score. */
+  readonly onDrop?: ((position: number, reason: string) => void) | undefined;
 }
 
 export interface SlateRequest {
@@ -39,8 +44,9 @@ export interface Slate {
 /** From ranked candidates to what is shown: variety, the places of new items, then what the placement tries out. */
 export function chooseSlate(ranked: RankedCandidates, request: SlateRequest): Slate {
   const { placement, limit, nowMs, seed, belief } = request;
-  const greedy = greedySlate(ranked, placement, limit, nowMs);
-  const table = tableOf(ranked, greedy, placement, nowMs);
+  const arrangement = arrange(ranked, placement, limit, nowMs);
+  const greedy = arrangement.places;
+  const table = tableOf(ranked, arrangement, placement, nowMs);
   if (table === undefined) return { shown: greedy, log: undefined };
   const { pool, open, policy } = table;
   const beliefs = beliefsOf(table, ranked, belief);
@@ -51,6 +57,7 @@ export function chooseSlate(ranked: RankedCandidates, request: SlateRequest): Sl
   const shown = [...greedy];
   const certain = greedy.map(() => 1);
   for (const [n, place] of open.entries()) {
+    if (shown[place] !== pool[drawn[n]!]) ranked.onDrop?.(shown[place]!, 'exploration');
     shown[place] = pool[drawn[n]!]!;
     certain[place] = chances[n]![drawn[n]!]!;
   }
@@ -71,23 +78,109 @@ export function chooseSlate(ranked: RankedCandidates, request: SlateRequest): Sl
 
 /** What a placement shows where nothing is tried. */
 export function greedySlate(ranked: RankedCandidates, placement: Placement, limit: number, nowMs: number): number[] {
-  const picked = diversify(ranked.order, ranked.scores, (position) => ranked.category(position), limit, placement.diversity, ranked.floor);
-  const reserved = placesForNew(placement, picked.length);
-  if (reserved > 0) reserveNew(picked, reserved, ranked, newness(ranked, placement, nowMs));
-  return picked;
+  return arrange(ranked, placement, limit, nowMs).places;
 }
 
-/** Puts the best new items into the last places where too few made it on their own. */
-function reserveNew(picked: number[], reserved: number, ranked: RankedCandidates, isNew: (position: number) => boolean): void {
-  let missing = reserved - picked.filter(isNew).length;
-  const taken = new Set(picked);
-  let place = picked.length - 1;
+interface Arrangement {
+  readonly places: number[];
+  /** Positions that stand where they do because the placement says so: nothing is tried there. */
+  readonly held: ReadonlySet<number>;
+}
+
+/** Pins first, then the best by relevance and variety within the caps, then the shares of the placement, then new items. */
+function arrange(ranked: RankedCandidates, placement: Placement, limit: number, nowMs: number): Arrangement {
+  const caps = capsOf(placement);
+  const variety = varietyOf(ranked, placement);
+  const pins = pinnedPositions(ranked, placement, limit, nowMs);
+  const held = new Set(pins.values());
+  for (const position of held) {
+    caps.take(ranked.item(position));
+    variety.picked(position);
+  }
+  const order = held.size === 0 ? ranked.order : ranked.order.filter((position) => !held.has(position));
+  const picked = diversify(order, ranked.scores, {
+    limit: limit - held.size,
+    lambda: placement.diversity,
+    worst: ranked.floor,
+    variety,
+    admits(position) {
+      const field = caps.full(ranked.item(position));
+      if (field !== undefined) ranked.onDrop?.(position, `cap_${field}`);
+      return field === undefined;
+    },
+    take: (position) => caps.take(ranked.item(position)),
+  });
+  const places = withPins(picked, pins);
+  for (const slot of slotsOf(placement, places.length, ranked)) reserve(places, slot.places, { ranked, caps, held, fits: slot.fits, holds: true });
+  const reserved = placesForNew(placement, places.length);
+  if (reserved > 0) reserve(places, reserved, { ranked, caps, held, fits: newness(ranked, placement, nowMs), holds: false });
+  return { places, held };
+}
+
+function varietyOf(ranked: RankedCandidates, placement: Placement): Variety {
+  const groups = groupVariety((position) => ranked.category(position));
+  const { vectors } = ranked;
+  if (placement.diversity_by !== 'vector' || vectors === undefined) return groups;
+  return vectorVariety(vectors.dimensions, (position, out) => vectors.copy(position, out), groups);
+}
+
+/** Positions of pinned candidates by their places. A pin that is no candidate may not be shown. */
+function pinnedPositions(ranked: RankedCandidates, placement: Placement, limit: number, nowMs: number): Map<number, number> {
+  const found = new Map<number, number>();
+  if (placement.pins === undefined) return found;
+  const wanted = pinsAt(placement, nowMs);
+  const byId = new Map([...wanted].map(([place, id]) => [id, place]));
+  for (const position of ranked.order) {
+    const place = byId.get(ranked.id(position));
+    if (place !== undefined && place < limit) found.set(place, position);
+  }
+  return found;
+}
+
+/** Pins at their places and the picks around them; where the picks run out, pins move up. */
+function withPins(picked: readonly number[], pins: ReadonlyMap<number, number>): number[] {
+  if (pins.size === 0) return [...picked];
+  const left = [...picked];
+  const waiting = [...pins].sort(([a], [b]) => a - b);
+  const places: number[] = [];
+  while (left.length > 0 || waiting.length > 0) {
+    const isDue = waiting.length > 0 && (waiting[0]![0] <= places.length || left.length === 0);
+    places.push(isDue ? waiting.shift()![1] : left.shift()!);
+  }
+  return places;
+}
+
+interface Reservation {
+  readonly ranked: RankedCandidates;
+  readonly caps: CapCounts;
+  readonly held: Set<number>;
+  readonly fits: (position: number) => boolean;
+  /** Whether what fits keeps its place from then on. */
+  readonly holds: boolean;
+}
+
+/** Puts the best that fit into the last places where too few made it on their own. */
+function reserve(places: number[], wanted: number, { ranked, caps, held, fits, holds }: Reservation): void {
+  const standing = places.filter(fits);
+  let missing = wanted - standing.length;
+  if (holds) for (const position of standing.slice(0, wanted)) held.add(position);
+  const taken = new Set(places);
+  let place = places.length - 1;
   for (const position of ranked.order) {
     if (missing <= 0) break;
-    if (taken.has(position) || !isNew(position)) continue;
-    while (place >= 0 && isNew(picked[place]!)) place--;
+    if (taken.has(position) || !fits(position)) continue;
+    while (place >= 0 && (fits(places[place]!) || held.has(places[place]!))) place--;
     if (place < 0) break;
-    picked[place--] = position;
+    const displaced = places[place]!;
+    caps.release(ranked.item(displaced));
+    if (caps.full(ranked.item(position)) !== undefined) {
+      caps.take(ranked.item(displaced));
+      continue;
+    }
+    caps.take(ranked.item(position));
+    ranked.onDrop?.(displaced, holds ? 'slot' : 'new_share');
+    places[place--] = position;
+    if (holds) held.add(position);
     missing--;
   }
 }
@@ -111,7 +204,7 @@ interface Table {
 }
 
 /** Undefined where the placement leaves nothing to chance. */
-function tableOf(ranked: RankedCandidates, greedy: readonly number[], placement: Placement, nowMs: number): Table | undefined {
+function tableOf(ranked: RankedCandidates, { places: greedy, held }: Arrangement, placement: Placement, nowMs: number): Table | undefined {
   const { exploration: policy } = placement;
   if (policy === undefined || policy.policy === 'none') return undefined;
   const isNew = newness(ranked, placement, nowMs);
@@ -119,21 +212,42 @@ function tableOf(ranked: RankedCandidates, greedy: readonly number[], placement:
   // What is new and came in by its score alone has earned its place.
   const slots = policy.among === 'new' ? Math.min(policy.slots, placesForNew(placement, greedy.length)) : policy.slots;
   const open: number[] = [];
-  for (let place = greedy.length - 1; place >= 0 && open.length < slots; place--) if (takesPart(greedy[place]!)) open.push(place);
+  for (let place = greedy.length - 1; place >= 0 && open.length < slots; place--)
+    if (takesPart(greedy[place]!) && !held.has(greedy[place]!)) open.push(place);
   open.reverse();
   const isOpen = new Set(open);
   const fixed = new Set(greedy.filter((_, place) => !isOpen.has(place)));
   const standing = new Set(greedy);
   let room = policy.pool;
   const pool = [...ranked.order].filter((position) => {
-    const mayTry = room > 0 && takesPart(position);
+    const mayTry = room > 0 && takesPart(position) && !held.has(position);
     if (mayTry) room--;
     return mayTry || standing.has(position);
   });
-  const eligible = pool.flatMap((position, n) => (fixed.has(position) ? [] : [n]));
+  const eligible = withinCaps(ranked, placement, pool, greedy, fixed);
   if (open.length === 0 || eligible.length <= open.length) return undefined;
   const at = new Map(pool.map((position, n) => [position, n]));
   return { policy, pool, greedy: greedy.map((position) => at.get(position)!), open, eligible };
+}
+
+/** Positions in the pool that may stand at the open places, whichever of them are drawn together: what stands there, and others as far as the caps go. */
+function withinCaps(
+  ranked: RankedCandidates,
+  placement: Placement,
+  pool: readonly number[],
+  greedy: readonly number[],
+  fixed: ReadonlySet<number>,
+): number[] {
+  const caps = capsOf(placement);
+  for (const position of greedy) caps.take(ranked.item(position));
+  const standing = new Set(greedy);
+  return pool.flatMap((position, n) => {
+    if (fixed.has(position)) return [];
+    if (standing.has(position)) return [n];
+    if (caps.full(ranked.item(position)) !== undefined) return [];
+    caps.take(ranked.item(position));
+    return [n];
+  });
 }
 
 function beliefsOf({ policy, pool }: Table, ranked: RankedCandidates, belief: SlateRequest['belief']): number[] {
@@ -153,13 +267,14 @@ function gameOf({ policy, greedy, open, eligible }: Table, beliefs: readonly num
  * `thompson`: the share of its drawn lists.
  */
 export function slateChances(ranked: RankedCandidates, { placement, limit, nowMs, seed, belief }: SlateRequest): Float64Array[] {
-  const greedy = greedySlate(ranked, placement, limit, nowMs);
+  const arrangement = arrange(ranked, placement, limit, nowMs);
+  const greedy = arrangement.places;
   const rows = greedy.map((position) => {
     const row = new Float64Array(ranked.order.length);
     row[position] = 1;
     return row;
   });
-  const table = tableOf(ranked, greedy, placement, nowMs);
+  const table = tableOf(ranked, arrangement, placement, nowMs);
   if (table === undefined) return rows;
   const { pool, open } = table;
   const chances = propensities(gameOf(table, beliefsOf(table, ranked, belief)), pool.length, drawOf(seed));
