@@ -19,6 +19,7 @@ import { writeSnapshot } from '../../index/snapshot.ts';
 import { shareOf } from '../../scoring/models/anomaly.ts';
 import { NeighbourTable, PopularityTable } from '../../scoring/recommend/retrieval.ts';
 import type { DriftReference } from '../../scoring/risk/drift.ts';
+import { type FusedModel, fusedToOnnx } from '../fusion.ts';
 import type { IsolationModel } from '../learners/anomaly/isolationForest.ts';
 import { requireParam } from '../learners/contract.ts';
 import type { NextItemModel } from '../learners/neural/nextItemModel.ts';
@@ -48,7 +49,8 @@ export interface BundleParts {
     readonly hash: string;
     readonly scale: AnomalyScale;
   };
-  readonly ranker?: RowModel;
+  /** Trees, or a fused score of the candidate sources. */
+  readonly ranker?: Omit<RowModel, 'model'> & { readonly model: TreeEnsemble | FusedModel };
   /** Needs `itemIndex` with the same factors. `history` names what the user's confidences are counted from. */
   readonly userTower?: {
     /** Row-major items x factors, all that training knew. */
@@ -162,8 +164,11 @@ async function putAnomaly(
   return { file, inputs: rowInputs(model), outputs: [{ name: 'score', shape: [-1, 1] }], set, hash, scale };
 }
 
-async function putRanker({ model, set, hash }: RowModel, put: Put): Promise<NonNullable<BundleManifest['models']['ranker']>> {
-  const file = await put('ranker.onnx', treeEnsembleToOnnx(model));
+async function putRanker(
+  { model, set, hash }: NonNullable<BundleParts['ranker']>,
+  put: Put,
+): Promise<NonNullable<BundleManifest['models']['ranker']>> {
+  const file = await put('ranker.onnx', 'terms' in model ? fusedToOnnx(model) : treeEnsembleToOnnx(model));
   return { file, inputs: rowInputs(model), outputs: [{ name: 'score', shape: [-1, 1] }], set, hash };
 }
 
