@@ -10,6 +10,7 @@ import { abortOnStop } from './stop.ts';
 interface Options {
   readonly dataDir?: string;
   readonly from?: string;
+  readonly bundle?: string;
   readonly seed: number;
   readonly questions?: number;
   readonly json?: boolean;
@@ -23,6 +24,7 @@ export function evaluateCommand(): Command {
     .description('Train on the older part of the journal and measure recommendations on the newer one; the active bundle stays as it is')
     .option('--data-dir <dir>', 'folder of the store')
     .option('--from <date>', 'hold out what happened from this time on (ISO 8601); by default the newest sixth, a month at the most')
+    .option('--bundle <folder>', 'measure this bundle instead of training one; what it was trained on is not asked about')
     .option('--seed <seed>', 'same seed and data, same figures', wholeNumber, 1)
     .option('--questions <count>', 'questions asked a task, at most', wholeNumber)
     .option('--no-session-neighbours', 'as for train')
@@ -40,6 +42,7 @@ export function evaluateCommand(): Command {
           outDir,
           seed: options.seed,
           params: { retrieval: { sessions: { ...SESSION_DEFAULTS, neighbours: options.sessionNeighbours, nextItem: options.nextItem } } },
+          ...(options.bundle === undefined ? {} : { bundleDir: options.bundle }),
           ...(options.from === undefined ? {} : { fromMs: timeOf('--from', options.from) }),
           ...(options.questions === undefined ? {} : { questionsMax: options.questions }),
           progress: terminalProgress(),

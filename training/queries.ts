@@ -1,5 +1,5 @@
 import { BOUGHT, type ShopLog } from './collect.ts';
-import { type Random, seededRandom } from './learners/random.ts';
+import { type Random, sampleSorted, seededRandom } from './learners/random.ts';
 
 /** A purchase this long after a question still answers it: the horizon of the accuracy protocols. */
 const PURCHASE_HORIZON_MS = 30 * 86_400_000;
@@ -15,6 +15,8 @@ export interface Query {
   readonly sessionId: string | undefined;
   /** Grade by item: 2 bought within 30 days, 1 touched later in the same visit. */
   readonly wanted: ReadonlyMap<string, 1 | 2>;
+  /** The first of its visit, in a session log: nothing is known yet. Learned from, so that such a page is ranked as well, and not measured. */
+  readonly isOpening?: boolean;
 }
 
 /**
@@ -47,6 +49,42 @@ export function planQueries(log: ShopLog, fromMs: number, untilMs: number, limit
     if (second) queries.push(second);
   }
   return queries.sort((a, b) => a.record - b.record);
+}
+
+/** So many of the questions of a session log are about a visit's first act. */
+const OPENING_SHARE = 0.1;
+
+/**
+ * Questions of a session log: draws at most `limit` acts of [fromMs, untilMs), each asked just before it, with nothing wanted but its item. Every act
+ * is as likely as any other, as each is a page that was shown; "all that came later" would praise the items that are clicked at any time
+ * above the one that comes next. Ordered by record.
+ */
+export function planNextActs({ acts, users, items, visits }: ShopLog, fromMs: number, untilMs: number, limit: number, seed: number): Query[] {
+  const lastRecord = new Int32Array(visits.length).fill(-1);
+  const opening: number[] = [];
+  const later: number[] = [];
+  for (let act = 0; act < acts.length; act++) {
+    const visit = acts.visit[act]!;
+    const last = lastRecord[visit]!;
+    lastRecord[visit] = acts.record[act]!;
+    if (acts.atMs[act]! < fromMs || acts.atMs[act]! >= untilMs || visits[visit] === undefined) continue;
+    // Items of one act are seen together: no question is between them.
+    if (last !== acts.record[act]) (last < 0 ? opening : later).push(act);
+  }
+  const random = seededRandom(seed);
+  const openings = Math.floor(limit * OPENING_SHARE);
+  const queryOf = (act: number, isOpening: boolean): Query => ({
+    record: acts.record[act]!,
+    atMs: acts.atMs[act]!,
+    userId: acts.user[act]! >= 0 ? users.name(acts.user[act]!) : undefined,
+    sessionId: visits[acts.visit[act]!],
+    wanted: new Map([[items.name(acts.item[act]!), acts.grade[act] === BOUGHT ? 2 : 1]]),
+    isOpening,
+  });
+  return [
+    ...Array.from(sampleSorted(random, opening.length, openings), (i) => queryOf(opening[i]!, true)),
+    ...Array.from(sampleSorted(random, later.length, limit - openings), (i) => queryOf(later[i]!, false)),
+  ].sort((a, b) => a.record - b.record);
 }
 
 interface Groups {

@@ -4,6 +4,7 @@ import type { CandidateSet } from '../scoring/recommend/candidates/set.ts';
 import { RANK_SET } from '../scoring/recommend/pipeline.ts';
 import type { RetrievalModels } from '../scoring/recommend/retrieval.ts';
 import { mean, ndcgAt, recallAt } from './evaluation/metrics.ts';
+import type { FusionQuestion } from './fusion.ts';
 import type { GbdtRows } from './learners/gbdt/objective.ts';
 import { type Random, sampleSorted, seededRandom } from './learners/random.ts';
 import type { Query } from './queries.ts';
@@ -72,7 +73,7 @@ export class RankerRows {
   }
 
   get queries(): number {
-    return this.#answered.filter(({ isSuppressed }) => !isSuppressed).length;
+    return this.#answered.filter(({ isSuppressed, query }) => !isSuppressed && !query.isOpening).length;
   }
 
   /**
@@ -140,8 +141,19 @@ export class RankerRows {
     return { rows, n, f: width, labels, groups };
   }
 
-  /** Recall and NDCG at `CUT` of a scorer over whole candidate lists, and of each baseline. What no source found counts as missed. */
-  evaluate(score: (rows: Float32Array, n: number) => ArrayLike<number>): { readonly [ranking: string]: RankingMetrics } {
+  /** The measured questions, to learn from which sources to believe; those with something wanted among their candidates. */
+  fusionQuestions(): FusionQuestion[] {
+    return this.#answered
+      .filter(({ isSuppressed, query, ids }) => !isSuppressed && !query.isOpening && ids.some((id) => query.wanted.has(id)))
+      .map(({ query, ids, rows }) => {
+        const goal = goalOf(query);
+        const wanted = ids.flatMap((id, i) => (goal.has(id) ? [i] : []));
+        return { rows, worth: (scores) => ndcgOf(scores, wanted, goal.size) };
+      });
+  }
+
+  /** Recall and NDCG at `CUT` of scorers over whole candidate lists, and of each baseline. What no source found counts as missed. */
+  evaluate(scorers: Readonly<Record<string, (rows: Float32Array) => ArrayLike<number>>>): { readonly [ranking: string]: RankingMetrics } {
     const lists = new Map<string, { recall: number[]; ndcg: number[]; byCut: number[][] }>();
     const note = (name: string, scores: ArrayLike<number>, { ids, query }: AnsweredQuery): void => {
       const ranked = ids.map((_, i) => i).sort((a, b) => scores[b]! - scores[a]! || (ids[a]! < ids[b]! ? -1 : 1));
@@ -156,8 +168,8 @@ export class RankerRows {
       });
     };
     for (const answered of this.#answered) {
-      if (answered.isSuppressed) continue;
-      note('ranker', score(answered.rows, answered.ids.length), answered);
+      if (answered.isSuppressed || answered.query.isOpening) continue;
+      for (const [name, score] of Object.entries(scorers)) note(name, score(answered.rows), answered);
       for (const [name, scores] of Object.entries(answered.baselines)) note(name, scores, answered);
     }
     return Object.fromEntries(
@@ -182,6 +194,19 @@ function goalOf({ wanted }: Query): ReadonlySet<string> {
   const bought = new Set<string>();
   for (const [id, grade] of wanted) if (grade === 2) bought.add(id);
   return bought.size > 0 ? bought : new Set(wanted.keys());
+}
+
+/** NDCG at `CUT` by counting, for the position of what is wanted alone: sorting every list for every weight that is tried would take minutes. */
+function ndcgOf(scores: Float64Array, wanted: readonly number[], goals: number): number {
+  let gain = 0;
+  for (const position of wanted) {
+    let rank = 1;
+    for (let i = 0; i < scores.length; i++) if (scores[i]! > scores[position]! || (scores[i] === scores[position] && i < position)) rank++;
+    if (rank <= CUT) gain += 1 / Math.log2(rank + 1);
+  }
+  let ideal = 0;
+  for (let rank = 1; rank <= Math.min(CUT, goals); rank++) ideal += 1 / Math.log2(rank + 1);
+  return gain / ideal;
 }
 
 export function baselinesOf(set: CandidateSet): AnsweredQuery['baselines'] {

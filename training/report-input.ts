@@ -68,7 +68,7 @@ export function reportOf(parts: ReportParts): string {
   return renderReport(input);
 }
 
-function rankerReport({ evaluation, params, importance }: FittedRanker): ModelReport {
+function rankerReport({ model, evaluation, params, importance }: FittedRanker): ModelReport {
   const { ranker, ...baselines } = evaluation;
   const row = (metric: string, of: 'recall' | 'ndcg') => ({
     metric,
@@ -77,8 +77,8 @@ function rankerReport({ evaluation, params, importance }: FittedRanker): ModelRe
   });
   return {
     name: 'Ranker',
-    kind: 'gbdt, lambdarank',
-    params: shown(params),
+    kind: 'terms' in model ? 'weighted sum of sources: better than trees on the later period' : 'gbdt, lambdarank',
+    params: 'terms' in model ? Object.fromEntries(model.terms.map(({ feature, weight }) => [feature, weight.toPrecision(3)])) : shown(params),
     metrics: [row(`NDCG@${CUT}`, 'ndcg'), row(`recall@${CUT}`, 'recall')],
     importance,
     recallAtK: {

@@ -14,17 +14,20 @@ import { type FittedFraud, fitFraud, type RiskPolicy } from './fraud.ts';
 import { FraudRows, type FraudWindowParams, fraudWindowOf } from './fraud-rows.ts';
 import type { Progress } from './learners/contract.ts';
 import type { ProgressReporter } from './progress.ts';
-import { planQueries, type Query } from './queries.ts';
+import { planNextActs, planQueries, type Query } from './queries.ts';
 import { type FittedRanker, fitRanker } from './ranker.ts';
 import { RankerRows } from './ranker-rows.ts';
 import { Replay } from './replay.ts';
 import { reportOf } from './report-input.ts';
 import { learnRetrieval, RETRIEVAL_DEFAULTS, type RetrievalParams } from './retrieval.ts';
+import { isSessionLog } from './session-log.ts';
 
 const DAY_MS = 86_400_000;
 /** The ranker learns from one period and is measured on the next; each is this share of the history, a month at the most. */
 const PERIOD_SHARE = 1 / 6;
 const PERIOD_MS_MAX = 30 * DAY_MS;
+/** In a session log there is a question in every click: a short period has enough of them, and the newest ones are most like what will be asked. */
+const SESSION_PERIOD_SHARE = 1 / 20;
 
 export interface TrainParams extends FraudWindowParams {
   readonly retrieval?: Partial<RetrievalParams>;
@@ -34,6 +37,8 @@ export interface TrainParams extends FraudWindowParams {
 }
 
 const QUERIES_MAX = 2_500;
+/** One item is wanted of a question of a session log, a dozen of another. */
+const SESSION_QUERIES_MAX = 6_000;
 
 export interface TrainOptions {
   readonly facts: FactSource;
@@ -84,6 +89,8 @@ class Stages {
  *          [ factors B learn here             |         ]     measured: ranker of rows A on rows B, with factors B
  *          [ factors C learn here                       ]     shipped: factors C, ranker of rows A and B
  *
+ * In a log of sessions (session-log.ts) the periods are short, and factors A stand for factors B: they are hardly older, and fitting takes the longest.
+ *
  * Throws `training_data_insufficient` when not one model can be made, `cancelled` on abort. No half-written bundle is left behind; finished stages
  * are (checkpoint.ts), so that the run can be resumed, and the next run that is not removes them.
  */
@@ -113,8 +120,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const checkpoint = await Checkpoint.open(options.outDir, identityOf(seed, settingsOf(engine, params)), log.lastOffset, options.resume ?? false);
 
   // ---- retrieval, as of the end of each period
+  const isSessions = isSessionLog(log);
   const retrieval = { ...RETRIEVAL_DEFAULTS, ...params.retrieval };
-  const periodMs = Math.min(PERIOD_MS_MAX, (log.toMs - log.fromMs) * PERIOD_SHARE);
+  const periodMs = Math.min(PERIOD_MS_MAX, (log.toMs - log.fromMs) * (isSessions ? SESSION_PERIOD_SHARE : PERIOD_SHARE));
   const ends = { a: log.toMs - 2 * periodMs, b: log.toMs - periodMs, c: log.toMs + 1 };
   const handles = new Handles();
   const fitted: FittedRetrieval[] = [];
@@ -135,15 +143,16 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     });
   try {
     const a = await fitAt('retrieval, to measure', 'retrieval-a', ends.a);
-    const b = await fitAt('retrieval, to check', 'retrieval-b', ends.b);
+    const b = isSessions ? a : await fitAt('retrieval, to check', 'retrieval-b', ends.b);
     const c = await fitAt('retrieval', 'retrieval-c', ends.c);
     if (!c) skipped['retrieval'] = 'no user did anything with an item';
 
     // ---- replay: rows of the ranker and of the fraud model
-    const queriesMax = params.queriesMax ?? QUERIES_MAX;
+    const queriesMax = params.queriesMax ?? (isSessions ? SESSION_QUERIES_MAX : QUERIES_MAX);
+    const plan = isSessions ? planNextActs : planQueries;
     const periods = [
-      ...(a ? [{ rows: new RankerRows(a.models), queries: planQueries(log, ends.a, ends.b, queriesMax, seed) }] : []),
-      ...(b ? [{ rows: new RankerRows(b.models), queries: planQueries(log, ends.b, ends.c, queriesMax, seed + 1) }] : []),
+      ...(a ? [{ rows: new RankerRows(a.models), queries: plan(log, ends.a, ends.b, queriesMax, seed) }] : []),
+      ...(b ? [{ rows: new RankerRows(b.models), queries: plan(log, ends.b, ends.c, queriesMax, seed + 1) }] : []),
     ];
     const fraudRows = new FraudRows(engine.names(FRAUD_SET).length, fraudWindowOf(log, params), log);
     const rows = await task('replay', 'records', (update) =>

@@ -14,7 +14,7 @@ import { itemVectors } from '../learners/neural/nextItemServing.ts';
 import { seededRandom } from '../learners/random.ts';
 import type { SparseRows } from '../learners/sparse.ts';
 import { fitVmis } from '../learners/vmis.ts';
-import type { BundleParts } from './write.ts';
+import type { BundleParts, RowModel } from './write.ts';
 
 const ROWS = 400;
 const FACTORS = 8;
@@ -23,7 +23,7 @@ const USERS = 40;
 const ITEMS_A_USER = 6;
 
 /** Every part of a bundle, small and really learned from seeded made-up data. The items are `i0` to `i59`, the users `u0` to `u39`. */
-export async function testParts(engine: FeatureEngine, version: string, seed = 1): Promise<Required<BundleParts>> {
+export async function testParts(engine: FeatureEngine, version: string, seed = 1): Promise<Required<BundleParts> & { readonly ranker: RowModel }> {
   const trees = { numIterations: 6, numLeaves: 8, minDataInLeaf: 5 };
   const learn = async (set: string, kind: 'binary' | 'regression') => ({
     model: await fitGbdt(syntheticRows(ROWS, engine.names(set).length, seed, kind), { ...trees, objective: kind }, { seed }),

@@ -19,6 +19,7 @@ import { writeSnapshot } from '../../index/snapshot.ts';
 import { shareOf } from '../../scoring/models/anomaly.ts';
 import { NeighbourTable, PopularityTable } from '../../scoring/recommend/retrieval.ts';
 import type { DriftReference } from '../../scoring/risk/drift.ts';
+import { type FusedModel, fusedToOnnx } from '../fusion.ts';
 import type { IsolationModel } from '../learners/anomaly/isolationForest.ts';
 import { requireParam } from '../learners/contract.ts';
 import type { NextItemModel } from '../learners/neural/nextItemModel.ts';
@@ -48,7 +49,8 @@ export interface BundleParts {
     readonly hash: string;
     readonly scale: AnomalyScale;
   };
-  readonly ranker?: RowModel;
+  /** Trees, or a fused score of the candidate sources. */
+  readonly ranker?: Omit<RowModel, 'model'> & { readonly model: TreeEnsemble | FusedModel };
   /** Needs `itemIndex` with the same factors. `history` names what the user's confidences are counted from. */
   readonly userTower?: {
     /** Row-major items x factors, all that training knew. */
@@ -162,10 +164,14 @@ async function putAnomaly(
   return { file, inputs: rowInputs(model), outputs: [{ name: 'score', shape: [-1, 1] }], set, hash, scale };
 }
 
-async function putRanker({ model, set, hash }: RowModel, put: Put): Promise<NonNullable<BundleManifest['models']['ranker']>> {
+async function putRanker(
+  { model, set, hash }: NonNullable<BundleParts['ranker']>,
+  put: Put,
+): Promise<NonNullable<BundleManifest['models']['ranker']>> {
+  const described = { inputs: rowInputs(model), outputs: [{ name: 'score', shape: [-1, 1] }], set, hash };
+  if ('terms' in model) return { file: await put('ranker.onnx', fusedToOnnx(model)), ...described };
   const file = await put('ranker.onnx', treeEnsembleToOnnx(model));
-  const trees = await put('ranker.trees.json', JSON.stringify(plainTrees(model)));
-  return { file, inputs: rowInputs(model), outputs: [{ name: 'score', shape: [-1, 1] }], set, hash, trees };
+  return { file, ...described, trees: await put('ranker.trees.json', JSON.stringify(plainTrees(model))) };
 }
 
 /** Without what a learner keeps beside the trees: gains, losses. */

@@ -6,6 +6,7 @@ import type { Item } from '../../contracts/item.ts';
 import { indexReaders } from '../../index/readers.ts';
 import type { FeatureEngine } from '../../scoring/features/contract.ts';
 import { loadBundle } from '../../scoring/models/bundle.ts';
+import { readManifest } from '../../scoring/models/verify.ts';
 import { Gathering } from '../../scoring/recommend/candidates/gather.ts';
 import { ClickCounts } from '../../scoring/recommend/explore/click-counts.ts';
 import { createRecommender, type RecommendModels } from '../../scoring/recommend/pipeline.ts';
@@ -33,6 +34,8 @@ export interface HoldOutOptions {
   readonly engine: FeatureEngine;
   /** Gets the bundle that is measured. */
   readonly outDir: string;
+  /** Measures this bundle, and trains none. It must have been trained before `fromMs`, or it has seen the answers. */
+  readonly bundleDir?: string;
   /** What happened from this time on is held out. */
   readonly fromMs?: number;
   readonly seed: number;
@@ -67,20 +70,25 @@ export interface HoldOutResult {
  *          [ train                | asked     ]
  *                              fromMs
  *
- * Throws `training_data_insufficient` where nothing is left to learn from or to ask.
+ * Throws `training_data_insufficient` where nothing is left to learn from or to ask, `config_invalid` where a given bundle has seen the answers.
  */
 export async function evaluateHeldOut(options: HoldOutOptions): Promise<HoldOutResult> {
   const { facts, engine, outDir, seed, progress } = options;
   const bar = progress.task('reading all', 'records');
   const log = await collect(facts, { outcomesUntilMs: Number.POSITIVE_INFINITY, progress: bar, check: () => options.signal?.throwIfAborted() });
   bar.end();
-  const fromMs = options.fromMs ?? log.toMs - Math.min(HELD_OUT_MS_MAX, (log.toMs - log.fromMs) * HELD_OUT_SHARE);
+  const given = options.bundleDir === undefined ? undefined : await readManifest(options.bundleDir);
+  const fromMs = options.fromMs ?? (given ? given.trained.to_ms + 1 : log.toMs - Math.min(HELD_OUT_MS_MAX, (log.toMs - log.fromMs) * HELD_OUT_SHARE));
+  if (given && given.trained.to_ms >= fromMs)
+    throw new GatehouseError('config_invalid', `the bundle was trained on what happened until ${new Date(given.trained.to_ms).toISOString()}`);
   const questions = planHeldOut(log, fromMs, options.questionsMax ?? QUESTIONS_MAX, seed);
   if (questions.length === 0) throw new GatehouseError('training_data_insufficient', 'nothing happened in the held-out time that could be asked for');
 
-  const { version, skipped } = await train({ ...options, facts: before(facts, fromMs), params: options.params ?? {} });
+  const { version, skipped } = given
+    ? { version: given.version, skipped: {} }
+    : await train({ ...options, facts: before(facts, fromMs), params: options.params ?? {} });
   const handles = new Handles();
-  const bundle = await loadBundle(join(outDir, version), { engine, ...indexReaders, handles });
+  const bundle = await loadBundle(options.bundleDir ?? join(outDir, version), { engine, ...indexReaders, handles });
   try {
     const scores = await ask(facts, new Replay(engine, handles), bundle.recommend, questions, progress, options.signal);
     const tasks = TASKS.map((task) => ({

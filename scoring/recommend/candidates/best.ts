@@ -30,6 +30,13 @@ export function shareColumn(column: Float64Array, count: number, share: Float64A
   for (let c = 0; c < count; c++) share[c] = best > 0 ? column[c]! / best : 0;
 }
 
+/** Fills a column with the first `count` numbers of another less the largest of them, so that the best has 0; what is missing stays so. */
+export function gapColumn(column: Float64Array, count: number, gap: Float64Array): void {
+  let best = Number.NEGATIVE_INFINITY;
+  for (let c = 0; c < count; c++) if (column[c]! > best) best = column[c]!;
+  for (let c = 0; c < count; c++) gap[c] = column[c]! - best;
+}
+
 /** Only used between two awaits; grows to the longest candidate list. */
 let order = new Int32Array(0);
 let keys = new Float64Array(0);

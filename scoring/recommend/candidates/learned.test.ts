@@ -97,6 +97,15 @@ test('sessions like this one name what came next', async () => {
   expect(ids).toEqual(['b', 'c']);
   const [next, later] = column('session_neighbours');
   expect(next).toBeGreaterThan(later!);
+  expect(column('session_neighbours_share')).toEqual([1, later! / next!]);
+  expect(column('session_neighbours_rank')).toEqual([1, 2]);
+});
+
+test('what the visit touched itself is so many items ago', async () => {
+  const session = state('session', ['view_item', 'b'], ['view_item', 'a'], ['view_item', 'b'], ['view_item', 'c']);
+  const { ids, column } = await gather({ sessionNeighbours }, { session_neighbours: 5 }, undefined, session);
+  const steps = column('visit_steps');
+  expect(Object.fromEntries(ids.map((id, i) => [id, steps[i]]))).toMatchObject({ a: 3, b: 2, c: 1 });
 });
 
 test('a sequence model is asked with the newest items first, of the visit before the history', async () => {
@@ -116,6 +125,8 @@ test('a sequence model is asked with the newest items first, of the visit before
   const { ids, column } = await gather({ nextItem }, { next_item: 2 }, user, state('session', ['view_item', 'a'], ['view_item', 'b']));
   expect(ids).toEqual(['e', 'd']);
   expect(column('next_item')).toEqual([4.5, 3.5]);
+  expect(column('next_item_gap')).toEqual([0, -1]);
+  expect(column('next_item_rank')).toEqual([1, 2]);
   await gather({ nextItem }, { next_item: 2 }, user);
   expect(asked).toEqual([['b', 'a'], ['e']]);
 });

@@ -1,0 +1,16 @@
+import { expect, test } from 'vitest';
+import { chosenOf } from './ranker.ts';
+
+const NAMES = ['session_neighbours_share', 'next_item_rank', 'popular'];
+const rankings = (ndcg: Readonly<Record<string, number>>) =>
+  Object.fromEntries(Object.entries(ndcg).map(([name, value]) => [name, { recall: value, ndcg: value, recallByCut: [] }]));
+
+test('what is shipped is never worse on the later period than the best source', () => {
+  const sources = { popularity: 0.1, 'session neighbours': 0.3, 'next item': 0.4 };
+  expect(chosenOf(rankings({ trees: 0.45, fused: 0.42, ...sources }), NAMES)).toBe('trees');
+  expect(chosenOf(rankings({ trees: 0.4, fused: 0.4, ...sources }), NAMES)).toBe('trees');
+  expect(chosenOf(rankings({ trees: 0.35, fused: 0.42, ...sources }), NAMES)).toBe('fused');
+  expect(chosenOf(rankings({ trees: 0.35, fused: 0.38, ...sources }), NAMES)).toBe('next item');
+  // A mixture is not a source, and one that no feature gives cannot be served.
+  expect(chosenOf(rankings({ trees: 0.35, fused: 0.2, blend: 0.9, linear: 0.9, popularity: 0.1 }), NAMES)).toBe('trees');
+});
