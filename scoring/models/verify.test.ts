@@ -123,6 +123,7 @@ describe('each file', () => {
       'fraud.reference.json',
       'anomaly.onnx',
       'ranker.onnx',
+      'ranker.trees.json',
       'user_tower.onnx',
       'next_item.onnx',
       'next_item.ids.msgpack',
