@@ -61,9 +61,14 @@ describe('a features file', () => {
 
   test('is what the documentation shows', async () => {
     const page = await readFile(new URL('../../docs/features.md', import.meta.url), 'utf8');
-    const [, example] = /```json\n(.*?)```/s.exec(page)!;
-    const added = createFeatureEngine(parseFeatureFile(example!)).names('fraud').slice(DEFAULT_DECLARATIONS.sets['fraud']!.length);
-    expect(added).toEqual(['network_customers_24h', 'card_median', 'amount_to_card_median', 'abroad']);
+    const examples = [...page.matchAll(/```json\n(.*?)```/gs)].map(([, example]) => example!);
+    const added = examples.map((example) =>
+      createFeatureEngine(parseFeatureFile(example)).names('fraud').slice(DEFAULT_DECLARATIONS.sets['fraud']!.length),
+    );
+    expect(added).toEqual([
+      ['network_customers_24h', 'card_median', 'amount_to_card_median', 'abroad'],
+      ['network_attempts_1h', 'network_customers_24h', 'network_fraud_30d', 'domain_attempts_24h', 'domain_fraud_30d'],
+    ]);
     expect(page).toContain(`${DEFAULT_DECLARATIONS.sets['fraud']!.length} features.`);
   });
 
