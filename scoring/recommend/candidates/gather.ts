@@ -156,44 +156,63 @@ export class Gathering {
     };
     for (const pin of request.pins ?? []) if (allow(pin)) this.set.add(pin, 'pinned');
     const missing: CandidateSource['name'][] = [];
+    // Each reading of the clock ends one source's time and begins the next one's.
+    let readMs = watch?.now() ?? 0;
     for (let s = 0; s < SOURCES.length; s++) {
-      const began = watch?.now() ?? 0;
-      this.#outcomes[s] = await this.#find(s, context, caps, watch);
-      if (watch) this.#tookMs[s] = watch.now() - began;
+      const outcome = this.#find(s, context, caps, watch, readMs);
+      this.#outcomes[s] = outcome instanceof Promise ? await outcome : outcome;
+      if (!watch) continue;
+      const nextMs = watch.now();
+      this.#tookMs[s] = nextMs - readMs;
+      readMs = nextMs;
     }
     for (let s = 0; s < SOURCES.length; s++) {
-      const began = watch?.now() ?? 0;
       const { name } = SOURCES[s]!;
       if (!this.#score(SOURCES[s]!, this.#runs[s], this.#columns[s]!)) this.#outcomes[s] = 'failed';
       const outcome = this.#outcomes[s]!;
       if (outcome === 'missing' || outcome === 'late' || outcome === 'failed') missing.push(name);
-      if (watch) watch.onDone(name, outcome, this.#tookMs[s]! + watch.now() - began);
+      if (!watch) continue;
+      const nextMs = watch.now();
+      watch.onDone(name, outcome, this.#tookMs[s]! + nextMs - readMs);
+      readMs = nextMs;
     }
     return missing;
   }
 
-  /** Starts a source and takes its candidates. The others answer where it cannot; the caller counts it. */
-  async #find(s: number, context: CandidateContext, caps: SourceCaps, watch: SourceWatch | undefined): Promise<SourceOutcome> {
+  /** Starts a source and takes its candidates; a promise only where it waits for a model. The others answer where it cannot; the caller counts it. */
+  #find(
+    s: number,
+    context: CandidateContext,
+    caps: SourceCaps,
+    watch: SourceWatch | undefined,
+    beganMs: number,
+  ): SourceOutcome | Promise<SourceOutcome> {
     const { candidatesMax } = this.#deps;
     const source = SOURCES[s]!;
     const cap = Math.min(caps[source.name] ?? 0, source === newest ? Math.ceil(candidatesMax * SHARE_OF_NEW_MAX) : candidatesMax);
     this.#runs[s] = undefined;
     if (!source.isServed(context.models)) return cap > 0 && !source.isOptional ? 'missing' : 'off';
+    const limitMs = watch?.limitsMs[source.name];
+    const isLate = (): boolean => watch !== undefined && limitMs !== undefined && watch.now() - beganMs > limitMs;
     try {
-      const began = watch?.now() ?? 0;
-      const limitMs = watch?.limitsMs[source.name] ?? Number.POSITIVE_INFINITY;
       const started = source.start(context);
-      const run =
-        started instanceof Promise ? await inTime(started, watch && Math.max(1, Math.min(limitMs, watch.deadline - began)), source.name) : started;
-      if (watch && watch.now() - began > limitMs) return 'late';
-      const count = run && cap > 0 ? run.find(cap, this.#found) : 0;
-      for (let i = 0; i < count; i++) this.set.add(this.#found[i]!, source.name);
-      watch?.onFound?.(source.name, this.#found.subarray(0, count));
-      this.#runs[s] = run;
-      return cap === 0 ? 'off' : count > 0 ? 'answered' : 'silent';
+      if (!(started instanceof Promise)) return isLate() ? 'late' : this.#take(s, started, cap, watch);
+      const waitMs = watch && Math.max(1, Math.min(limitMs ?? Number.POSITIVE_INFINITY, watch.deadline - beganMs));
+      return inTime(started, waitMs, source.name)
+        .then((run) => (isLate() ? 'late' : this.#take(s, run, cap, watch)))
+        .catch(outcomeOf);
     } catch (cause) {
-      return cause instanceof LateError ? 'late' : 'failed';
+      return outcomeOf(cause);
     }
+  }
+
+  #take(s: number, run: SourceRun | undefined, cap: number, watch: SourceWatch | undefined): SourceOutcome {
+    const { name } = SOURCES[s]!;
+    const count = run && cap > 0 ? run.find(cap, this.#found) : 0;
+    for (let i = 0; i < count; i++) this.set.add(this.#found[i]!, name);
+    watch?.onFound?.(name, this.#found.subarray(0, count));
+    this.#runs[s] = run;
+    return cap === 0 ? 'off' : count > 0 ? 'answered' : 'silent';
   }
 
   /** Fills the source's columns; false where it threw, and they say what stands there without it. */
@@ -208,6 +227,10 @@ export class Gathering {
       return false;
     }
   }
+}
+
+function outcomeOf(cause: unknown): SourceOutcome {
+  return cause instanceof LateError ? 'late' : 'failed';
 }
 
 /** The declared fallback for the ranker: each source's score scaled to its best, summed with fixed weights. */
