@@ -14,7 +14,7 @@ import { importanceOf } from './ranker.ts';
 import type { ModelReport } from './report/input.ts';
 
 /** Chosen on three validation weeks of card payments before the test week (docs/features.md); a week of payments alone is served as well by them. */
-const PARAMS: Partial<GbdtParams> = {
+export const FRAUD_PARAMS: Partial<GbdtParams> = {
   objective: 'binary',
   numIterations: 300,
   learningRate: 0.05,
@@ -78,12 +78,12 @@ export async function fitFraud(
   const { weights } = newer;
   const payments = weights ? weights.reduce((sum, weight) => sum + weight, 0) : newer.n;
   const share = late / payments;
-  const measured = await fitGbdt(older, PARAMS, { seed, progress: (done, total) => progress(done, 2 * total) });
+  const measured = await fitGbdt(older, FRAUD_PARAMS, { seed, progress: (done, total) => progress(done, 2 * total) });
   const raw = predict(measured, newer.rows);
   const calibration = rows.forAllPayments(fitPlatt(raw, newer.labels));
   const calibrate = calibrator(calibration);
   const probabilities = Float64Array.from(raw, calibrate);
-  const model = await fitGbdt(rows.slice(0, rows.count), PARAMS, { seed, progress: (done, total) => progress(total + done, 2 * total) });
+  const model = await fitGbdt(rows.slice(0, rows.count), FRAUD_PARAMS, { seed, progress: (done, total) => progress(total + done, 2 * total) });
   const amounts = column(newer, names.indexOf('amount'));
   const days = (rows.atMs(rows.count - 1) - rows.atMs(cut)) / DAY_MS;
   const reviewsMax = policy.reviewsPerDay === undefined ? REVIEW_SHARE_MAX * payments : policy.reviewsPerDay * days;
@@ -95,7 +95,7 @@ export async function fitFraud(
   const base = { amount: amounts, 'merchant fraud rate': column(newer, names.indexOf('merchant_fraud_rate_30d')) };
   return {
     model,
-    params: { ...GBDT_DEFAULTS, ...PARAMS },
+    params: { ...GBDT_DEFAULTS, ...FRAUD_PARAMS },
     calibration,
     thresholds: chosen.thresholds,
     reference: {
