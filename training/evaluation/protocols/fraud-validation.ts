@@ -5,8 +5,7 @@
 import { DEFAULT_DECLARATIONS } from '../../../scoring/features/defaults.ts';
 import { createFeatureEngine } from '../../../scoring/features/engine.ts';
 import { FRAUD_SET } from '../../../scoring/risk/pipeline.ts';
-import { FRAUD_PARAMS } from '../../fraud.ts';
-import { fitGbdt } from '../../learners/gbdt/fit.ts';
+import { fitFraudTrees } from '../../fraud.ts';
 import { predict } from '../../learners/gbdt/predict.ts';
 import { averagePrecision, mean, rocAuc } from '../metrics.ts';
 import { cardPrecision, DELAY_DAYS, foundOut, readPayments } from './fraud-handbook.ts';
@@ -30,7 +29,7 @@ const weekMs = WEEK_DAYS * DAY_MS;
 /** Learns from the span before the week and scores what protocol A leaves of the week. */
 async function scoreWeek(vectors: PaymentVectors, fromMs: number, seed: number): Promise<Scores> {
   const learnToMs = fromMs - DELAY_DAYS * DAY_MS;
-  const model = await fitGbdt(vectors.sample(learnToMs - LEARN_DAYS * DAY_MS, learnToMs, HONEST_SHARE), FRAUD_PARAMS, { seed });
+  const model = await fitFraudTrees(vectors.sample(learnToMs - LEARN_DAYS * DAY_MS, learnToMs, HONEST_SHARE), seed);
   const [trainFromMs, toMs] = [learnToMs - weekMs, fromMs + weekMs];
   const isGone = foundOut(vectors.payments(trainFromMs, toMs), ({ customer }) => customer, trainFromMs, learnToMs, fromMs);
   const answers = predict(model, vectors.all(fromMs, toMs).rows);
