@@ -55,6 +55,11 @@ function challengerOf({ version, share }: Challenge): Challenger {
   return { version, percent: share * 100 };
 }
 
+/** Whom these are about, under a hash of the id: who looked at whom stays known when the person was erased, and names nobody. */
+function personsOf(entries: readonly { readonly user_id?: string | undefined }[]): string[] {
+  return [...new Set(entries.flatMap(({ user_id }) => (user_id === undefined ? [] : [referenceOf(user_id)])))];
+}
+
 /** A handler for each control route of the table; a route without one does not compile. */
 export function controlHandlers(deps: ControlDeps): Readonly<Record<ControlRoute, Handler>> {
   const { audit, bundles, desk, keyring, metrics, store } = deps;
@@ -182,8 +187,11 @@ export function controlHandlers(deps: ControlDeps): Readonly<Record<ControlRoute
     },
     restrictions: async (c) => {
       const answer = deps.restrictions.list(restrictionsQuery(queryOf(c.req.queries())));
-      const ids = answer.restrictions.map(({ restriction_id }) => restriction_id);
-      if (ids.length > 0) await shown(c, 'restriction.list', { restrictions: ids });
+      if (answer.restrictions.length > 0)
+        await shown(c, 'restriction.list', {
+          shown: answer.restrictions.length,
+          persons: personsOf(answer.restrictions.map(({ entity: { kind, id } }) => ({ user_id: kind === 'user' ? id : undefined }))),
+        });
       return c.json(answer);
     },
     restriction_impose: async (c) => c.json(await deps.restrictions.imposeByHand(imposeRequest(await jsonBody(c.req.raw)), c.get('actor')), 201),
@@ -194,14 +202,13 @@ export function controlHandlers(deps: ControlDeps): Readonly<Record<ControlRoute
     },
     reviews: async (c) => {
       const answer = deps.reviews.list(reviewsQuery(queryOf(c.req.queries())));
-      if (answer.cases.length > 0) await shown(c, 'case.list', { cases: answer.cases.map(({ case_id }) => case_id) });
+      if (answer.cases.length > 0) await shown(c, 'case.list', { shown: answer.cases.length, persons: personsOf(answer.cases) });
       return c.json(answer);
     },
     reviews_precision: (c) => c.json(deps.reviews.precision()),
     review: async (c) => {
       const one = deps.reviews.get(caseParameter(c.req.param('id')));
-      const person = one.user_id === undefined ? {} : { person: referenceOf(one.user_id) };
-      await shown(c, 'case.read', { case_id: one.case_id, ...person });
+      await shown(c, 'case.read', { persons: personsOf([one]) });
       return c.json(one);
     },
     review_assign: async (c) => {
