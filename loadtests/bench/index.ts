@@ -227,8 +227,9 @@ async function measure(dir: string): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const [count = 100_000, dimensions = 64] = process.argv.slice(2, 4).map(Number);
-  const metric = (process.argv[4] ?? 'ip') as Metric;
+  const given = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
+  const [count = 100_000, dimensions = 64] = given.slice(0, 2).map(Number);
+  const metric = (given[2] ?? 'ip') as Metric;
   const self = fileURLToPath(import.meta.url);
   const dir = process.env['GATEHOUSE_BENCH_PREPARE'];
   if (dir !== undefined) return prepare(dir, count, dimensions, metric);
