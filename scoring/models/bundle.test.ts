@@ -27,6 +27,8 @@ let root: string;
 let good: string;
 /** The models over features alone: as good for what is tried a hundred times. */
 let light: string;
+/** The fraud model by itself. */
+let fraudAlone: string;
 let copies = 0;
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'gatehouse-bundle-'));
@@ -35,6 +37,8 @@ beforeAll(async () => {
   const { version, created_ms, trained, metrics, fraud, ranker } = parts;
   await writeBundle(join(root, 'light'), { version, created_ms, trained, metrics, fraud, ranker });
   light = join(root, 'light', version);
+  await writeBundle(join(root, 'fraud'), { version, created_ms, trained, metrics, fraud });
+  fraudAlone = join(root, 'fraud', version);
 });
 afterAll(() => rm(root, { recursive: true }));
 
@@ -188,7 +192,7 @@ describe('a model over features', () => {
 
 describe('the trees that explain a decision', () => {
   const trees = parts.fraud.model;
-  const withTrees = (ensemble: unknown) => withFile('fraud.trees.json', JSON.stringify(ensemble), light);
+  const withTrees = (ensemble: unknown) => withFile('fraud.trees.json', JSON.stringify(ensemble), fraudAlone);
 
   test('are trees', async () => {
     for (const text of ['', '{', 'null', '[]', '{"featureCount":1}']) {
@@ -224,6 +228,17 @@ describe('the trees that explain a decision', () => {
     expect(tried).toBeGreaterThan(100);
     expect(await withTrees({ ...trees, base: trees.base + 1e-3 })).toContain('bundle_probe_failed');
     expect(await withTrees({ ...trees, trees: trees.trees.slice(1) })).toContain('bundle_probe_failed');
+  });
+
+  test('and those that explain a ranking are the ranker’s', async () => {
+    const { model } = parts.ranker;
+    const withRanker = (ensemble: unknown) => withFile('ranker.trees.json', JSON.stringify(ensemble), light);
+    expect(await withRanker(model)).toBe('taken');
+    expect(await withRanker({ ...model, base: model.base + 1e-3 })).toContain('probe: GatehouseError: bundle_probe_failed: ranker.trees.json');
+    const moved = mutated(model, 1, ({ threshold }) => (threshold[0] = threshold[0]! + 0.5));
+    expect(await withRanker(moved)).toContain('probe: GatehouseError: bundle_probe_failed: ranker.trees.json');
+    expect(await withRanker({ ...model, featureCount: 3 })).toContain('load: GatehouseError: bundle_incompatible');
+    for (const text of ['', '{', 'null']) expect(await withFile('ranker.trees.json', text)).toMatch(/^load: GatehouseError: bundle_/);
   });
 
   test('of a model that only differs by rounding are taken', async () => {
