@@ -57,11 +57,11 @@ test('a single source keeps its own order, and what is no feature of the set giv
   expect(singleSource(NAMES, 'look-alikes')).toBeUndefined();
 });
 
-test('the ONNX file gives the same scores, with missing values as well', async () => {
+test('the ONNX file gives the same scores, with missing and infinite values as well', async () => {
   const { questions } = questionsOf(300, 1);
   const fused = fitFusion(questions, NAMES, 'next item');
   expect(fused.terms.length).toBeGreaterThan(1);
-  const rows = questions[0]!.rows.map((value, i) => (i % 5 === 0 ? Number.NaN : value));
+  const rows = questions[0]!.rows.map((value, i) => (i % 5 === 0 ? Number.NaN : i % 7 === 0 ? Number.POSITIVE_INFINITY : value));
   const session = await loadOnnx(fusedToOnnx(fused));
   try {
     const { score } = await session.run({ features: { data: rows, dims: [CANDIDATES, NAMES.length] } });

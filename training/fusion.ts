@@ -2,7 +2,7 @@ import { GraphBuilder } from './onnx/graph.ts';
 
 /**
  * How a number of a row says how good a candidate is: a `value` as it is, `rank` as 1 / (10 + rank) (reciprocal rank fusion, Cormack et al.
- * 2009, which takes 60 for lists of thousands), `gap` as exp(gap), a softmax less its sum. What is missing says nothing.
+ * 2009, which takes 60 for lists of thousands), `gap` as exp(gap), a softmax less its sum. What is missing, or no finite number, says nothing.
  */
 type Kind = 'value' | 'rank' | 'gap';
 
@@ -47,7 +47,7 @@ export interface FusionQuestion {
 }
 
 function say(kind: Kind, value: number): number {
-  if (Number.isNaN(value)) return 0;
+  if (!Number.isFinite(value)) return 0;
   return kind === 'rank' ? 1 / (RANK_OFFSET + value) : kind === 'gap' ? Math.exp(value) : value;
 }
 
@@ -133,7 +133,8 @@ export function fusedToOnnx({ featureCount, terms }: FusedModel): Uint8Array {
           ? graph.node('Exp', [value])
           : value;
     const weighed = graph.node('Mul', [spoken, graph.scalar(weight)]);
-    return graph.node('Where', [graph.node('IsNaN', [value]), zero, weighed]);
+    // Not finite: then the difference is NaN.
+    return graph.node('Where', [graph.node('IsNaN', [graph.node('Sub', [value, value])]), zero, weighed]);
   });
   graph.node('Sum', parts, {}, 'score');
   graph.output('score', 'float32', ['N', 1]);

@@ -98,7 +98,8 @@ export class RankerRows {
       {
         nowMs: query.atMs,
         caps: CAPS,
-        allow: (handle) => catalogue.sellable(handle) && !(catalogue.createdMs(handle) > query.atMs) && !own.has(handle),
+        // Where a log has no catalogue, an item begins with its first act: at that very moment its age of 0 would give the answer away.
+        allow: (handle) => catalogue.sellable(handle) && !(catalogue.createdMs(handle) >= query.atMs) && !own.has(handle),
       },
       this.#models,
     );
@@ -201,7 +202,7 @@ function ndcgOf(scores: Float64Array, wanted: readonly number[], goals: number):
   let gain = 0;
   for (const position of wanted) {
     let rank = 1;
-    for (let i = 0; i < scores.length; i++) if (scores[i]! > scores[position]! || (scores[i] === scores[position] && i < position)) rank++;
+    for (let i = 0; i < scores.length; i++) if (!(scores[i]! < scores[position]!) && (scores[i] !== scores[position] || i < position)) rank++;
     if (rank <= CUT) gain += 1 / Math.log2(rank + 1);
   }
   let ideal = 0;

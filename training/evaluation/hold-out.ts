@@ -158,7 +158,7 @@ class LaterItems {
   }
 
   hold(item: Item): boolean {
-    if ((item.created_ms ?? 0) <= this.#untilMs) return false;
+    if (item.created_ms === undefined || item.created_ms < this.#untilMs) return false;
     this.#held.push(item);
     return true;
   }
@@ -166,9 +166,10 @@ class LaterItems {
   until(atMs: number): void {
     if (atMs <= this.#untilMs) return;
     this.#untilMs = atMs;
-    const due = this.#held.filter((item) => (item.created_ms ?? 0) <= atMs);
+    // Not at that moment itself: where a log has no catalogue, an item begins with its first act, which is what is asked for.
+    const due = this.#held.filter((item) => (item.created_ms ?? 0) < atMs);
     if (due.length === 0) return;
-    this.#held = this.#held.filter((item) => (item.created_ms ?? 0) > atMs);
+    this.#held = this.#held.filter((item) => (item.created_ms ?? 0) >= atMs);
     for (const item of due) this.#replay.apply({ kind: 'item_put', at_ms: atMs, item });
   }
 }
