@@ -71,6 +71,9 @@ export const rulesPath = (dir: string): string => join(dir, 'rules.json');
 
 /** The shop in `dir`, made if it is not there yet; one that was made with other options is refused. */
 export async function prepareShop(dir: string, options: ShopOptions, nowMs: number, say: (text: string) => void): Promise<PreparedShop> {
+  for (const [name, value] of Object.entries(options)) {
+    if (!Number.isSafeInteger(value)) throw new Error(`${name} must be a whole number, not ${value}`);
+  }
   const path = join(dir, 'shop.json');
   if ((await stat(path).catch(() => undefined)) !== undefined) {
     const shop = JSON.parse(await readFile(path, 'utf8')) as PreparedShop;
