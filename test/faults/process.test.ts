@@ -192,7 +192,10 @@ describe('SIGTERM', () => {
     gateway.kill('SIGTERM');
     expect(await stream.closed).toBe(CLOSE.going_away.code);
     expect(CLOSE.going_away.reconnect).toBe(true);
-    expect(await gateway.control('GET', '/readyz')).toEqual({ status: 503, body: { ready: false, reasons: ['the gateway is draining'] } });
+    expect(await gateway.control('GET', '/readyz')).toEqual({
+      status: 503,
+      body: { ready: false, reasons: ['the gateway is draining'], warnings: [] },
+    });
     idle.write('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n');
     await idle.until(/503 Service Unavailable[\s\S]*"draining"/);
     await refused(gateway.dataPort);
