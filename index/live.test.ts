@@ -264,3 +264,58 @@ test('what cannot be read of an earlier life is told and left out', async () => 
   expect(second.size).toBe(0);
   expect(errors.map(({ code }) => code)).toEqual(['snapshot_corrupt']);
 });
+
+test('begins with the vectors that it is given: few at once, the graph of many beside the updates', async () => {
+  const next = clusteredVectors({ dimensions: DIMENSIONS, clusters: 9, seed: 8 });
+  const oracle = createExactIndex({ dimensions: DIMENSIONS, metric: 'ip' });
+  const made = (count: number) => Array.from({ length: count }, (_, i) => [`i${i}`, next()] as const);
+  const few = await open({ dir: join(folder, 'few'), vectors: made(40) });
+  expect(few.stats()).toMatchObject({ vectors: 40, isCompacting: false });
+  expect(few.search(few.get('i7')!, 40)).toHaveLength(40);
+
+  const many = made(1_200);
+  const index = await open({ vectors: many });
+  for (const [id, vector] of many) oracle.upsert(id, vector);
+  expect(index.stats()).toMatchObject({ vectors: 1_200, delta: 0, isCompacting: true });
+  for (const id of ['i0', 'new']) {
+    const vector = next();
+    index.upsert(id, vector);
+    oracle.upsert(id, vector);
+  }
+  index.remove('i1');
+  oracle.remove('i1');
+  const query = next();
+  // Of the first ones none is found yet, as long as enough are: what was put since is.
+  expect(
+    index
+      .search(query, 2)
+      .map(({ id }) => id)
+      .sort(),
+  ).toEqual(['i0', 'new']);
+  await index.compact();
+  expect(index.stats()).toMatchObject({ vectors: 1_200, isCompacting: false });
+  expect(recall(index, oracle, Array.from({ length: 20 }, next), 10)).toBeGreaterThan(0.97);
+
+  await index.close();
+  // What was compacted is newer than what it is given.
+  const again = await open({ vectors: made(5) });
+  expect(again.size).toBe(1_200);
+});
+
+test('a graph of the vectors that it began with that cannot be built is told, and tried again later', async () => {
+  const errors: unknown[] = [];
+  let nowMs = 0;
+  const next = clusteredVectors({ dimensions: DIMENSIONS, clusters: 9, seed: 9 });
+  const vectors = Array.from({ length: 1_200 }, (_, i) => [`i${i}`, next()] as const);
+  const index = await open({ vectors, now: () => nowMs, onError: (error) => errors.push(error) });
+  await rm(join(folder, 'live'), { recursive: true });
+  await expect.poll(() => errors.length, { timeout: 20_000 }).toBe(1);
+  await mkdir(join(folder, 'live'));
+  index.upsert('a', next());
+  expect(index.stats().isCompacting).toBe(false);
+  nowMs = 60_000;
+  index.upsert('b', next());
+  await expect.poll(() => index.stats(), { timeout: 20_000 }).toMatchObject({ vectors: 1_202, isCompacting: false });
+  expect(index.search(vectors[7]![1], 1)).toHaveLength(1);
+  expect(errors).toHaveLength(1);
+});

@@ -6,7 +6,7 @@ import { buildInChild, type CompactionProcess } from './compaction.ts';
 import type { HandleSearchOptions, Metric, Neighbour, SearchOptions, SnapshotManifest, VectorIndex } from './contract.ts';
 import { Graph, type GraphShape } from './graph.ts';
 import { chooseSphere } from './graph-row.ts';
-import { type HnswOptions, RADIUS_DRIFT_MAX, settingsOf } from './hnsw.ts';
+import { GRAPH_FROM_SLOTS, type HnswOptions, RADIUS_DRIFT_MAX, settingsOf } from './hnsw.ts';
 import { Segments } from './segments.ts';
 import { searchById, VectorSlab } from './slab.ts';
 import { readParts, type SnapshotParts, syncFolder, verifyFile, writeSlab } from './snapshot.ts';
@@ -27,6 +27,8 @@ const TOMBSTONES_MIN = 1_000;
 const RETRY_MS = 30_000;
 /** Slots that are put into a graph between two turns while an index is opened: about a millisecond. */
 const INSERTS_PER_TURN = 16;
+/** Vectors that are taken between two turns while an index is opened: making one takes its owner some 10 us. */
+const VECTORS_PER_TURN = 64;
 const NAME = 'index';
 const CURRENT = 'current.json';
 const FOLDER = 'compacted-';
@@ -36,6 +38,11 @@ export interface LiveIndexOptions extends Pick<HnswOptions, 'dimensions' | 'metr
   readonly dir: string;
   /** What the index begins with, as long as `dir` has nothing newer that grew from it. */
   readonly base?: { readonly dir: string; readonly manifest: SnapshotManifest };
+  /**
+   * What it begins with where there is neither, read in steps. Of many, a compaction that begins at once builds the graph: until it ends searches find
+   * what was put since.
+   */
+  readonly vectors?: Iterable<readonly [id: string, vector: Float32Array]>;
   readonly compactSlots?: number;
   readonly deltaSlotsMax?: number;
   /** Milliseconds since 1970. */
@@ -102,6 +109,7 @@ export class LiveIndex implements VectorIndex {
     this.#segments = segments;
     this.#shape = shape;
     this.#basePath = basePath;
+    if (segments.lacksBase) this.#compactWhereDue();
   }
 
   get dimensions(): number {
@@ -205,7 +213,7 @@ export class LiveIndex implements VectorIndex {
     if (this.#compacting || this.#closed || this.#options.now() < this.#retryAtMs) return;
     const { compactSlots = COMPACT_SLOTS, deltaSlotsMax = DELTA_SLOTS_MAX } = this.#options;
     const { activeSlots, deltaSlots } = this.#segments;
-    if (activeSlots < compactSlots && deltaSlots < deltaSlotsMax && !this.#hasManyTombstones()) return;
+    if (activeSlots < compactSlots && deltaSlots < deltaSlotsMax && !this.#segments.lacksBase && !this.#hasManyTombstones()) return;
     this.compact().catch((error: unknown) => {
       if (!this.#closed) this.#options.onError(error);
     });
@@ -327,12 +335,23 @@ export async function openLiveIndex(options: LiveIndexOptions): Promise<LiveInde
     from = base;
     parts = await read(base.dir, base.manifest);
   }
-  const slab = parts?.slab ?? new VectorSlab(options);
+  const slab = parts?.slab ?? (await slabOf(options));
   const shape = settingsOf({ ...options, ...parts?.shape });
-  const segments = new Segments(slab, shape, parts?.graph);
+  const segments =
+    parts || slab.slotCount < GRAPH_FROM_SLOTS ? new Segments(slab, shape, parts?.graph) : new Segments(slab, shape, undefined, slab.slotCount);
   while (segments.catchUp(INSERTS_PER_TURN)) await nextTurn();
   const file = parts?.graph && from?.manifest.files.find(({ name }) => name.endsWith('.hnsw'));
   return new LiveIndex(options, of, segments, shape, from && file && join(from.dir, file.name));
+}
+
+async function slabOf(options: LiveIndexOptions): Promise<VectorSlab> {
+  const slab = new VectorSlab(options);
+  let rows = 0;
+  for (const [id, vector] of options.vectors ?? []) {
+    slab.putFresh(id, vector);
+    if (++rows % VECTORS_PER_TURN === 0) await nextTurn();
+  }
+  return slab;
 }
 
 function shapeOf({ m, efConstruction }: GraphShape): Pick<GraphShape, 'm' | 'efConstruction'> {

@@ -111,6 +111,11 @@ export class Segments {
     return graphsOf(replaced);
   }
 
+  /** Whether slots wait for the graph that is to become the base: no search finds them. */
+  get lacksBase(): boolean {
+    return this.#baseSlots > 0 && this.#segments[0]!.first > 0;
+  }
+
   get graphs(): Graph[] {
     return graphsOf(this.#segments);
   }
