@@ -180,6 +180,8 @@ export const BundleManifest = Type.Object(
         profiles: Type.Optional(FileName),
         /** Past sessions (index/sessions-file.ts). */
         sessions: Type.Optional(FileName),
+        /** What the words of the catalogue tell (`ContentFile`): any item has a content vector by it, at once. */
+        content: Type.Optional(FileName),
       },
       { additionalProperties: false },
     ),
@@ -219,4 +221,18 @@ export interface NeighboursFile {
 export interface PopularityFile {
   readonly ids: readonly string[];
   readonly scores: Uint8Array;
+}
+
+/** Wider content vectors cost time at every change of an item, and their cosines are hardly truer. */
+export const CONTENT_DIMENSIONS_MAX = 1024;
+export const CONTENT_BUCKETS_MAX = 2 ** 22;
+
+/**
+ * `tables.content` (MessagePack): the model of content vectors (scoring/recommend/content-vector.ts). `idf` are the little-endian Float32 bytes of a power of
+ * two of buckets, 0 for one that no item had, which weighs `idf_unseen`.
+ */
+export interface ContentFile {
+  readonly dimensions: number;
+  readonly idf: Uint8Array;
+  readonly idf_unseen: number;
 }

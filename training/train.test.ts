@@ -8,7 +8,9 @@ import { indexReaders } from '../index/readers.ts';
 import { DEFAULT_DECLARATIONS } from '../scoring/features/defaults.ts';
 import { createFeatureEngine } from '../scoring/features/engine.ts';
 import { loadBundle } from '../scoring/models/bundle.ts';
+import type { ContentModel } from '../scoring/recommend/content-vector.ts';
 import { Checkpoint, identityOf } from './checkpoint.ts';
+import { CONTENT_DEFAULTS } from './learners/content.ts';
 import { silentProgress } from './progress.ts';
 import { END_MS, eventFact, factsOfShop, smallShop, sourceOf } from './shop.testing.ts';
 import { resumableOffset, type TrainOptions, type TrainParams, type TrainResult, train } from './train.ts';
@@ -51,9 +53,16 @@ describe('a simulated shop', () => {
   test('becomes a bundle with every model, which the gateway loads', async () => {
     expect(result.skipped).toEqual({});
     expect(Object.keys(result.manifest.models).sort()).toEqual(['anomaly', 'fraud', 'ranker', 'user_tower']);
-    const bundle = await loadBundle(join(root, 'first', result.version), { engine, ...indexReaders });
+    const models: ContentModel[] = [];
+    const openContent = (model: ContentModel) => {
+      models.push(model);
+      return { index: undefined, close: async () => {} };
+    };
+    const bundle = await loadBundle(join(root, 'first', result.version), { engine, ...indexReaders, openContent });
     try {
       await bundle.probe();
+      expect(models).toMatchObject([{ dimensions: CONTENT_DEFAULTS.dimensions }]);
+      expect(models[0]!.idf.filter((weight) => weight > 0).length).toBeGreaterThan(10);
       expect(bundle.recommend.itemIndex!.size).toBeGreaterThan(100);
       expect(bundle.userIndex!.size).toBeGreaterThan(200);
     } finally {
@@ -151,7 +160,7 @@ describe('too little', () => {
     const facts = [eventFact({ event_id: 'e', name: 'purchase', user_id: 'u', items: [{ item_id: 'i' }], timestamp_ms: END_MS })];
     const { manifest, skipped } = await trainInto('one', facts);
     expect(Object.keys(manifest.models)).toEqual(['user_tower']);
-    expect(Object.keys(skipped).sort()).toEqual(['anomaly', 'fraud', 'ranker']);
+    expect(Object.keys(skipped).sort()).toEqual(['anomaly', 'content', 'fraud', 'ranker']);
     expect(skipped['fraud']).toContain('frauds');
   });
 

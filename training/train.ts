@@ -2,6 +2,7 @@ import type { BundleManifest } from '../contracts/bundle.ts';
 import { GatehouseError } from '../contracts/errors.ts';
 import { Handles } from '../contracts/handles.ts';
 import type { FeatureEngine } from '../scoring/features/contract.ts';
+import { type ContentModel, contentTokens } from '../scoring/recommend/content-vector.ts';
 import { RANK_SET } from '../scoring/recommend/pipeline.ts';
 import { FRAUD_SET } from '../scoring/risk/pipeline.ts';
 import { type FittedAnomaly, fitAnomaly } from './anomaly.ts';
@@ -12,6 +13,7 @@ import { collect, PROGRESS_RECORDS, type ShopLog } from './collect.ts';
 import type { FactSource } from './facts.ts';
 import { type FittedFraud, fitFraud, type RiskPolicy } from './fraud.ts';
 import { FraudRows, type FraudWindowParams, fraudWindowOf } from './fraud-rows.ts';
+import { fitContent } from './learners/content.ts';
 import type { Progress } from './learners/contract.ts';
 import type { ProgressReporter } from './progress.ts';
 import { planNextActs, planQueries, type Query } from './queries.ts';
@@ -183,6 +185,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     if (!c && typeof fraud === 'string') {
       throw new GatehouseError('training_data_insufficient', `no model can be made: ${Object.values(skipped).join('; ')}`);
     }
+    const content = await task('content', 'items', (update) => contentOf(log, seed, update));
+    if (!content) skipped['content'] = 'no item has a title, category, brand or attribute';
     check();
 
     // ---- bundle
@@ -203,6 +207,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         options.outDir,
         {
           ...parts,
+          ...(content && { content }),
           report: reportOf({ version, createdMs, log, engine, retrieval: c, ranker, fraud, anomaly, fraudRows, skipped, stages: stages.list, ends }),
         },
         signal ? { signal } : {},
@@ -253,6 +258,12 @@ async function replayAll(
     if (fact.kind === 'event' && fact.event.name === 'payment_attempt') fraud.take(replay, fact.event);
     if (++record % PROGRESS_RECORDS === 0) update(record, facts.count);
   }
+}
+
+/** How much each word of the catalogue tells; undefined where it has none. */
+function contentOf({ catalogue }: ShopLog, seed: number, progress: Progress): ContentModel | undefined {
+  const items = [...catalogue.values()];
+  return items.some((item) => contentTokens(item).size > 0) ? fitContent(items, {}, { seed, progress }) : undefined;
 }
 
 /** Sorts by time and tells runs of one second with other seeds apart. */

@@ -380,7 +380,30 @@ describe('a table', () => {
     expect(await file(floats(1), [7])).toContain('bundle_corrupt');
   });
 
-  test.each(['neighbours.msgpack', 'popularity.msgpack'])('%s is a table', async (name) => {
+  test('of content has weights that are numbers, of a power of two of buckets', async () => {
+    const whole = { dimensions: 8, idf: floats(0, 1, 2, 3), idf_unseen: 3 };
+    const file = (change: object) => withFile('content.msgpack', encode({ ...whole, ...change }));
+    expect(await file({})).toBe('taken');
+    const broken = [
+      { dimensions: 0 },
+      { dimensions: 1_025 },
+      { dimensions: 2.5 },
+      { dimensions: '8' },
+      { idf: floats() },
+      { idf: floats(1, 1, 1) },
+      { idf: floats(1, 1, 1, Number.NaN) },
+      { idf: floats(1, 1, 1, -1) },
+      { idf: floats(1, 1, 1, 1e30) },
+      { idf: floats(1, 1).subarray(1) },
+      { idf: 'text' },
+      { idf_unseen: Number.NaN },
+      { idf_unseen: 0 },
+      { idf_unseen: undefined },
+    ];
+    for (const change of broken) expect(await file(change), JSON.stringify(change)).toContain('load: GatehouseError: bundle_corrupt');
+  });
+
+  test.each(['neighbours.msgpack', 'popularity.msgpack', 'content.msgpack'])('%s is a table', async (name) => {
     for (const bytes of [encode(null), encode([]), encode('x'), new Uint8Array(0), Uint8Array.of(0xc1), encode(sound).subarray(0, 9)]) {
       expect(await withFile(name, bytes)).toContain('load: GatehouseError: bundle_corrupt');
     }

@@ -4,6 +4,7 @@ import { decode } from '@msgpack/msgpack';
 import { Compile } from 'typebox/compile';
 import {
   type BundleManifest,
+  type ContentFile,
   DriftReferenceFile,
   type ModelAdapter,
   type NeighboursFile,
@@ -15,9 +16,10 @@ import { Handles } from '../../contracts/handles.ts';
 import type { TreeEnsemble } from '../../contracts/trees.ts';
 import type { ProfileSearch, SessionSearch, SnapshotManifest, VectorIndex } from '../../index/contract.ts';
 import type { FeatureEngine } from '../features/contract.ts';
+import { type ContentModel, contentModelOf } from '../recommend/content-vector.ts';
 import { LookAlikes, SessionNeighbours } from '../recommend/numbered.ts';
 import type { RecommendModels } from '../recommend/pipeline.ts';
-import { NeighbourTable, PopularityTable } from '../recommend/retrieval.ts';
+import { type ContentSpace, NeighbourTable, PopularityTable } from '../recommend/retrieval.ts';
 import type { DriftReference } from '../risk/drift.ts';
 import type { AnomalyModel, FraudModel } from '../risk/pipeline.ts';
 import { type AdaptedModel, adaptModel, checkTensors, loadRefusal, probabilityOf, requireMeaning } from './adapter.ts';
@@ -46,11 +48,17 @@ export interface LoadedBundle {
   release(): Promise<void>;
 }
 
+export interface OpenContent extends ContentSpace {
+  close(): Promise<void>;
+}
+
 export interface BundleDeps {
   readonly engine: FeatureEngine;
   readonly readIndex: (dir: string, manifest: SnapshotManifest, options: { readonly handles?: Handles }) => Promise<VectorIndex>;
   readonly readProfiles: (dir: string, file: string) => Promise<ProfileSearch>;
   readonly readSessions: (dir: string, file: string) => Promise<SessionSearch>;
+  /** Begins to open the catalogue's content by the model; what it returns is closed when the bundle is released. Absent: there is no catalogue to serve. */
+  readonly openContent?: (model: ContentModel) => OpenContent;
   /** The catalogue's, where the bundle is to recommend from it; its own where absent. */
   readonly handles?: Handles;
 }
@@ -72,7 +80,9 @@ export async function loadBundle(dir: string, deps: BundleDeps): Promise<LoadedB
     requireShapes(file, outputs, session.outputInfo);
     return session;
   };
+  let content: OpenContent | undefined;
   const release = async (): Promise<void> => {
+    await content?.close();
     await Promise.all(sessions.map((session) => session.release()));
   };
 
@@ -192,6 +202,8 @@ export async function loadBundle(dir: string, deps: BundleDeps): Promise<LoadedB
     const linear = tables.linear && NeighbourTable.fromFile((await readTable(dir, tables.linear)) as NeighboursFile, handles);
     const neighbours = tables.neighbours && NeighbourTable.fromFile((await readTable(dir, tables.neighbours)) as NeighboursFile, handles);
     const popularity = tables.popularity && PopularityTable.fromFile((await readTable(dir, tables.popularity)) as PopularityFile, handles);
+    const contentModel = tables.content && contentModelOf((await readTable(dir, tables.content)) as ContentFile | null);
+    content = contentModel ? deps.openContent?.(contentModel) : undefined;
     return {
       manifest,
       recommend: {
@@ -202,6 +214,7 @@ export async function loadBundle(dir: string, deps: BundleDeps): Promise<LoadedB
         lookAlikes: lookAlikes || undefined,
         sessionNeighbours: sessionNeighbours || undefined,
         nextItem,
+        content,
         popularity: popularity || undefined,
         ranker,
       },

@@ -141,6 +141,7 @@ describe('each file', () => {
       'linear.msgpack',
       'profiles.msgpack',
       'sessions.bin',
+      'content.msgpack',
       'report.html',
     ]);
   });

@@ -1,4 +1,7 @@
+import { CONTENT_BUCKETS_MAX, CONTENT_DIMENSIONS_MAX, type ContentFile } from '../../contracts/bundle.ts';
+import { GatehouseError } from '../../contracts/errors.ts';
 import type { Item } from '../../contracts/item.ts';
+import { alignedBuffer } from './retrieval.ts';
 
 /** What content vectors are made with: learned offline from the catalogue, plain data. */
 export interface ContentModel {
@@ -50,6 +53,24 @@ export function contentVector({ dimensions, idf, idfUnseen }: ContentModel, toke
   }
   const length = Math.sqrt(sums.reduce((sum, x) => sum + x * x, 0));
   return Float32Array.from(sums, (x) => (length > 0 ? x / length : 0));
+}
+
+/** The model of a bundle's table. Throws `bundle_corrupt`: one weight that is no number would spoil every vector with its word. */
+export function contentModelOf(file: ContentFile | null): ContentModel {
+  const { dimensions, idf_unseen: idfUnseen } = file ?? {};
+  const isSize = Number.isInteger(dimensions) && dimensions! >= 1 && dimensions! <= CONTENT_DIMENSIONS_MAX;
+  if (!file || !isSize || !isWeight(idfUnseen) || idfUnseen === 0) throw new GatehouseError('bundle_corrupt', 'the content table is none');
+  const idf = new Float32Array(alignedBuffer(file.idf));
+  const isPower = idf.length >= 1 && idf.length <= CONTENT_BUCKETS_MAX && Number.isInteger(Math.log2(idf.length));
+  if (!isPower || !idf.every(isWeight)) throw new GatehouseError('bundle_corrupt', 'the content table does not hold together');
+  return { dimensions: file.dimensions, idf, idfUnseen: file.idf_unseen };
+}
+
+/** Weights are logarithms of shares of a catalogue, so far below any of this. */
+const WEIGHT_MAX = 1_000;
+
+function isWeight(value: unknown): boolean {
+  return typeof value === 'number' && value >= 0 && value <= WEIGHT_MAX;
 }
 
 /** FNV-1a over UTF-16 units, mixed. */

@@ -19,6 +19,12 @@ export interface NextItem {
   expect(clicked: Int32Array, length: number): Promise<Float32Array | undefined>;
 }
 
+/** The catalogue by what its items are: category, brand, words, attributes. In step with every change of an item. */
+export interface ContentSpace {
+  /** Undefined while it is being opened. */
+  readonly index: VectorIndex | undefined;
+}
+
 /** What a bundle gives to retrieval. Each part may be missing; the pipeline then does without and says so. All speak of the catalogue's handles. */
 export interface RetrievalModels {
   readonly itemIndex?: VectorIndex | undefined;
@@ -29,6 +35,7 @@ export interface RetrievalModels {
   readonly lookAlikes?: LookAlikes | undefined;
   readonly sessionNeighbours?: SessionNeighbours | undefined;
   readonly nextItem?: NextItem | undefined;
+  readonly content?: ContentSpace | undefined;
   readonly popularity?: PopularityTable | undefined;
 }
 
@@ -56,7 +63,7 @@ export class NeighbourTable {
     requireIds(file);
     const indptr = words(file.indptr);
     const neighbours = words(file.neighbours);
-    const similarities = new Float32Array(copyBuffer(file.similarities));
+    const similarities = new Float32Array(alignedBuffer(file.similarities));
     const count = file.ids.length;
     let sound = indptr.length === count + 1 && indptr[0] === 0 && indptr[count] === neighbours.length && similarities.length === neighbours.length;
     for (let i = 0; sound && i < count; i++) sound = indptr[i]! <= indptr[i + 1]!;
@@ -92,7 +99,7 @@ export class PopularityTable {
   /** Throws `bundle_corrupt`: a score that is not finite would leave the candidates in no order. */
   static fromFile(file: PopularityFile, handles: Handles): PopularityTable {
     requireIds(file);
-    const scores = new Float32Array(copyBuffer(file.scores));
+    const scores = new Float32Array(alignedBuffer(file.scores));
     if (scores.length !== file.ids.length || !scores.every(Number.isFinite))
       throw new GatehouseError('bundle_corrupt', 'the popularity table does not hold together');
     return new PopularityTable(handles, file.ids, scores);
@@ -132,14 +139,14 @@ function atLeast(map: HandleMap, position: number, value: number): void {
 }
 
 function words(bytes: Uint8Array): Uint32Array {
-  return new Uint32Array(copyBuffer(bytes));
+  return new Uint32Array(alignedBuffer(bytes));
 }
 
 /**
  * MessagePack hands out views at any byte offset; typed arrays of wider elements need an aligned buffer of their own. Not by `slice`: of a
  * Buffer, which is what a file is read into, that is a view as well.
  */
-function copyBuffer(bytes: Uint8Array): ArrayBuffer {
+export function alignedBuffer(bytes: Uint8Array): ArrayBuffer {
   if (!(bytes instanceof Uint8Array)) throw new GatehouseError('bundle_corrupt', 'a table lacks a column');
   if (bytes.byteLength % 4 !== 0) throw new GatehouseError('bundle_corrupt', 'a table has a length that is no multiple of 4');
   return new Uint8Array(bytes).buffer;

@@ -5,6 +5,7 @@ import { type DriftReference, referenceOf } from '../../scoring/risk/drift.ts';
 import { scaleOf } from '../anomaly.ts';
 import { fitAls } from '../learners/als.ts';
 import { fitIsolationForest, isolationScores } from '../learners/anomaly/isolationForest.ts';
+import { fitContent } from '../learners/content.ts';
 import { easeNeighbours, fitEase } from '../learners/ease.ts';
 import { fitGbdt } from '../learners/gbdt/fit.ts';
 import { syntheticRows } from '../learners/gbdt/synthetic.ts';
@@ -55,6 +56,11 @@ export async function testParts(engine: FeatureEngine, version: string, seed = 1
     sessions: fitVmis({ ...met, ids: itemIds }, {}, { seed }),
     nextItem: await learnNextItem(met, itemIds, seed),
     popularity: { ids: itemIds, scores: Float32Array.from(itemIds, (_, i) => 1 / (i + 1)) },
+    content: fitContent(
+      itemIds.map((item_id, i) => ({ item_id, title: `Item ${i}`, category: `c${i % 4}` })),
+      { dimensions: 32, buckets: 256 },
+      { seed },
+    ),
     report: (manifest) => `<!doctype html><title>${manifest.version}</title>`,
   };
 }

@@ -4,6 +4,7 @@ import type {
   BundleFile,
   BundleManifest,
   Calibration,
+  ContentFile,
   NeighboursFile,
   PopularityFile,
   RiskThresholds,
@@ -17,6 +18,7 @@ import type { SessionIndex } from '../../index/sessions.ts';
 import { encodeSessions } from '../../index/sessions-file.ts';
 import { writeSnapshot } from '../../index/snapshot.ts';
 import { shareOf } from '../../scoring/models/anomaly.ts';
+import { type ContentModel, contentModelOf } from '../../scoring/recommend/content-vector.ts';
 import { NeighbourTable, PopularityTable } from '../../scoring/recommend/retrieval.ts';
 import type { DriftReference } from '../../scoring/risk/drift.ts';
 import { type FusedModel, fusedToOnnx } from '../fusion.ts';
@@ -75,6 +77,7 @@ export interface BundleParts {
   readonly linear?: BundleParts['neighbours'];
   readonly profiles?: ProfileIndex;
   readonly sessions?: SessionIndex;
+  readonly content?: ContentModel;
   /** Item i of `ids` is number i of the model. */
   readonly nextItem?: { readonly model: NextItemModel; readonly ids: readonly string[]; readonly index: VectorIndex };
   /** A page for people, HTML; made from the manifest without the report where it is a function. */
@@ -134,6 +137,7 @@ async function writeFiles(dir: string, parts: BundleParts, signal: AbortSignal |
   if (parts.linear) tables.linear = await put('linear.msgpack', neighboursBytes(parts.linear));
   if (parts.profiles) tables.profiles = await put('profiles.msgpack', encodeProfiles(parts.profiles));
   if (parts.sessions) tables.sessions = await put('sessions.bin', encodeSessions(parts.sessions));
+  if (parts.content) tables.content = await put('content.msgpack', contentBytes(parts.content));
 
   const { version, created_ms, trained, metrics, report } = parts;
   const manifest: BundleManifest = { format: 'gatehouse-bundle-1', version, created_ms, trained, models, indexes, tables, files, metrics };
@@ -237,6 +241,12 @@ function neighboursBytes({ ids, indptr, neighbours, similarities }: NonNullable<
 function popularityBytes({ ids, scores }: NonNullable<BundleParts['popularity']>): Uint8Array {
   const file: PopularityFile = { ids, scores: bytesOf(scores) };
   PopularityTable.fromFile(file, new Handles());
+  return encode(file);
+}
+
+export function contentBytes({ dimensions, idf, idfUnseen }: ContentModel): Uint8Array {
+  const file: ContentFile = { dimensions, idf: bytesOf(idf), idf_unseen: idfUnseen };
+  contentModelOf(file);
   return encode(file);
 }
 

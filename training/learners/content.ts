@@ -1,3 +1,4 @@
+import { CONTENT_BUCKETS_MAX, CONTENT_DIMENSIONS_MAX } from '../../contracts/bundle.ts';
 import type { Item } from '../../contracts/item.ts';
 import { bucketOf, type ContentModel, contentTokens, hashToken } from '../../scoring/recommend/content-vector.ts';
 import { type FitOptions, requireData, requireParam } from './contract.ts';
@@ -11,9 +12,6 @@ export interface ContentParams {
 
 export const CONTENT_DEFAULTS: ContentParams = { dimensions: 128, buckets: 65_536 };
 
-const DIMENSIONS_MAX = 1024;
-const BUCKETS_MAX = 2 ** 22;
-
 /**
  * Learns how much each token of a catalogue tells: its inverse document frequency, ln((1 + items) / (1 + items with it)) + 1. The vectors themselves
  * come from scoring/recommend/content-vector.ts, for items of the catalogue and for those that come later: they are put into a cosine index as
@@ -21,8 +19,14 @@ const BUCKETS_MAX = 2 ** 22;
  */
 export function fitContent(items: readonly Item[], given: Partial<ContentParams>, options: FitOptions): ContentModel {
   const { dimensions, buckets } = { ...CONTENT_DEFAULTS, ...given };
-  requireParam(Number.isInteger(dimensions) && dimensions >= 1 && dimensions <= DIMENSIONS_MAX, `dimensions must be 1 to ${DIMENSIONS_MAX}`);
-  requireParam(Number.isInteger(Math.log2(buckets)) && buckets <= BUCKETS_MAX, `buckets must be a power of two, at most ${BUCKETS_MAX}`);
+  requireParam(
+    Number.isInteger(dimensions) && dimensions >= 1 && dimensions <= CONTENT_DIMENSIONS_MAX,
+    `dimensions must be 1 to ${CONTENT_DIMENSIONS_MAX}`,
+  );
+  requireParam(
+    Number.isInteger(Math.log2(buckets)) && buckets <= CONTENT_BUCKETS_MAX,
+    `buckets must be a power of two, at most ${CONTENT_BUCKETS_MAX}`,
+  );
   const held = new Uint32Array(buckets);
   items.forEach((item, i) => {
     const met = new Set<number>();
