@@ -54,6 +54,7 @@ export const CANDIDATE_SOURCES = [
   'linear',
   'session_neighbours',
   'next_item',
+  'content',
   'editorial',
   'pinned',
   'fallback',

@@ -172,6 +172,13 @@ export const SETTINGS = {
     1000,
     'Candidates that the ranker sees. 200 rows of a 100-tree model take 0.2 ms; the event loop stands still meanwhile.',
   ),
+  contentItemsMax: integer(
+    'GATEHOUSE_CONTENT_ITEMS_MAX',
+    1_000_000,
+    0,
+    10_000_000,
+    'Items that the source `content` knows, by vectors of 128 numbers: some 1.2 KB each, twice that while bundles are swapped. 0 does without it.',
+  ),
   inFlightMax: integer(
     'GATEHOUSE_IN_FLIGHT_MAX',
     1024,

@@ -29,6 +29,7 @@ import { corsHeaders } from './auth/cors.ts';
 import { createKeyring } from './auth/keyring.ts';
 import { createStreamTokens } from './auth/stream-tokens.ts';
 import type { Config } from './config.ts';
+import { contentDir, openContentIndexes } from './content.ts';
 import { createControlApp } from './control/app.ts';
 import { loadAssets } from './control/assets.ts';
 import { startControl } from './control/server.ts';
@@ -154,9 +155,24 @@ export async function startGateway(config: Config, now: () => number = Date.now)
     undo.push(() => desk.close());
     const rates = await readRates(config);
 
+    const content = await openContentIndexes({
+      dir: contentDir(config.dataDir, config.port),
+      catalogue,
+      itemsMax: config.contentItemsMax,
+      now,
+      onRefused: (reason) => metrics.counter('contentRefused', reason).inc(),
+      onError: (err) => log.error({ err }, 'the index of content has a problem, and goes on with what it has'),
+    });
+    undo.push(() => content.close());
     const bundles = new BundleManager({
       dir: bundlesDir(config),
-      load: (dir) => loadBundle(dir, { engine, ...indexReaders, handles: catalogue.handles }),
+      load: (dir, role) =>
+        loadBundle(dir, {
+          engine,
+          ...indexReaders,
+          handles: catalogue.handles,
+          ...(role === 'serving' && config.contentItemsMax > 0 && { openContent: content.open }),
+        }),
       probe: (dir) => probeInChild(dir, { featuresFile: config.featuresFile }),
       onSwap: ({ version }) => {
         metrics.clearGauge('bundleInfo');
@@ -292,6 +308,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
     undo.push(traffic.start((err) => log.error({ err }, 'traffic could not be sampled')));
     metrics.onScrape(async () => {
       metrics.gauge('inFlight').set(server.inFlight());
+      for (const [figure, value] of Object.entries(content.stats() ?? {})) metrics.gauge('contentIndex', figure).set(Number(value));
       for (const [name, value] of Object.entries(await store.stats())) metrics.gauge('store', name).set(value);
     });
     // Opened before the data plane, and so closed behind it: an orchestrator reads there that the gateway drains while requests are still being finished.

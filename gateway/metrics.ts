@@ -35,6 +35,18 @@ export const METRICS = {
     ['source', 'outcome'],
     'Time of one candidate source of a recommendation, by what it did: answered, silent (nothing to say), missing (no model), late, failed.',
   ),
+  contentIndex: metric(
+    'gauge',
+    'gatehouse_content_index',
+    ['figure'],
+    'The index of the catalogue by content: vectors, delta (updates that no compaction took yet), tombstones, isCompacting (0 or 1).',
+  ),
+  contentRefused: metric(
+    'counter',
+    'gatehouse_content_updates_refused_total',
+    ['reason'],
+    'Items whose content was not indexed: busy (too many updates wait; they follow after the compaction), full (over GATEHOUSE_CONTENT_ITEMS_MAX).',
+  ),
   inFlight: metric('gauge', 'gatehouse_requests_in_flight', [], 'Requests in work now.'),
   shed: metric('counter', 'gatehouse_requests_shed_total', ['reason'], 'Requests refused with 503 to keep the others in time.'),
   refused: metric('counter', 'gatehouse_requests_refused_total', ['code'], 'Requests answered with an error of the error table, by its code.'),

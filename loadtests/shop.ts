@@ -22,6 +22,8 @@ import { sha256File } from '../scoring/models/verify.ts';
 import { Catalogue } from '../scoring/recommend/catalogue.ts';
 import { RANK_SET } from '../scoring/recommend/pipeline.ts';
 import { FRAUD_SET } from '../scoring/risk/pipeline.ts';
+import { contentBytes } from '../training/bundle/write.ts';
+import { fitContent } from '../training/learners/content.ts';
 import { fitGbdt } from '../training/learners/gbdt/fit.ts';
 import { type Random, seededRandom } from '../training/learners/random.ts';
 import { foldInModel } from '../training/onnx/foldIn.ts';
@@ -229,8 +231,9 @@ async function writeLoadBundle(
   await writeFile(join(folder, 'user-tower.onnx'), foldInModel({ itemFactors: factors, factors: FACTORS, regularization: 0.1 }));
   await writeFile(join(folder, 'neighbours.msgpack'), encode(neighbours(items, random)));
   await writeFile(join(folder, 'popularity.msgpack'), encode(popularity(items)));
+  await writeFile(join(folder, 'content.msgpack'), contentBytes(fitContent(items, {}, { seed: options.seed })));
   const snapshot = await writeSnapshot(index, folder, { name: 'items' });
-  const files = ['fraud.onnx', 'fraud-trees.json', 'ranker.onnx', 'user-tower.onnx', 'neighbours.msgpack', 'popularity.msgpack'];
+  const files = ['fraud.onnx', 'fraud-trees.json', 'ranker.onnx', 'user-tower.onnx', 'neighbours.msgpack', 'popularity.msgpack', 'content.msgpack'];
   const entries = await Promise.all(files.map((name) => entryOf(folder, name)));
   const featuresIn = (set: string) => [{ name: 'features', shape: [-1, engine.names(set).length] }];
   const manifest: BundleManifest = {
@@ -280,7 +283,7 @@ async function writeLoadBundle(
       },
     },
     indexes: { items: { ...snapshot, files: [...snapshot.files] } },
-    tables: { neighbours: 'neighbours.msgpack', popularity: 'popularity.msgpack' },
+    tables: { neighbours: 'neighbours.msgpack', popularity: 'popularity.msgpack', content: 'content.msgpack' },
     files: [...entries, ...snapshot.files],
     metrics: {},
   };

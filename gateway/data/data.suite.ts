@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decode, encode } from '@msgpack/msgpack';
-import type { BundleManifest, NeighboursFile, PopularityFile } from '../../contracts/bundle.ts';
+import type { BundleManifest, ContentFile, NeighboursFile, PopularityFile } from '../../contracts/bundle.ts';
 import type { Problem } from '../../contracts/errors.ts';
 import type { Fact } from '../../contracts/fact.ts';
 import { CONTENT_TYPES, type Encoding } from '../../contracts/wire.ts';
@@ -125,16 +125,19 @@ export interface TablesBundle {
   readonly neighbours: Readonly<Record<string, readonly string[]>>;
   /** The most popular first. */
   readonly popular: readonly string[];
+  /** What content vectors are made with; without it the bundle knows no content. */
+  readonly content?: ContentFile;
 }
 
 /** Writes a bundle without models: tables alone, which need no trainer. Makes it the active one. */
-export async function writeTablesBundle(dataDir: string, { version, neighbours, popular }: TablesBundle): Promise<string> {
+export async function writeTablesBundle(dataDir: string, { version, neighbours, popular, content }: TablesBundle): Promise<string> {
   const bundles = join(dataDir, 'bundles');
   const dir = join(bundles, version);
   await mkdir(dir, { recursive: true });
   const files = await Promise.all([
     writeTable(dir, 'neighbours.msgpack', neighboursFile(neighbours)),
     writeTable(dir, 'popularity.msgpack', popularityFile(popular)),
+    ...(content ? [writeTable(dir, 'content.msgpack', content)] : []),
   ]);
   const manifest: BundleManifest = {
     format: 'gatehouse-bundle-1',
@@ -143,7 +146,7 @@ export async function writeTablesBundle(dataDir: string, { version, neighbours, 
     trained: { from_ms: 0, to_ms: 1, events: 1, users: 1, items: popular.length, seed: 1, journal_offset: 0 },
     models: {},
     indexes: {},
-    tables: { neighbours: 'neighbours.msgpack', popularity: 'popularity.msgpack' },
+    tables: { neighbours: 'neighbours.msgpack', popularity: 'popularity.msgpack', ...(content && { content: 'content.msgpack' }) },
     files,
     metrics: {},
   };
@@ -152,7 +155,7 @@ export async function writeTablesBundle(dataDir: string, { version, neighbours, 
   return dir;
 }
 
-async function writeTable(dir: string, name: string, table: NeighboursFile | PopularityFile) {
+async function writeTable(dir: string, name: string, table: NeighboursFile | PopularityFile | ContentFile) {
   const bytes = encode(table);
   await writeFile(join(dir, name), bytes);
   return { name, bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };

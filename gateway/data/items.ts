@@ -1,11 +1,15 @@
 import { GatehouseError } from '../../contracts/errors.ts';
 import type { Fact } from '../../contracts/fact.ts';
 import { ATTRIBUTES_MAX, type DeleteItemsRequest, type Item, type ItemsResponse, type PutItemsRequest } from '../../contracts/item.ts';
+import { nextTurn } from '../../index/turns.ts';
 import type { DocChange } from '../../store/contract.ts';
 import type { DataDeps } from './plane.ts';
 import { Turns } from './turns.ts';
 
 export const ITEMS_COLLECTION = 'items';
+
+/** Items of a batch that are put between two turns of the event loop: a new one takes its indexes up to half a millisecond. */
+const ITEMS_PER_TURN = 4;
 
 /** `PUT`, `PATCH` and `DELETE /v1/items`. The catalogue in memory changes when the store has the change: an acknowledged item can be shown at once. */
 export function createItemsHandlers(deps: Pick<DataDeps, 'store' | 'catalogue' | 'trending' | 'now'>) {
@@ -20,7 +24,10 @@ export function createItemsHandlers(deps: Pick<DataDeps, 'store' | 'catalogue' |
       facts,
       stored.map((item): DocChange => ({ collection: ITEMS_COLLECTION, id: item.item_id, value: item })),
     );
-    for (const item of stored) catalogue.put(item);
+    for (const [i, item] of stored.entries()) {
+      catalogue.put(item);
+      if (i % ITEMS_PER_TURN === ITEMS_PER_TURN - 1) await nextTurn();
+    }
     return { changed: stored.length };
   }
 

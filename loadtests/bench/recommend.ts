@@ -7,10 +7,12 @@
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import type { Filter } from '../../contracts/filter.ts';
 import type { Item } from '../../contracts/item.ts';
 import type { RecommendRequest } from '../../contracts/recommend.ts';
 import { readConfig } from '../../gateway/config.ts';
+import { openContentIndexes } from '../../gateway/content.ts';
 import { ITEMS_COLLECTION } from '../../gateway/data/items.ts';
 import { bundlesDir, openStore } from '../../gateway/main.ts';
 import { indexReaders } from '../../index/readers.ts';
@@ -21,7 +23,7 @@ import { Catalogue } from '../../scoring/recommend/catalogue.ts';
 import { ClickCounts } from '../../scoring/recommend/explore/click-counts.ts';
 import { ItemFilter } from '../../scoring/recommend/item-filter.ts';
 import { ItemNumbersTable } from '../../scoring/recommend/item-numbers.ts';
-import { createRecommender, RANK_SET, RECOMMEND_STAGES, type RecommendStage } from '../../scoring/recommend/pipeline.ts';
+import { createRecommender, RANK_SET, RECOMMEND_STAGES, type RecommendModels, type RecommendStage } from '../../scoring/recommend/pipeline.ts';
 import { DEFAULT_PLACEMENTS } from '../../scoring/recommend/placements.ts';
 import { Trending } from '../../scoring/recommend/trending.ts';
 import { seededRandom } from '../../training/learners/random.ts';
@@ -34,6 +36,7 @@ const WARM_REQUESTS = 2_000;
 const ROUNDS = 5;
 const ROUND_REQUESTS = 1_000;
 const NO_HURRY_MS = 60_000;
+const POLL_MS = 50;
 const FILTER_REQUESTS = 300;
 /** From narrow to wide: the slow ones used to be those that let a few of a hundred through. */
 const FILTERS: readonly Filter[] = [
@@ -75,7 +78,23 @@ async function main(): Promise<void> {
   try {
     for await (const { value } of store.docs(ITEMS_COLLECTION)) catalogue.put(value as Item);
     const { handles } = catalogue;
-    const bundle = await loadBundle(join(bundlesDir(config), shop.bundle), { engine, ...indexReaders, handles });
+    const content = await openContentIndexes({
+      dir: join(dataDir, 'content'),
+      catalogue,
+      itemsMax: items,
+      now: Date.now,
+      onRefused: (reason) => {
+        throw new Error(`the content index is ${reason}`);
+      },
+      onError: (cause) => {
+        throw cause;
+      },
+    });
+    const openedMs = performance.now();
+    const bundle = await loadBundle(join(bundlesDir(config), shop.bundle), { engine, ...indexReaders, handles, openContent: content.open });
+    while (content.stats()?.isCompacting !== false) await setTimeout(POLL_MS);
+    line('content index built in', `${((performance.now() - openedMs) / 1000).toFixed(1)} s, beside`);
+    const withoutContent: RecommendModels = { ...bundle.recommend, content: undefined };
     const spentMs = Object.fromEntries(RECOMMEND_STAGES.map((stage) => [stage, 0])) as Record<RecommendStage, number>;
     const recommend = createRecommender({
       store,
@@ -95,29 +114,31 @@ async function main(): Promise<void> {
     const random = seededRandom(SEED);
     const [home, product] = DEFAULT_PLACEMENTS;
     let answers = 0;
-    const ask = async (filter: Filter = []): Promise<void> => {
+    const ask = async (filter: Filter = [], models: RecommendModels = bundle.recommend): Promise<void> => {
       const user = skewed(random, USERS);
       const request: RecommendRequest = { user_id: userId(user), session_id: `session-${user}`, limit: LIMIT, filter };
       const onProduct = random.next() < 0.5;
       const { items: answer, degradedBy } = await recommend(
         onProduct ? { ...request, item_id: itemId(skewed(random, items)) } : request,
         onProduct ? product! : home!,
-        bundle.recommend,
+        models,
         Date.now(),
         cpuMs() + NO_HURRY_MS,
         `r${answers++}`,
       );
       if (degradedBy.length > 0 || answer.length < LIMIT) throw new Error(`${answer.length} items, degraded by ${degradedBy}`);
     };
-    for (let i = 0; i < WARM_REQUESTS; i++) await ask();
+    for (let i = 0; i < WARM_REQUESTS; i++) await ask([], i % 2 === 0 ? bundle.recommend : withoutContent);
     const rounds: Record<string, number>[] = [];
     for (let round = 0; round < ROUNDS; round++) {
       for (const stage of RECOMMEND_STAGES) spentMs[stage] = 0;
-      const wholeUs = await meanUs(ROUND_REQUESTS, () => ask());
-      rounds.push({ whole: wholeUs, ...mapValues(spentMs, (ms) => (ms * 1000) / ROUND_REQUESTS) });
+      const whole = await meanUs(ROUND_REQUESTS, () => ask());
+      const stages = mapValues(spentMs, (ms) => (ms * 1000) / ROUND_REQUESTS);
+      rounds.push({ whole, ...stages, 'whole, without content': await meanUs(ROUND_REQUESTS, () => ask([], withoutContent)) });
     }
     line('items', `${items}, median of ${ROUNDS} rounds of ${ROUND_REQUESTS}`);
-    for (const stage of [...RECOMMEND_STAGES, 'whole']) line(stage, `${median(rounds.map((round) => round[stage]!)).toFixed(0)} us a request`);
+    for (const stage of [...RECOMMEND_STAGES, 'whole', 'whole, without content'])
+      line(stage, `${median(rounds.map((round) => round[stage]!)).toFixed(0)} us a request`);
     for (const filter of FILTERS) {
       // Warm like the rest: states of items that nobody asked for yet are read from the store.
       for (let i = 0; i < WARM_REQUESTS; i++) await ask(filter);
@@ -129,8 +150,11 @@ async function main(): Promise<void> {
       'changing an item',
       `${(await meanUs(someItems.length, async (i) => catalogue.put({ ...someItems[i]!, price: 1 + (i % 97) }))).toFixed(0)} us`,
     );
+    const changed = await meanUs(someItems.length, async (i) => catalogue.put({ ...someItems[i]!, title: `Changed ${i}` }));
+    line('changing its words', `${changed.toFixed(0)} us`);
     line('resident', `${Math.round(process.memoryUsage().rss / 2 ** 20)} MB`);
     await bundle.release();
+    await content.close();
   } finally {
     await store.close();
     await rm(dataDir, { recursive: true, force: true });

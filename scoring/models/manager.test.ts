@@ -43,10 +43,12 @@ interface Probe extends LoadedBundle {
 function managed(folder: string, change: Partial<BundleManagerDeps> = {}, gate: (what: string) => Promise<void> = async () => {}) {
   const loaded: Probe[] = [];
   const swaps: string[] = [];
+  const roles: string[] = [];
   const manager = new BundleManager({
     dir: folder,
     probe: (path) => gate(`probe ${path.slice(folder.length + 1)}`),
-    load: async (path) => {
+    load: async (path, role) => {
+      roles.push(`${path.slice(folder.length + 1)} ${role}`);
       await gate(`load ${path.slice(folder.length + 1)}`);
       const manifest = JSON.parse(await readFile(join(path, 'manifest.json'), 'utf8')) as BundleManifest;
       const bundle: Probe = {
@@ -67,7 +69,7 @@ function managed(folder: string, change: Partial<BundleManagerDeps> = {}, gate: 
     onSwap: ({ version }) => swaps.push(version),
     ...change,
   });
-  return { manager, loaded, swaps, pointer: async () => JSON.parse(await readFile(join(folder, 'active.json'), 'utf8')) as unknown };
+  return { manager, loaded, swaps, roles, pointer: async () => JSON.parse(await readFile(join(folder, 'active.json'), 'utf8')) as unknown };
 }
 
 /** A promise that a test keeps. */
@@ -184,7 +186,7 @@ describe('activate', () => {
     await manager.activate('v1');
     const strict = managed(dir, {
       probe: async (path) => (path.endsWith('v2') && change.probe ? change.probe(path) : undefined),
-      ...(change.load ? { load: (path) => (path.endsWith('v2') ? change.load!(path) : Promise.resolve(loaded[0]!)) } : {}),
+      ...(change.load ? { load: (path, role) => (path.endsWith('v2') ? change.load!(path, role) : Promise.resolve(loaded[0]!)) } : {}),
     });
     await strict.manager.start();
     await expect(strict.manager.activate('v2')).rejects.toMatchObject({ code });
@@ -429,6 +431,18 @@ describe('a challenger', () => {
     expect(await after.manager.start()).toBeUndefined();
     expect(await seen(after.manager)).toEqual(['v1', 'v3', 0.1]);
     expect(after.manager.challenge).toEqual({ version: 'v3', share: 0.1 });
+  });
+
+  test('is loaded as one, and anew when it is to serve', async () => {
+    await withFraud(dir, 'v1', 'v2');
+    const before = managed(dir);
+    await before.manager.activate('v1');
+    await before.manager.challengeBy({ version: 'v2', share: 0 });
+    const { manager, roles } = managed(dir);
+    expect(await manager.start()).toBeUndefined();
+    await manager.activate('v2');
+    expect(roles).toEqual(['v1 serving', 'v2 challenger', 'v2 serving']);
+    expect(before.roles).toEqual(['v1 serving', 'v2 challenger']);
   });
 
   test('that is activated challenges no more; another bundle does not end the trial', async () => {

@@ -26,10 +26,12 @@ export interface Challenger extends Challenge {
   readonly bundle: LoadedBundle;
 }
 
+export type BundleRole = 'serving' | 'challenger';
+
 export interface BundleManagerDeps {
   readonly dir: string;
-  /** Loads in this process. */
-  readonly load: (dir: string) => Promise<LoadedBundle>;
+  /** Loads in this process. Of a challenger only the fraud model is asked. */
+  readonly load: (dir: string, role: BundleRole) => Promise<LoadedBundle>;
   /** Loads and runs in another process first: a file that crashes native code must not take the gateway with it. Rejects with a GatehouseError. */
   readonly probe: (dir: string) => Promise<void>;
   /** Called after each swap, with undefined never: a gateway that has a bundle keeps one. */
@@ -83,8 +85,8 @@ export class BundleManager {
     try {
       this.#pointer = await this.#readPointer();
       const { active, challenger } = this.#pointer;
-      if (active !== null) this.#swap(await this.#deps.load(join(this.#deps.dir, active)));
-      if (challenger !== null) this.#challenging = held(await this.#deps.load(join(this.#deps.dir, challenger.version)));
+      if (active !== null) this.#swap(await this.#deps.load(join(this.#deps.dir, active), 'serving'));
+      if (challenger !== null) this.#challenging = held(await this.#deps.load(join(this.#deps.dir, challenger.version), 'challenger'));
       return undefined;
     } catch (cause) {
       return cause instanceof GatehouseError ? cause : new GatehouseError('bundle_corrupt', 'the active bundle cannot be loaded', { cause });
@@ -152,7 +154,7 @@ export class BundleManager {
     return this.#exclusive(async () => {
       const { version } = challenge;
       if (version === this.#held?.bundle.manifest.version) throw new GatehouseError('bundle_incompatible', `${version} serves already`);
-      const bundle = await this.#loadProbed(version);
+      const bundle = await this.#loadProbed(version, 'challenger');
       try {
         if (bundle.manifest.models.fraud === undefined) throw new GatehouseError('bundle_incompatible', `${version} has no fraud model to try`);
         this.#requireOpen();
@@ -186,7 +188,7 @@ export class BundleManager {
   }
 
   async #activate(version: string): Promise<BundleManifest> {
-    const bundle = await this.#loadProbed(version);
+    const bundle = await this.#loadProbed(version, 'serving');
     // A challenger that wins has nothing left to challenge.
     const { challenger } = this.#pointer;
     const stays = challenger?.version !== version;
@@ -203,14 +205,14 @@ export class BundleManager {
     return bundle.manifest;
   }
 
-  async #loadProbed(version: string): Promise<LoadedBundle> {
+  async #loadProbed(version: string, role: BundleRole): Promise<LoadedBundle> {
     this.#requireOpen();
     if (!VERSION.test(version)) throw new GatehouseError('bundle_not_found', `${version} is no bundle`);
     const dir = join(this.#deps.dir, version);
     await readManifest(dir);
     await this.#deps.probe(dir);
     this.#requireOpen();
-    return this.#deps.load(dir);
+    return this.#deps.load(dir, role);
   }
 
   #setChallenger(bundle: LoadedBundle | undefined): void {

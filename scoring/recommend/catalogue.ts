@@ -32,6 +32,7 @@ export class Catalogue implements CandidateFacts {
   readonly #fields = new Map<string, ItemField>();
   /** Rules of placements: as many as these have. */
   readonly #rules = new Map<string, ItemField>();
+  readonly #watchers = new Set<(handle: number) => void>();
   /** Attributes that an item has or had. */
   readonly #attributes = new Set<string>();
 
@@ -46,6 +47,11 @@ export class Catalogue implements CandidateFacts {
 
   get(itemId: string): Item | undefined {
     return this.#items[this.handles.find(itemId)];
+  }
+
+  /** Handles below this may have an item. */
+  get end(): number {
+    return this.#items.length;
   }
 
   at(handle: number): Item | undefined {
@@ -67,6 +73,12 @@ export class Catalogue implements CandidateFacts {
     return items;
   }
 
+  /** Calls `changed` after each put and delete, with the item's handle, until what it returns is called. */
+  watch(changed: (handle: number) => void): () => void {
+    this.#watchers.add(changed);
+    return () => this.#watchers.delete(changed);
+  }
+
   put(item: Item): void {
     const handle = this.handles.intern(item.item_id);
     this.#takeOut(handle);
@@ -86,10 +98,14 @@ export class Catalogue implements CandidateFacts {
     for (const name in item.attributes) this.#attributes.add(name);
     for (const field of this.#fields.values()) field.add(handle, item);
     for (const field of this.#rules.values()) field.add(handle, item);
+    for (const changed of this.#watchers) changed(handle);
   }
 
   delete(itemId: string): boolean {
-    return this.#takeOut(this.handles.find(itemId));
+    const handle = this.handles.find(itemId);
+    const wasThere = this.#takeOut(handle);
+    if (wasThere) for (const changed of this.#watchers) changed(handle);
+    return wasThere;
   }
 
   /** Whether the item may be shown at all: known, active and not out of stock. */

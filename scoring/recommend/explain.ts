@@ -62,10 +62,12 @@ export function reasonOf(
   if (set.isFrom(i, 'buy_again')) return 'Because you bought it before';
   const seed = set.seeds[i]!;
   if (seed !== NO_HANDLE) {
-    const title = catalogue.at(seed)?.title ?? catalogue.handles.idOf(seed);
+    const title = titleOf(catalogue, seed);
     if (seed === item) return `Goes with ${title}`;
     return `Because you ${holds(purchases, seed) ? 'bought' : 'viewed'} ${title}`;
   }
+  const similar = set.similar[i]!;
+  if (similar !== NO_HANDLE) return `Similar to ${titleOf(catalogue, similar)}`;
   if (set.isFrom(i, 'editorial')) return 'Chosen by our editors';
   if (set.isFrom(i, 'user_vector')) return 'Picked for you';
   if (set.isFrom(i, 'look_alike')) return 'Shoppers like you want it';
@@ -74,6 +76,10 @@ export function reasonOf(
   if (set.isFrom(i, 'new')) return 'New in this shop';
   if (set.isFrom(i, 'popular')) return 'Popular right now';
   return 'Recommended by this shop';
+}
+
+function titleOf(catalogue: Catalogue, handle: number): string {
+  return catalogue.at(handle)?.title ?? catalogue.handles.idOf(handle);
 }
 
 function holds({ handles, length }: TouchedItems, item: number): boolean {

@@ -29,6 +29,7 @@ export const Placement = Type.Object(
         linear: Type.Optional(Cap),
         session_neighbours: Type.Optional(Cap),
         next_item: Type.Optional(Cap),
+        content: Type.Optional(Cap),
         editorial: Type.Optional(Cap),
       },
       { additionalProperties: false },
@@ -73,13 +74,15 @@ export const DEFAULT_PLACEMENT = 'home';
 
 /** Sources that a bundle has where the shop's data are enough. They name much the same items, so that together they add about half of this. */
 const LEARNED = { look_alike: 60, linear: 50, session_neighbours: 50, next_item: 40 };
+/** Few: what is like an item is mostly found by what people do, and these are there for items that nobody met yet. */
+const CONTENT = 10;
 
 /** What a shop starts with. `again` is for consumables and wholesale: it lets own purchases in. */
 export const DEFAULT_PLACEMENTS: readonly Placement[] = [
   {
     id: 'home',
     limit: 12,
-    sources: { user_vector: 60, item_to_item: 40, buy_again: 0, popular: 40, new: 10, ...LEARNED, editorial: 20 },
+    sources: { user_vector: 60, item_to_item: 40, buy_again: 0, popular: 40, new: 10, ...LEARNED, content: CONTENT, editorial: 20 },
     suppress_purchased_days: 30,
     new_share: 0.08,
     new_days: 7,
@@ -90,7 +93,17 @@ export const DEFAULT_PLACEMENTS: readonly Placement[] = [
   {
     id: 'product',
     limit: 8,
-    sources: { user_vector: 40, item_to_item: 100, buy_again: 0, popular: 20, new: 5, session_neighbours: 60, next_item: 40, editorial: 20 },
+    sources: {
+      user_vector: 40,
+      item_to_item: 100,
+      buy_again: 0,
+      popular: 20,
+      new: 5,
+      session_neighbours: 60,
+      next_item: 40,
+      content: 2 * CONTENT,
+      editorial: 20,
+    },
     suppress_purchased_days: 30,
     new_share: 0,
     new_days: 7,
@@ -108,6 +121,7 @@ export const DEFAULT_PLACEMENTS: readonly Placement[] = [
       linear: 40,
       session_neighbours: 60,
       next_item: 40,
+      content: CONTENT,
       editorial: 20,
     },
     suppress_purchased_days: 0,
@@ -118,7 +132,7 @@ export const DEFAULT_PLACEMENTS: readonly Placement[] = [
   {
     id: 'search',
     limit: 24,
-    sources: { user_vector: 60, item_to_item: 40, buy_again: 20, popular: 60, new: 10, ...LEARNED, editorial: 20 },
+    sources: { user_vector: 60, item_to_item: 40, buy_again: 20, popular: 60, new: 10, ...LEARNED, content: CONTENT, editorial: 20 },
     suppress_purchased_days: 0,
     new_share: 0,
     new_days: 7,
@@ -127,7 +141,7 @@ export const DEFAULT_PLACEMENTS: readonly Placement[] = [
   {
     id: 'again',
     limit: 20,
-    sources: { user_vector: 50, item_to_item: 40, buy_again: 80, popular: 40, new: 0, ...LEARNED, editorial: 20 },
+    sources: { user_vector: 50, item_to_item: 40, buy_again: 80, popular: 40, new: 0, ...LEARNED, content: CONTENT, editorial: 20 },
     suppress_purchased_days: 0,
     new_share: 0,
     new_days: 7,

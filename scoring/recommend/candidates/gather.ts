@@ -8,6 +8,7 @@ import type { RetrievalModels } from '../retrieval.ts';
 import { TouchedItems } from '../touched.ts';
 import type { Trending } from '../trending.ts';
 import { buyAgain } from './buy-again.ts';
+import { content } from './content.ts';
 import type { CandidateContext, CandidateSource, SourceCaps, SourceRun } from './contract.ts';
 import { editorial } from './editorial.ts';
 import { itemToItem } from './item-to-item.ts';
@@ -33,6 +34,7 @@ export const SOURCES: readonly CandidateSource[] = [
   lookAlikes,
   linear,
   itemToItem,
+  content,
   userVector,
   popular,
 ];

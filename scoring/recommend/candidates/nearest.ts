@@ -1,10 +1,10 @@
 import type { VectorIndex } from '../../../index/contract.ts';
 import type { CandidateContext } from './contract.ts';
 
-/** Writes the items nearest to a vector that may be shown into `found`, at most `max`; returns how many. */
-export function nearestTo(index: VectorIndex, query: Float32Array, max: number, context: CandidateContext, found: Int32Array): number {
+/** Writes the items nearest to a vector that may be shown into `found`, at most `max`; returns how many. `ef` is the index's own where absent. */
+export function nearestTo(index: VectorIndex, query: Float32Array, max: number, context: CandidateContext, found: Int32Array, ef?: number): number {
   const { exact, allow } = context;
-  return exact ? nearestOf(exact, max, context, index, query, found) : index.nearest(query, max, { filter: allow }, found);
+  return exact ? nearestOf(exact, max, context, index, query, found) : index.nearest(query, max, { filter: allow, ef }, found);
 }
 
 /** By exact search among `some`. */

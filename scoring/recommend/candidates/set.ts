@@ -1,3 +1,4 @@
+import { NO_HANDLE } from '../../../contracts/handles.ts';
 import { CANDIDATE_SOURCES, type CandidateSource as SourceName } from '../../../contracts/recommend.ts';
 import { HandleMap } from '../handle-map.ts';
 import type { CandidateSource } from './contract.ts';
@@ -18,6 +19,8 @@ export class CandidateSet {
   readonly #sources: Int32Array;
   /** The item of the visitor's history that points here most strongly, for the reason; NO_HANDLE without one. */
   readonly seeds: Int32Array;
+  /** The item that it is like by its content, for the reason; NO_HANDLE without one. */
+  readonly similar: Int32Array;
   readonly #columns: ReadonlyMap<string, Float64Array>;
 
   constructor(capacity: number, sources: readonly CandidateSource[]) {
@@ -25,6 +28,7 @@ export class CandidateSet {
     this.handles = new Int32Array(capacity);
     this.#sources = new Int32Array(capacity);
     this.seeds = new Int32Array(capacity);
+    this.similar = new Int32Array(capacity);
     this.#columns = new Map(sources.flatMap(({ columns }) => columns.map(({ key }) => [key, new Float64Array(capacity)] as const)));
   }
 
@@ -34,7 +38,8 @@ export class CandidateSet {
 
   clear(): void {
     this.#positions.clear();
-    this.seeds.fill(-1);
+    this.seeds.fill(NO_HANDLE);
+    this.similar.fill(NO_HANDLE);
   }
 
   /** Notes that the source found the item. One more than there is room for is passed over. */

@@ -1,0 +1,79 @@
+import { NO_HANDLE } from '../../../contracts/handles.ts';
+import type { VectorIndex } from '../../../index/contract.ts';
+import type { CandidateContext, CandidateSource, SourceRun } from './contract.ts';
+import { nearestTo } from './nearest.ts';
+import type { CandidateSet } from './set.ts';
+
+/** The visitor's last items: what they look for now. Older ones blur what these have in common. */
+const SEEDS_MAX = 5;
+/** Each step back counts this much of the one after it. */
+const SEED_DECAY = 0.8;
+/** Some of what is most alike is as good as all of it, for half the time of the index's own. */
+const EF = 48;
+
+/**
+ * What is like the item on the page, else like the visitor's last items, by category, brand, words and attributes: an item is found from the moment that
+ * it is put, before anybody met it. No columns: the ranker judges these candidates by what it knows of all.
+ */
+export const content: CandidateSource = {
+  name: 'content',
+  columns: [],
+  isOptional: true,
+  isServed: (models) => models.content?.index !== undefined,
+  start(context) {
+    const index = context.models.content?.index;
+    if (!index) return undefined;
+    const seeds = seedsOf(index, context);
+    return seeds.handles.length === 0 ? undefined : run(context, index, seeds);
+  },
+};
+
+/** Items with their vectors, side by side. */
+interface Seeds {
+  readonly handles: readonly number[];
+  readonly vectors: Float32Array;
+}
+
+function seedsOf(index: VectorIndex, { item, session, interactions, purchases }: CandidateContext): Seeds {
+  const vectors = new Float32Array(SEEDS_MAX * index.dimensions);
+  const handles: number[] = [];
+  const take = (handle: number): void => {
+    if (!handles.includes(handle) && index.copyTo(handle, vectors, handles.length * index.dimensions)) handles.push(handle);
+  };
+  if (item !== NO_HANDLE) take(item);
+  if (handles.length > 0) return { handles, vectors };
+  for (const touched of [session, interactions, purchases])
+    for (let i = 0; i < touched.length && handles.length < SEEDS_MAX; i++) take(touched.handles[i]!);
+  return { handles, vectors };
+}
+
+function run(context: CandidateContext, index: VectorIndex, seeds: Seeds): SourceRun {
+  return {
+    find: (max, found) => nearestTo(index, sumOf(seeds, index.dimensions), max, context, found, EF),
+    score: (candidates) => noteSimilar(candidates, index, seeds),
+  };
+}
+
+function sumOf({ handles, vectors }: Seeds, dimensions: number): Float32Array {
+  const sum = new Float32Array(dimensions);
+  for (let s = 0, weight = 1; s < handles.length; s++, weight *= SEED_DECAY)
+    for (let i = 0; i < dimensions; i++) sum[i]! += weight * vectors[s * dimensions + i]!;
+  return sum;
+}
+
+/** Notes of each candidate that this source found which seed it is most like, the newest of equals. */
+function noteSimilar(candidates: CandidateSet, index: VectorIndex, { handles, vectors }: Seeds): void {
+  const positions: number[] = [];
+  for (let c = 0; c < candidates.count; c++) if (candidates.isFrom(c, 'content')) positions.push(c);
+  const found = Int32Array.from(positions, (c) => candidates.handles[c]!);
+  const similarities = new Float64Array(found.length);
+  const best = new Float64Array(found.length).fill(Number.NEGATIVE_INFINITY);
+  handles.forEach((seed, s) => {
+    index.similaritiesTo(vectors.subarray(s * index.dimensions, (s + 1) * index.dimensions), found, found.length, similarities);
+    positions.forEach((c, i) => {
+      if (similarities[i]! <= best[i]!) return;
+      best[i] = similarities[i]!;
+      candidates.similar[c] = seed;
+    });
+  });
+}
