@@ -114,6 +114,9 @@ describe('the manifest', () => {
   });
 });
 
+/** Every file of a bundle is copied and read some dozen times. */
+const SWEEP_TIMEOUT_MS = 120_000;
+
 describe('each file', () => {
   test('of every kind is listed', () => {
     const names = manifest.files.map((file) => file.name);
@@ -146,20 +149,24 @@ describe('each file', () => {
     ]);
   });
 
-  test('is there, neither cut nor grown, and is a file', async () => {
-    for (const { name, bytes } of manifest.files) {
-      expect(await refusal((dir) => rm(join(dir, name)))).toContain(`bundle_corrupt: v1: ${name} is missing`);
-      expect(await refusal((dir) => truncate(join(dir, name), bytes - 1))).toContain(`${name} has ${bytes - 1} bytes instead of ${bytes}`);
-      expect(await refusal((dir) => truncate(join(dir, name), 0))).toContain('has 0 bytes');
-      expect(await refusal((dir) => appendFile(join(dir, name), '\0'))).toContain(`${name} has ${bytes + 1} bytes`);
-    }
-    const { name } = manifest.files[0]!;
-    const folder = async (dir: string): Promise<void> => {
-      await rm(join(dir, name));
-      await mkdir(join(dir, name));
-    };
-    expect(await refusal(folder)).toContain('bundle_corrupt');
-  });
+  test(
+    'is there, neither cut nor grown, and is a file',
+    async () => {
+      for (const { name, bytes } of manifest.files) {
+        expect(await refusal((dir) => rm(join(dir, name)))).toContain(`bundle_corrupt: v1: ${name} is missing`);
+        expect(await refusal((dir) => truncate(join(dir, name), bytes - 1))).toContain(`${name} has ${bytes - 1} bytes instead of ${bytes}`);
+        expect(await refusal((dir) => truncate(join(dir, name), 0))).toContain('has 0 bytes');
+        expect(await refusal((dir) => appendFile(join(dir, name), '\0'))).toContain(`${name} has ${bytes + 1} bytes`);
+      }
+      const { name } = manifest.files[0]!;
+      const folder = async (dir: string): Promise<void> => {
+        await rm(join(dir, name));
+        await mkdir(join(dir, name));
+      };
+      expect(await refusal(folder)).toContain('bundle_corrupt');
+    },
+    SWEEP_TIMEOUT_MS,
+  );
 
   // A reader of a named pipe without a writer waits for ever, and with it every activation behind it.
   test('is no pipe', async () => {
@@ -171,19 +178,23 @@ describe('each file', () => {
     expect(await refusal(pipe)).toContain('bundle_corrupt');
   });
 
-  test('has every bit that it was written with', async () => {
-    for (const { name, bytes } of manifest.files) {
-      for (const at of [0, bytes >> 1, bytes - 1]) {
-        expect(await refusal((dir) => flipBit(join(dir, name), at))).toContain(`bundle_corrupt: v1: ${name} does not match its hash`);
+  test(
+    'has every bit that it was written with',
+    async () => {
+      for (const { name, bytes } of manifest.files) {
+        for (const at of [0, bytes >> 1, bytes - 1]) {
+          expect(await refusal((dir) => flipBit(join(dir, name), at))).toContain(`bundle_corrupt: v1: ${name} does not match its hash`);
+        }
       }
-    }
-    await fc.assert(
-      fc.asyncProperty(fc.constantFrom(...manifest.files), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), async (file, share) => {
-        expect(await refusal((dir) => flipBit(join(dir, file.name), Math.floor(share * file.bytes)))).toContain('does not match its hash');
-      }),
-      { seed: 11, numRuns: 40 },
-    );
-  });
+      await fc.assert(
+        fc.asyncProperty(fc.constantFrom(...manifest.files), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), async (file, share) => {
+          expect(await refusal((dir) => flipBit(join(dir, file.name), Math.floor(share * file.bytes)))).toContain('does not match its hash');
+        }),
+        { seed: 11, numRuns: 40 },
+      );
+    },
+    SWEEP_TIMEOUT_MS,
+  );
 
   test('that is not listed is of no account', async () => {
     expect(await refusal((dir) => writeFile(join(dir, 'notes.txt'), 'hello'))).toBe('taken');
