@@ -55,7 +55,7 @@ function strongest(contributions: readonly RankContribution[]): RankContribution
 /** The sentence for the shopper. `item` is the one on the page. */
 export function reasonOf(
   catalogue: Catalogue,
-  { set, purchases }: Pick<Gathering, 'set' | 'purchases'>,
+  { set, purchases, popularIn }: Pick<Gathering, 'set' | 'purchases' | 'popularIn'>,
   i: number,
   item: number,
 ): RecommendedItem['reason'] {
@@ -74,7 +74,7 @@ export function reasonOf(
   if (set.isFrom(i, 'linear')) return 'Goes with what you chose before';
   if (set.isFrom(i, 'session_neighbours') || set.isFrom(i, 'next_item')) return 'Often looked at next';
   if (set.isFrom(i, 'new')) return 'New in this shop';
-  if (set.isFrom(i, 'popular')) return 'Popular right now';
+  if (set.isFrom(i, 'popular')) return popularIn?.top.includes(set.handles[i]!) ? `Popular in ${popularIn.name}` : 'Popular right now';
   return 'Recommended by this shop';
 }
 

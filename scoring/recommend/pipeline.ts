@@ -170,6 +170,8 @@ export function createRecommender(deps: RecommendDeps) {
       {
         nowMs,
         item,
+        category: request.category,
+        country: request.country,
         caps: placement.sources,
         allow: shown.allow,
         few: shown.few?.filter(evaluated.allow),

@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
 import type { EventName, TimedEvent } from '../../contracts/event.ts';
 import { Handles } from '../../contracts/handles.ts';
-import { TRENDING_STRANGERS_MAX, Trending } from './trending.ts';
+import { Catalogue } from './catalogue.ts';
+import { COUNTRY_DEMAND_MIN } from './country-trends.ts';
+import { TRENDING_CATEGORIES_MAX, TRENDING_STRANGERS_MAX, Trending } from './trending.ts';
 
 const NOW = Date.UTC(2026, 0, 31);
 const event = (name: EventName, ids: readonly string[], timestamp_ms = NOW): TimedEvent => ({
@@ -56,4 +58,62 @@ test('invented ids do not fill the memory, nor push out what is popular', () => 
   const hit = handles.intern('hit');
   expect(trending.top(NOW)).toEqual(Int32Array.of(hit));
   expect(trending.score(hit)).toBe(1);
+});
+
+const WEEK = 7 * 24 * 3_600_000;
+
+function shopOf(categories: Readonly<Record<string, string>>) {
+  const catalogue = new Catalogue();
+  for (const [item_id, category] of Object.entries(categories)) catalogue.put({ item_id, category });
+  const trending = new Trending(catalogue.handles);
+  const named = (top: Int32Array | undefined) => top && Array.from(top, (handle) => catalogue.handles.idOf(handle));
+  return {
+    catalogue,
+    trending,
+    inCategory: (category: string, nowMs: number) => named(trending.inCategory(category, catalogue, nowMs)),
+    inCountry: (country: string, nowMs: number) => named(trending.inCountry(country, nowMs)),
+  };
+}
+
+test('a category has the list of its own items, by demand that halves in a week, and follows an item that moves', () => {
+  const { catalogue, trending, inCategory } = shopOf({ mug: 'tea', pot: 'tea', bean: 'coffee', filter: 'coffee' });
+  for (let i = 0; i < 3; i++) trending.add(event('view_item', ['mug'], NOW - WEEK));
+  trending.add(event('view_item', ['pot', 'pot', 'bean']));
+  // Three a week ago are worth one and a half.
+  expect(inCategory('tea', NOW)).toEqual(['pot', 'mug']);
+  expect(inCategory('coffee', NOW)).toEqual(['bean']);
+  expect(inCategory('unheard of', NOW)).toEqual([]);
+  catalogue.put({ item_id: 'pot', category: 'coffee' });
+  expect(inCategory('tea', NOW + 999)).toEqual(['pot', 'mug']);
+  expect(inCategory('tea', NOW + 1000)).toEqual(['mug']);
+  expect(inCategory('coffee', NOW + 1000)).toEqual(['pot', 'bean']);
+});
+
+test('lists of categories are bounded, the one that nobody asked for goes and comes back', () => {
+  const all = Object.fromEntries(Array.from({ length: TRENDING_CATEGORIES_MAX + 50 }, (_, i) => [`i${i}`, `c${i}`]));
+  const { trending, inCategory } = shopOf(all);
+  for (const id of Object.keys(all)) trending.add(event('view_item', [id]));
+  for (let i = 0; i < TRENDING_CATEGORIES_MAX + 50; i++) {
+    expect(inCategory(`c${i}`, NOW)).toEqual([`i${i}`]);
+    expect(inCategory(`invented-${i}`, NOW)).toEqual([]);
+  }
+  expect(trending.parts).toBe(TRENDING_CATEGORIES_MAX);
+  expect(inCategory('c0', NOW)).toEqual(['i0']);
+});
+
+test('a country’s demand is told by the shop, or else by the address of the visitor, and fades in weeks', () => {
+  const { trending, inCountry } = shopOf({ bread: 'food', rice: 'food' });
+  const bought = Math.ceil(COUNTRY_DEMAND_MIN / 6);
+  for (let i = 0; i < bought; i++) {
+    trending.add({ ...event('purchase', ['bread']), country: 'DE', ip_country: 'JP' });
+    trending.add({ ...event('purchase', ['rice']), ip_country: 'JP' });
+    trending.add(event('purchase', ['bread']));
+  }
+  expect(inCountry('DE', NOW)).toEqual(['bread']);
+  expect(inCountry('JP', NOW)).toEqual(['rice']);
+  expect(inCountry('FR', NOW)).toBeUndefined();
+  expect(inCountry('DE', NOW + WEEK)).toBeUndefined();
+  // Ten years on, what was counted before has long been scaled away.
+  for (let i = 0; i < bought; i++) trending.add({ ...event('purchase', ['rice'], NOW + 600 * WEEK), country: 'DE' });
+  expect(inCountry('DE', NOW + 600 * WEEK)).toEqual(['rice', 'bread']);
 });

@@ -1,14 +1,15 @@
 import type { EventName, TimedEvent } from '../../contracts/event.ts';
 import { type Handles, NO_HANDLE, withPlace } from '../../contracts/handles.ts';
 import { TopK } from '../../contracts/topk.ts';
+import type { Catalogue } from './catalogue.ts';
+import { CountryTrends } from './country-trends.ts';
+import { ForwardDecay, keepHighest } from './decayed-counts.ts';
 
 /** A week: long enough that a quiet night does not empty the list, short enough that last month's hit gives way. */
 const HALF_LIFE_MS = 7 * 24 * 3_600_000;
 /** How much an event says about demand. A purchase costs the shopper most, so it says most. */
 const WEIGHTS: Partial<Record<EventName, number>> = { view_item: 1, select_item: 1, add_to_wishlist: 2, add_to_cart: 3, purchase: 6 };
-/** Rescale before exp() leaves the double's range: 2^500 is far from 2^1023. */
-const RESCALE_HALF_LIVES = 500;
-/** The list is rebuilt at most this often: it looks at every item, and a second is fresh enough for "popular". */
+/** A list is rebuilt at most this often: it looks at every item, and a second is fresh enough for "popular". */
 const REFRESH_MS = 1000;
 /** Length of the list: more than any answer takes, with room for items that may not be shown. Sorting all of 100,000 stops the event loop for 80 ms. */
 const TOP_MAX = 2_000;
@@ -17,11 +18,17 @@ const TOP_MAX = 2_000;
  * memory; the less popular half is forgotten past it.
  */
 export const TRENDING_STRANGERS_MAX = 50_000;
+/** Categories whose lists are kept, 2 KB each; the one that nobody asked for the longest goes, and is made again when somebody does. */
+export const TRENDING_CATEGORIES_MAX = 500;
+/** A source gives at most so many candidates. */
+const CATEGORY_TOP_MAX = 500;
 
-/**
- * Live popularity by forward decay (Cormode et al. 2009): each event adds 2^((t - landmark) / halfLife), so nothing has to be aged and the order of
- * arrival does not matter, as long as nothing has to be forgotten.
- */
+interface CategoryList {
+  readonly top: Int32Array;
+  readonly refreshedMs: number;
+}
+
+/** Live popularity by forward decay, in the whole shop, in its categories and by country. */
 export class Trending {
   readonly #handles: Handles;
   /** By handle. */
@@ -30,7 +37,10 @@ export class Trending {
   readonly #strangers = new Map<string, number>();
   /** Handles there were when strangers were last looked up among them. */
   #known = 0;
-  #landmarkMs = 0;
+  readonly #decay = new ForwardDecay(HALF_LIFE_MS);
+  readonly #countries: CountryTrends;
+  /** In the order in which they were last asked for. */
+  readonly #categories = new Map<string, CategoryList>();
   #top = new Int32Array(0);
   #best = 0;
   #refreshedMs = Number.NEGATIVE_INFINITY;
@@ -39,6 +49,7 @@ export class Trending {
 
   constructor(handles: Handles) {
     this.#handles = handles;
+    this.#countries = new CountryTrends(handles);
   }
 
   /** Ids without an item that are told apart. */
@@ -46,28 +57,30 @@ export class Trending {
     return this.#strangers.size;
   }
 
+  /** Categories and countries that are told apart. */
+  get parts(): number {
+    return this.#categories.size + this.#countries.size;
+  }
+
   add(event: TimedEvent): void {
     const weight = WEIGHTS[event.name];
     if (weight === undefined || event.items === undefined) return;
-    if (this.#landmarkMs === 0) this.#landmarkMs = event.timestamp_ms;
-    let halfLives = (event.timestamp_ms - this.#landmarkMs) / HALF_LIFE_MS;
-    if (halfLives > RESCALE_HALF_LIVES) {
-      this.#rescale(event.timestamp_ms);
-      halfLives = 0;
-    }
     this.#meet();
-    const add = weight * 2 ** halfLives;
+    const add = weight * this.#decay.weightAt(event.timestamp_ms, (factor) => this.#rescale(factor));
     for (const { item_id } of event.items) {
       const handle = this.#handles.find(item_id);
       if (handle === NO_HANDLE) this.#strangers.set(item_id, (this.#strangers.get(item_id) ?? 0) + add);
       else this.#scores[handle] = this.#scores[handle]! + add;
     }
     this.#dirty = true;
-    if (this.#strangers.size > TRENDING_STRANGERS_MAX) this.#forget();
+    if (this.#strangers.size > TRENDING_STRANGERS_MAX) keepHighest(this.#strangers, TRENDING_STRANGERS_MAX >> 1);
+    const country = event.country ?? event.ip_country;
+    if (country !== undefined) this.#countries.add(country, event.items, add);
   }
 
   delete(itemId: string): void {
     this.#strangers.delete(itemId);
+    this.#countries.delete(itemId);
     const handle = this.#handles.find(itemId);
     if (handle === NO_HANDLE || !this.#scores[handle]) return;
     this.#scores[handle] = 0;
@@ -91,6 +104,34 @@ export class Trending {
     const first = this.#top[0];
     this.#best = first === undefined ? 0 : this.#scores[first]!;
     return this.#top;
+  }
+
+  /** The most wanted items of a category, the most wanted first, at most a second old; empty for one that nobody wants anything of. */
+  inCategory(category: string, catalogue: Pick<Catalogue, 'field'>, nowMs: number): Int32Array {
+    const known = this.#categories.get(category);
+    const isFresh = known !== undefined && nowMs - known.refreshedMs < REFRESH_MS && nowMs >= known.refreshedMs;
+    const list = isFresh ? known : { top: this.#bestOf(category, catalogue), refreshedMs: nowMs };
+    this.#categories.delete(category);
+    // Invented names push nothing out.
+    if (list.top.length > 0) this.#categories.set(category, list);
+    if (this.#categories.size > TRENDING_CATEGORIES_MAX) this.#categories.delete(this.#categories.keys().next().value!);
+    return list.top;
+  }
+
+  /** The same of a country; undefined where too little is known of it. */
+  inCountry(country: string, nowMs: number): Int32Array | undefined {
+    return this.#countries.top(country, nowMs, this.#decay.ageAt(nowMs), REFRESH_MS);
+  }
+
+  #bestOf(category: string, catalogue: Pick<Catalogue, 'field'>): Int32Array {
+    this.#meet();
+    const scores = this.#scores;
+    this.#first.reset(CATEGORY_TOP_MAX, this.#handles);
+    catalogue.field('category').each({ in: new Set([category]) }, (handle) => {
+      if (scores[handle]! > 0) this.#first.offer(scores[handle]!, handle);
+    });
+    const top = new Int32Array(CATEGORY_TOP_MAX);
+    return top.slice(0, this.#first.drain(top, undefined));
   }
 
   #refresh(): void {
@@ -117,21 +158,9 @@ export class Trending {
     this.#known = size;
   }
 
-  #rescale(nowMs: number): void {
-    const factor = 2 ** ((this.#landmarkMs - nowMs) / HALF_LIFE_MS);
+  #rescale(factor: number): void {
     for (let handle = 0; handle < this.#known; handle++) this.#scores[handle] = this.#scores[handle]! * factor;
     for (const [id, score] of this.#strangers) this.#strangers.set(id, score * factor);
-    this.#landmarkMs = nowMs;
-  }
-
-  /** Keeps the more popular half of the strangers; among those as popular as the median, the ones that came last. */
-  #forget(): void {
-    const keep = TRENDING_STRANGERS_MAX >> 1;
-    const median = Float64Array.from(this.#strangers.values()).sort()[this.#strangers.size - keep]!;
-    for (const [id, score] of this.#strangers) if (score < median) this.#strangers.delete(id);
-    for (const [id, score] of this.#strangers) {
-      if (this.#strangers.size <= keep) break;
-      if (score === median) this.#strangers.delete(id);
-    }
+    this.#countries.rescale(factor);
   }
 }

@@ -10,6 +10,14 @@ import type { CandidateSet } from './set.ts';
 /** How many candidates each source may give. 0, or none for one that not every bundle has, switches a source off. */
 export type SourceCaps = Placement['sources'];
 
+/** A part of the shop, or of its visitors, whose demand counts before that of all. */
+export interface PopularPart {
+  /** For the shopper. */
+  readonly name: string;
+  /** Its most wanted items, the most wanted first; at least one. */
+  readonly top: Int32Array;
+}
+
 /** What a source is asked about: one visitor, at one time. Items are handles of the catalogue. */
 export interface CandidateContext {
   readonly nowMs: number;
@@ -32,6 +40,8 @@ export interface CandidateContext {
   readonly editorial: Int32Array;
   /** An empty map that is the caller's own until the answer is made. */
   readonly map: () => HandleMap;
+  /** The page's category or the visitor's country, where enough is wanted there. */
+  readonly popularIn: PopularPart | undefined;
   /** For use between two awaits: other requests use it as well. */
   readonly top: TopK;
 }

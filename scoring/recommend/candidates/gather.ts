@@ -9,7 +9,7 @@ import { TouchedItems } from '../touched.ts';
 import type { Trending } from '../trending.ts';
 import { buyAgain } from './buy-again.ts';
 import { content } from './content.ts';
-import type { CandidateContext, CandidateSource, SourceCaps, SourceRun } from './contract.ts';
+import type { CandidateContext, CandidateSource, PopularPart, SourceCaps, SourceRun } from './contract.ts';
 import { editorial } from './editorial.ts';
 import { itemToItem } from './item-to-item.ts';
 import { linear } from './linear.ts';
@@ -46,6 +46,10 @@ export interface CandidateRequest {
   readonly session: EntityState | undefined;
   /** The item on the page. */
   readonly item?: number;
+  /** The category of the page; that of the item on it where nothing is said. */
+  readonly category?: string | undefined;
+  /** ISO 3166 code of where the visitor is. */
+  readonly country?: string | undefined;
   readonly caps: SourceCaps;
   readonly allow: (handle: number) => boolean;
   readonly few?: Int32Array | undefined;
@@ -84,6 +88,8 @@ export interface GatherDeps {
 /** Shared by all requests: only used between two awaits. */
 const TOP = new TopK();
 const NONE = new Int32Array(0);
+/** Reasons are in English. */
+const COUNTRY_NAMES = new Intl.DisplayNames('en', { type: 'region' });
 
 /** What one request needs while it gathers. Kept and used again by the next one: nothing is allocated a candidate. */
 export class Gathering {
@@ -92,6 +98,8 @@ export class Gathering {
   readonly interactions: TouchedItems;
   readonly purchases: TouchedItems;
   readonly session: TouchedItems;
+  /** Whose demand the last answer began with. */
+  popularIn: PopularPart | undefined;
   readonly #maps: HandleMap[] = [];
   #mapsUsed = 0;
   readonly #found: Int32Array;
@@ -140,6 +148,7 @@ export class Gathering {
     const { catalogue, trending } = this.#deps;
     const { nowMs, caps, allow, few, exact, item = NO_HANDLE, watch } = request;
     const { interactions, purchases, session } = this;
+    this.popularIn = caps.popular > 0 ? this.#part(request) : undefined;
     const context: CandidateContext = {
       nowMs,
       catalogue,
@@ -154,6 +163,7 @@ export class Gathering {
       exact,
       editorial: request.editorial ?? NONE,
       map: this.#map,
+      popularIn: this.popularIn,
       top: TOP,
     };
     for (const pin of request.pins ?? []) if (allow(pin)) this.set.add(pin, 'pinned');
@@ -179,6 +189,17 @@ export class Gathering {
       readMs = nextMs;
     }
     return missing;
+  }
+
+  #part({ nowMs, category, country, item = NO_HANDLE }: Omit<CandidateRequest, 'user' | 'session'>): PopularPart | undefined {
+    const { catalogue, trending } = this.#deps;
+    const name = category ?? catalogue.at(item)?.category;
+    if (name !== undefined) {
+      const top = trending.inCategory(name, catalogue, nowMs);
+      if (top.length > 0) return { name, top };
+    }
+    const top = country === undefined ? undefined : trending.inCountry(country, nowMs);
+    return top && top.length > 0 ? { name: COUNTRY_NAMES.of(country!) ?? country!, top } : undefined;
   }
 
   /** Starts a source and takes its candidates; a promise only where it waits for a model. The others answer where it cannot; the caller counts it. */

@@ -1,6 +1,11 @@
 import type { CandidateContext, CandidateSource } from './contract.ts';
 
-/** Live demand first, the bundle's table behind it, so that a fresh gateway and a quiet one both have an answer. */
+const NONE = new Int32Array(0);
+
+/**
+ * Live demand first, that of the page's category or of the visitor's country before that of all, and the bundle's table behind it, so that a fresh
+ * gateway and a quiet one both have an answer. The column is about the whole shop: the ranker learns from visits of no known country.
+ */
 export const popular: CandidateSource = {
   name: 'popular',
   columns: [{ key: 'popular', without: 0 }],
@@ -9,7 +14,10 @@ export const popular: CandidateSource = {
     // Scores are relative to the best of the list, so it is asked for even where the source is off.
     const live = context.trending.top(context.nowMs);
     return {
-      find: (max, found) => (context.few ? popularOf(context.few, max, context, found) : popularOfAll(live, max, context, found)),
+      find(max, found) {
+        const count = firstOf(context.popularIn?.top ?? NONE, max, context, found);
+        return context.few ? behind(count, context.few, max, context, found) : popularOfAll(count, live, max, context, found);
+      },
       score(candidates, [column]) {
         const { trending, models } = context;
         for (let c = 0; c < candidates.count; c++) {
@@ -21,14 +29,33 @@ export const popular: CandidateSource = {
   },
 };
 
-function popularOfAll(live: Int32Array, max: number, { allow, models, map }: CandidateContext, found: Int32Array): number {
+/** The first of a list that may be shown. */
+function firstOf(list: Int32Array, max: number, { allow }: CandidateContext, found: Int32Array): number {
   let count = 0;
-  for (let i = 0; i < live.length && count < max; i++) if (allow(live[i]!)) found[count++] = live[i]!;
-  const trained = models.popularity?.order;
-  if (count === max || !trained) return count;
+  for (let i = 0; i < list.length && count < max; i++) if (allow(list[i]!)) found[count++] = list[i]!;
+  return count;
+}
+
+/** Goes on behind the `count` that are found already. */
+function popularOfAll(count: number, live: Int32Array, max: number, context: CandidateContext, found: Int32Array): number {
+  if (count === 0) count = firstOf(live, max, context, found);
+  else count = append(count, live, max, context, found);
+  return append(count, context.models.popularity?.order ?? NONE, max, context, found);
+}
+
+/** The same among few items. */
+function behind(count: number, few: Int32Array, max: number, context: CandidateContext, found: Int32Array): number {
+  if (count === 0) return popularOf(few, max, context, found);
+  const all = new Int32Array(few.length);
+  return append(count, all.subarray(0, popularOf(few, few.length, context, all)), max, context, found);
+}
+
+/** Adds those of a list that may be shown and are not found yet. */
+function append(count: number, list: Int32Array, max: number, { allow, map }: CandidateContext, found: Int32Array): number {
+  if (count === max || list.length === 0) return count;
   const taken = map();
   for (let i = 0; i < count; i++) taken.add(found[i]!);
-  for (let i = 0; i < trained.length && count < max; i++) if (allow(trained[i]!) && !taken.has(trained[i]!)) found[count++] = trained[i]!;
+  for (let i = 0; i < list.length && count < max; i++) if (allow(list[i]!) && !taken.has(list[i]!)) found[count++] = list[i]!;
   return count;
 }
 

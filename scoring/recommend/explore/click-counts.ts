@@ -1,9 +1,8 @@
 import type { TimedEvent } from '../../../contracts/event.ts';
+import { ForwardDecay } from '../decayed-counts.ts';
 
 /** A fortnight: long enough to tell the click rates of items apart, short enough that a season's favourite is tried anew. */
 const HALF_LIFE_MS = 14 * 24 * 3_600_000;
-/** Rescale before exp() leaves the double's range: 2^500 is far from 2^1023. */
-const RESCALE_HALF_LIVES = 500;
 /** Items told apart over all placements, some 15 MB. Past it the half that was shown least is forgotten: what is said of it is closest to saying nothing. */
 export const CLICK_ITEMS_MAX = 100_000;
 /** An unknown item is believed in as if it had been shown this often at the placement's own click rate: a few dozen views then outweigh it. */
@@ -29,7 +28,7 @@ interface PlacementCounts {
 export class ClickCounts {
   readonly #placements: ReadonlyMap<string, PlacementCounts>;
   #size = 0;
-  #landmarkMs = 0;
+  readonly #decay = new ForwardDecay(HALF_LIFE_MS);
 
   /** Other placements than these are not counted: events may name any. */
   constructor(placements: Iterable<string>) {
@@ -45,7 +44,7 @@ export class ClickCounts {
     const field = name === 'view_item_list' ? 'shown' : name === 'select_item' ? 'clicked' : undefined;
     const counts = placement === undefined ? undefined : this.#placements.get(placement);
     if (field === undefined || counts === undefined || items === undefined) return;
-    const weight = this.#weight(timestamp_ms);
+    const weight = this.#decay.weightAt(timestamp_ms, (factor) => this.#rescale(factor));
     for (const { item_id } of items) {
       let count = counts.items.get(item_id);
       if (count === undefined) {
@@ -62,23 +61,12 @@ export class ClickCounts {
   /** The Beta distribution of an item's click rate as of a moment. */
   belief(placement: string, itemId: string, nowMs: number): { readonly a: number; readonly b: number } {
     const counts = this.#placements.get(placement);
-    const age = 2 ** ((this.#landmarkMs - nowMs) / HALF_LIFE_MS);
+    const age = this.#decay.ageAt(nowMs);
     const rate = rateOf(counts?.all ?? NONE, age);
     const { shown, clicked } = counts?.items.get(itemId) ?? NONE;
     // Clicks that came without their view count as viewed.
     const missed = Math.max(0, shown - clicked) * age;
     return { a: PRIOR_SHOWN * rate + clicked * age, b: PRIOR_SHOWN * (1 - rate) + missed };
-  }
-
-  #weight(atMs: number): number {
-    if (this.#landmarkMs === 0) this.#landmarkMs = atMs;
-    let halfLives = (atMs - this.#landmarkMs) / HALF_LIFE_MS;
-    if (halfLives > RESCALE_HALF_LIVES) {
-      this.#rescale(2 ** -halfLives);
-      this.#landmarkMs = atMs;
-      halfLives = 0;
-    }
-    return 2 ** halfLives;
   }
 
   #rescale(factor: number): void {
