@@ -37,7 +37,10 @@ export function createExplainer(
   const ofBlend = (candidates: CandidateSet, position: number): RankContribution[] =>
     blendTerms(candidates).flatMap(({ key, weight }) => {
       const value = candidates.column(key)[position]!;
-      return value > 0 ? [{ feature: key, value, text: engine.explain(set, names.indexOf(key), value), contribution: weight * value }] : [];
+      // Not every column is a feature of the ranker.
+      const at = names.indexOf(key);
+      const text = at < 0 ? `${key} ${value}` : engine.explain(set, at, value);
+      return value > 0 ? [{ feature: key, value, text, contribution: weight * value }] : [];
     });
 
   return (candidates, position, score, { by, shap, row }, adjustments) => {

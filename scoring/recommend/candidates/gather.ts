@@ -269,7 +269,7 @@ export function blend(set: CandidateSet): Float64Array {
 /** The columns that the blend adds up, each with what it is multiplied by; what is not above 0 adds nothing. */
 export function blendTerms(set: CandidateSet): { readonly key: string; readonly weight: number }[] {
   const terms = [{ key: 'popular', weight: 0.3 }];
-  for (const key of ['user_vector', 'item_to_item', 'buy_again', 'look_alike', 'session_neighbours']) {
+  for (const key of ['user_vector', 'item_to_item', 'buy_again_due', 'look_alike', 'session_neighbours']) {
     const column = set.column(key);
     let best = 0;
     for (let c = 0; c < set.count; c++) if (column[c]! > best) best = column[c]!;
