@@ -98,6 +98,7 @@ export const ERRORS = {
   approval_required: { status: 403, title: 'A second person has to approve the rule', fix: 'Have another operator approve this version.' },
   list_not_found: { status: 404, title: 'No such list', fix: 'List the lists with GET /v1/lists.' },
   editorial_lists_full: { status: 409, title: 'There are too many editorial lists', fix: 'Remove lists that have run out.' },
+  placements_full: { status: 409, title: 'There are too many placements', fix: 'Remove placements that no page asks for.' },
   list_conflict: { status: 409, title: 'The list cannot be changed so', fix: 'Choose another name, free entries, or retire the rules that ask it.' },
   backtest_not_found: { status: 404, title: 'No such backtest', fix: 'The last ten are kept; list them with GET /v1/backtests.' },
   backtest_busy: { status: 409, title: 'A backtest is running', fix: 'Wait for it, or cancel it: one runs at a time.' },

@@ -46,6 +46,7 @@ import { openFeatures } from './features-file.ts';
 import { Metrics, statusClass } from './metrics.ts';
 import { createAdmission } from './overload/admission.ts';
 import { createQueueDelay } from './overload/queue-delay.ts';
+import { openPlacements } from './placements.ts';
 import { openErasures } from './privacy/erasures.ts';
 import { createPeople } from './privacy/people.ts';
 import { probeInChild } from './probe.ts';
@@ -112,12 +113,29 @@ export async function startGateway(config: Config, now: () => number = Date.now)
     const store = await openStore(config, engine, catalogue);
     undo.push(() => store.close());
     for await (const { value } of store.docs(ITEMS_COLLECTION)) catalogue.put(value as Item);
-    const placements = await readPlacements(config.placementsFile);
-    const clicks = new ClickCounts(placements.keys());
+    const clicks = new ClickCounts([]);
     const learnFrom = (event: TimedEvent): void => {
       trending.add(event);
       clicks.add(event);
     };
+    const metrics = new Metrics();
+    undo.push(() => metrics.close());
+    const audit = createAudit({ store, log, metrics, now });
+    const placements = await openPlacements({
+      base: [...(await readPlacements(config.placementsFile)).values()],
+      store,
+      audit,
+      now,
+      requireFits: (id, placement) => experiments.requireFits(id, placement),
+      onChange: (all) => {
+        clicks.follow(all.map(({ id }) => id));
+        const rules = all.flatMap(({ when }) => when ?? []);
+        catalogue.keepRules(new Set(rules));
+        for (const rule of rules) catalogue.rule(rule);
+      },
+      onError: (err) => log.error({ err }, 'a placement could not be read'),
+    });
+    undo.push(() => placements.close());
     await warmUp(store, learnFrom);
     undo.push(
       store.onForeignFact(({ fact }) => {
@@ -132,10 +150,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
       }),
     );
 
-    const metrics = new Metrics();
-    undo.push(() => metrics.close());
     const filling = await openFeatureChange({ store, declarations: engine.declarations, log, metrics, now });
-    const audit = createAudit({ store, log, metrics, now });
     const keyring = await createKeyring({
       store,
       audit,
@@ -328,6 +343,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
         catalogue,
         desk,
         editorial,
+        placements,
         inspect: recommendations.inspect,
         experiments,
         metrics,

@@ -16,6 +16,7 @@ import { readConfig } from '../config.ts';
 import { openEditorial } from '../editorial.ts';
 import { openExperiments } from '../experiments/desk.ts';
 import { Metrics } from '../metrics.ts';
+import { openPlacements } from '../placements.ts';
 import { openRestrictions } from '../restrictions.ts';
 import { openReviewDesk } from '../review/desk.ts';
 import { openRiskDesk } from '../rules/risk-desk.ts';
@@ -129,10 +130,19 @@ export async function controlFixture(overrides: Partial<ControlDeps> = {}) {
     onError: (error) => log.error({ err: error }, 'x'),
   });
   const restrictions = await openRestrictions({ store, audit, now, onError: (error) => log.error({ err: error }, 'x') });
+  const placements = await openPlacements({
+    base: DEFAULT_PLACEMENTS,
+    store,
+    audit,
+    now,
+    requireFits: (id, placement) => experiments.requireFits(id, placement),
+    onChange: () => {},
+    onError: (error) => log.error({ err: error }, 'x'),
+  });
   const experiments = await openExperiments({
     store,
     audit,
-    placements: new Map(DEFAULT_PLACEMENTS.map((placement) => [placement.id, placement])),
+    placements,
     raise: async () => undefined,
     now,
     onError: (error) => log.error({ err: error }, 'x'),
@@ -152,6 +162,7 @@ export async function controlFixture(overrides: Partial<ControlDeps> = {}) {
     people: { export: async () => (async function* () {})(), erase: async () => Promise.reject(new Error('not asked for here')), list: () => [] },
     desk,
     editorial: await openEditorial({ store, audit, now, onError: (error) => log.error({ err: error }, 'x') }),
+    placements,
     inspect: async () => Promise.reject(new Error('not asked for here')),
     experiments,
     metrics,

@@ -11,6 +11,7 @@ import type { Recommendations } from '../data/recommend.ts';
 import type { EditorialLists } from '../editorial.ts';
 import type { Experiments } from '../experiments/desk.ts';
 import type { Metrics } from '../metrics.ts';
+import type { Placements } from '../placements.ts';
 import type { People } from '../privacy/people.ts';
 import type { Restrictions } from '../restrictions.ts';
 import type { ReviewDesk } from '../review/desk.ts';
@@ -47,6 +48,7 @@ export interface ControlDeps {
   readonly catalogue: Pick<Catalogue, 'page' | 'size'>;
   readonly desk: Pick<RiskDesk, 'rules' | 'lists' | 'backtests'>;
   readonly editorial: Pick<EditorialLists, 'list' | 'put' | 'remove'>;
+  readonly placements: Pick<Placements, 'list' | 'entry' | 'put' | 'remove'>;
   readonly inspect: Recommendations['inspect'];
   readonly experiments: Pick<Experiments, 'list' | 'create' | 'start' | 'stop' | 'result'>;
   readonly metrics: Pick<Metrics, 'render' | 'contentType' | 'counter'>;

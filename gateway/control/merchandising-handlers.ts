@@ -7,10 +7,14 @@ import { checker, jsonBody } from './input.ts';
 
 const listParameter = checker(ROUTES.editorial_put.parameters.id);
 const listRequest = checker(ROUTES.editorial_put.request);
+const placementParameter = checker(ROUTES.placement_put.parameters.id);
+const placementRequest = checker(ROUTES.placement_put.request);
 const inspectRequest = checker(ROUTES.recommend_inspect.request);
 
-/** The control plane's handlers for editorial lists, and for looking into an answer. */
-export function merchandisingHandlers({ editorial, inspect, audit }: Pick<ControlDeps, 'editorial' | 'inspect' | 'audit'>) {
+type Deps = Pick<ControlDeps, 'editorial' | 'placements' | 'inspect' | 'audit'>;
+
+/** The control plane's handlers for editorial lists and placements, and for looking into an answer. */
+export function merchandisingHandlers({ editorial, placements, inspect, audit }: Deps) {
   return {
     editorial_lists: (c: Context<ControlEnv>) => c.json(editorial.list()),
     editorial_put: async (c: Context<ControlEnv>) => {
@@ -20,6 +24,16 @@ export function merchandisingHandlers({ editorial, inspect, audit }: Pick<Contro
     editorial_remove: async (c: Context<ControlEnv>) => {
       await editorial.remove(listParameter(c.req.param('id')), c.get('actor'));
       return c.json(editorial.list());
+    },
+    placements: (c: Context<ControlEnv>) => c.json(placements.list()),
+    placement: (c: Context<ControlEnv>) => c.json(placements.entry(placementParameter(c.req.param('id')))),
+    placement_put: async (c: Context<ControlEnv>) => {
+      const id = placementParameter(c.req.param('id'));
+      return c.json(await placements.put(id, placementRequest(await jsonBody(c.req.raw)), c.get('actor')));
+    },
+    placement_remove: async (c: Context<ControlEnv>) => {
+      await placements.remove(placementParameter(c.req.param('id')), c.get('actor'));
+      return c.json(placements.list());
     },
     recommend_inspect: async (c: Context<ControlEnv>) => {
       const request = inspectRequest(await jsonBody(c.req.raw));

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { EditorialListsResponse } from '../../contracts/merchandising.ts';
+import type { PlacementEntry, PlacementsResponse } from '../../contracts/placement.ts';
 import type { RecommendPageResponse, RecommendRequest, RecommendResponse } from '../../contracts/recommend.ts';
 import type { RecommendTrace } from '../../contracts/recommend-trace.ts';
 import { DEFAULT_PLACEMENTS, type Placement } from '../../scoring/recommend/placements.ts';
@@ -189,4 +190,79 @@ test('sources are timed by what they did', async () => {
     Number(new RegExp(`gatehouse_candidate_source_duration_seconds_count{${labels}} (\\d+)`).exec(text)?.[1] ?? 0);
   expect(count('source="popular",outcome="answered"')).toBeGreaterThan(0);
   expect(count('source="user_vector",outcome="missing"')).toBeGreaterThan(0);
+});
+
+test('a placement that is changed live holds from the very next answer, is audited, and goes back to that of the settings', async () => {
+  const { id, ...fields } = WISHES;
+  const before = idsOf(await recommend({ placement: id }));
+  const when = 'item.brand == "small" || item.item_id == "i1"';
+  const changed = await control<PlacementEntry>('PUT', `/v1/placements/${id}`, {
+    ...fields,
+    limit: 3,
+    pins: [{ item_id: 'i1', position: 2 }],
+    caps: [],
+    when,
+  });
+  expect(changed).toMatchObject({ status: 200, body: { origin: 'live', updated_by: expect.any(String), placement: { id, limit: 3 } } });
+  const after = idsOf(await recommend({ placement: id }));
+  expect(after).toHaveLength(3);
+  expect(after[1]).toBe('i1');
+  for (const item of after.filter((one) => one !== 'i1')) expect(ITEMS.find(({ item_id }) => item_id === item)!.brand).toBe('small');
+  expect((await control<PlacementEntry>('GET', `/v1/placements/${id}`)).body).toEqual(changed.body);
+  const listed = (await control<PlacementsResponse>('GET', '/v1/placements')).body.placements;
+  expect(listed.map(({ placement }) => placement.id)).toEqual([...DEFAULT_PLACEMENTS.map((one) => one.id), id]);
+  expect(listed.filter(({ origin }) => origin === 'live')).toEqual([changed.body]);
+  const back = await control<PlacementsResponse>('DELETE', `/v1/placements/${id}`);
+  expect(back.body.placements.map(({ origin }) => origin)).not.toContain('live');
+  expect(idsOf(await recommend({ placement: id }))).toEqual(before);
+  expect(await control('DELETE', `/v1/placements/${id}`)).toMatchObject({ status: 404, body: { code: 'not_found' } });
+  expect(await control('GET', '/v1/placements/nowhere')).toMatchObject({ status: 404, body: { code: 'not_found' } });
+  const actions = (await shop.facts('admin')).map(({ action }) => action).filter((action) => action.startsWith('placement.'));
+  expect(actions).toEqual(['placement.put', 'placement.remove']);
+});
+
+test('a placement that no file has answers under its own name, and the fallback answers once it is gone', async () => {
+  const { id: _, ...fields } = WISHES;
+  await control('PUT', '/v1/placements/attic', fields);
+  expect((await recommend({ placement: 'attic' })).placement).toBe('attic');
+  await control('DELETE', '/v1/placements/attic');
+  expect((await recommend({ placement: 'attic' })).placement).toBe('home');
+});
+
+test.each<[string, Record<string, unknown>, string]>([
+  ['with a field that it has not', { colour: 'red' }, '/'],
+  ['with too long an answer', { limit: 1000 }, '/limit'],
+  ['with an id besides that of the address', { id: 'home' }, '/'],
+])('a placement %s is refused', async (_, fields, path) => {
+  const { id: __, ...whole } = WISHES;
+  const refused = await control<{ code: string; errors: { path: string }[] }>('PUT', '/v1/placements/wishes', { ...whole, ...fields });
+  expect(refused).toMatchObject({ status: 422, body: { code: 'invalid_request' } });
+  expect(refused.body.errors.map((error) => error.path)).toContain(path);
+});
+
+test('an experiment goes on over a changed placement, and stands in the way of one that its variants do not go with', async () => {
+  const { id, ...fields } = WISHES;
+  const slots = [{ share: 1, source: 'new' }];
+  const variants = [
+    { name: 'control', weight: 1, overrides: {} },
+    { name: 'pinless', weight: 1, overrides: { pins: [], slots } },
+  ];
+  await control('POST', '/v1/experiments', { experiment_id: 'pins', placement: id, variants });
+  await control('POST', '/v1/experiments/pins/start');
+  const visitors = Array.from({ length: 12 }, (_, i) => `visitor-${i}`);
+  const answers = () => Promise.all(visitors.map((user_id) => recommend({ user_id, placement: id })));
+  const before = await answers();
+  expect(new Set(before.map(({ experiment }) => experiment!.variant)).size).toBe(2);
+  expect((await control('PUT', `/v1/placements/${id}`, { ...fields, limit: 4 })).status).toBe(200);
+  const after = await answers();
+  expect(after.map(({ experiment }) => experiment)).toEqual(before.map(({ experiment }) => experiment));
+  for (const answer of after) expect(answer.items).toHaveLength(4);
+  for (const answer of after.filter(({ experiment }) => experiment!.variant === 'pinless'))
+    expect(answer.items.flatMap(({ sources }) => sources)).not.toContain('pinned');
+  await control('PUT', '/v1/placements/attic', fields);
+  await control('POST', '/v1/experiments', { experiment_id: 'attic', placement: 'attic', variants });
+  await control('POST', '/v1/experiments/attic/start');
+  expect(await control('DELETE', '/v1/placements/attic')).toMatchObject({ status: 409, body: { code: 'experiment_conflict' } });
+  for (const experiment of ['pins', 'attic']) await control('POST', `/v1/experiments/${experiment}/stop`, { reason: 'enough' });
+  for (const placement of ['attic', id]) expect((await control('DELETE', `/v1/placements/${placement}`)).status).toBe(200);
 });

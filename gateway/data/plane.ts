@@ -6,7 +6,6 @@ import type { Catalogue } from '../../scoring/recommend/catalogue.ts';
 import type { ClickCounts } from '../../scoring/recommend/explore/click-counts.ts';
 import type { ItemNumbersTable } from '../../scoring/recommend/item-numbers.ts';
 import type { EditorialPicks } from '../../scoring/recommend/pipeline.ts';
-import type { Placement } from '../../scoring/recommend/placements.ts';
 import type { Trending } from '../../scoring/recommend/trending.ts';
 import type { Store } from '../../store/contract.ts';
 import type { Log } from '../audit.ts';
@@ -16,6 +15,7 @@ import type { Config } from '../config.ts';
 import type { Experiments } from '../experiments/desk.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Admission } from '../overload/admission.ts';
+import type { Placements } from '../placements.ts';
 import type { Restrictions } from '../restrictions.ts';
 import type { RiskDesk } from '../rules/risk-desk.ts';
 import type { Watch } from '../watch.ts';
@@ -38,7 +38,7 @@ export interface DataDeps {
   /** Undefined: amounts are taken as they come. */
   readonly rates: RateTable | undefined;
   readonly experiments: Pick<Experiments, 'trialOf'>;
-  readonly placements: ReadonlyMap<string, Placement>;
+  readonly placements: Pick<Placements, 'get' | 'fallback'>;
   readonly keyring: Pick<Keyring, 'check'>;
   readonly streamTokens: Pick<StreamTokens, 'issue'>;
   readonly admission: Admission;

@@ -6,7 +6,7 @@ import type { RecommendPageRequest, RecommendPageResponse, RecommendRequest, Rec
 import type { RecommendTrace } from '../../contracts/recommend-trace.ts';
 import { SOURCE_OUTCOMES, SOURCES, type SourceOutcome } from '../../scoring/recommend/candidates/gather.ts';
 import { createRecommender, RECOMMEND_STAGES, type RecommendStage } from '../../scoring/recommend/pipeline.ts';
-import { DEFAULT_PLACEMENT, DEFAULT_PLACEMENTS, type Placement } from '../../scoring/recommend/placements.ts';
+import type { Placement } from '../../scoring/recommend/placements.ts';
 import { Trace } from '../../scoring/recommend/trace.ts';
 import type { Principal } from '../auth/keyring.ts';
 import { visitorOf } from '../experiments/assign.ts';
@@ -46,11 +46,9 @@ export function createRecommendations(deps: DataDeps): Recommendations {
     onSource: (source, outcome, ms) => sources[source][outcome]?.observe(ms / 1000),
     now: () => performance.now(),
   });
-  for (const { when } of placements.values()) if (when !== undefined) catalogue.rule(when);
-  const fallback = placements.get(DEFAULT_PLACEMENT) ?? placements.values().next().value ?? DEFAULT_PLACEMENTS[0]!;
 
   async function answer(request: RecommendRequest, trace?: Trace): Promise<Answer> {
-    const declared = (request.placement !== undefined && placements.get(request.placement)) || fallback;
+    const declared = (request.placement !== undefined && placements.get(request.placement)) || placements.fallback();
     const trial = deps.experiments.trialOf(declared.id, visitorOf(request));
     const placement = trial?.placement ?? declared;
     const started = performance.now();

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Fact } from '../../contracts/fact.ts';
 import type { Alert } from '../../contracts/push.ts';
-import { DEFAULT_PLACEMENTS } from '../../scoring/recommend/placements.ts';
+import { DEFAULT_PLACEMENTS, type Placement } from '../../scoring/recommend/placements.ts';
 import type { Store } from '../../store/contract.ts';
 import { openMemoryStore } from '../../store/memory.ts';
 import { createAudit } from '../audit.ts';
@@ -16,7 +16,9 @@ let store: Store<never>;
 let metrics: Metrics;
 let raised: Alert[];
 let open: Experiments[];
+let placements: Map<string, Placement>;
 beforeEach(() => {
+  placements = new Map(DEFAULT_PLACEMENTS.map((placement) => [placement.id, placement]));
   [store, metrics, raised, open] = [openMemoryStore<never>(), new Metrics(), [], []];
 });
 afterEach(async () => {
@@ -28,7 +30,7 @@ async function gateway(): Promise<Experiments> {
   const one = await openExperiments({
     store,
     audit: createAudit({ store, log: quiet, metrics, now: () => NOW_MS }),
-    placements: new Map(DEFAULT_PLACEMENTS.map((placement) => [placement.id, placement])),
+    placements,
     raise: async (alert) => void raised.push(alert),
     now: () => NOW_MS,
     onError: (error) => {
@@ -72,4 +74,27 @@ test('one experiment is declared and started once', async () => {
   expect(starts.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
   for (const { reason } of [...both, ...starts].filter((tried) => tried.status === 'rejected'))
     expect(reason).toMatchObject({ code: 'experiment_conflict' });
+});
+
+test('variants are those of the placement as it is now; one that a change does not go with stands in its way', async () => {
+  const desk = await gateway();
+  const home = placements.get('home')!;
+  const winter = { share: 0.5, source: 'new' as const };
+  const overrides = { slots: [winter, winter] };
+  await desk.create({ experiment_id: 'e', placement: 'home', variants: [variants[0]!, { name: 'slots', weight: 1, overrides }] }, 'anna');
+  desk.requireFits('home', undefined);
+  await desk.start('e', 'anna');
+  const visitors = Array.from({ length: 20 }, (_, n) => `u${n}`);
+  const given = () => visitors.map((visitor) => desk.trialOf('home', visitor)!);
+  const before = given();
+  placements.set('home', { ...home, limit: 7, diversity: 0.5 });
+  const after = given();
+  expect(after.map(({ variant }) => variant)).toEqual(before.map(({ variant }) => variant));
+  for (const { variant, placement } of after) expect(placement).toEqual({ ...home, limit: 7, diversity: 0.5, ...(variant === 'slots' && overrides) });
+  desk.requireFits('home', { ...home, limit: 3 });
+  desk.requireFits('cart', undefined);
+  for (const to of [undefined, { ...home, limit: 0 }])
+    expect(() => desk.requireFits('home', to)).toThrow(expect.objectContaining({ code: 'experiment_conflict' }));
+  await desk.stop('e', 'enough', 'anna');
+  desk.requireFits('home', undefined);
 });

@@ -35,6 +35,8 @@ export interface Trial {
 export interface Experiments {
   /** The visitor's variant of the experiment that runs on the placement; synchronous, as every recommendation asks. */
   trialOf(placement: string, visitor: string | undefined): Trial | undefined;
+  /** Throws `experiment_conflict` where an experiment runs on the placement and a variant does not go with what it is to become; undefined: gone. */
+  requireFits(placementId: string, placement: Placement | undefined): void;
   list(): ExperimentsResponse;
   /** Rejects with `invalid_request`, `experiment_conflict`, `experiments_full` and the store's errors. */
   create(request: CreateExperimentRequest, actor: string): Promise<Experiment>;
@@ -52,11 +54,16 @@ export interface Experiments {
 export interface ExperimentsOptions {
   readonly store: Pick<Store<never>, 'docs' | 'doc' | 'onForeignFact' | 'read' | 'bounds'>;
   readonly audit: Audit;
-  readonly placements: ReadonlyMap<string, Placement>;
+  /** As they are in force at the moment. */
+  readonly placements: PlacementsInForce;
   readonly raise: (alert: Alert) => Promise<void>;
   readonly now: () => number;
   /** Told of a failure in the background. */
   readonly onError: (error: unknown) => void;
+}
+
+interface PlacementsInForce {
+  get(id: string): Placement | undefined;
 }
 
 /** The document of an experiment; `result` once it was stopped. */
@@ -67,7 +74,9 @@ interface Entry {
 
 interface Running {
   readonly tally: Tally;
-  readonly trials: readonly Trial[];
+  trials: readonly Trial[];
+  /** What the trials are variants of: they are made anew when the placement is changed. */
+  base: Placement | undefined;
   readonly weights: readonly number[];
   /** False where the journal had lost the beginning. */
   readonly whole: boolean;
@@ -86,12 +95,14 @@ export async function openExperiments(options: ExperimentsOptions): Promise<Expe
   let changing: Promise<unknown> = Promise.resolve();
 
   const run = async (experiment: Experiment): Promise<void> => {
-    const trials = trialsOf(experiment, placements);
+    const base = placements.get(experiment.placement);
+    const trials = trialsOf(experiment, base);
     const { first } = await store.bounds();
     const from = experiment.started_offset ?? 0;
     running.set(experiment.experiment_id, {
       tally: new Tally(experiment),
       trials,
+      base,
       weights: experiment.variants.map(({ weight }) => weight),
       whole: first <= from + 1,
       until: from,
@@ -120,6 +131,16 @@ export async function openExperiments(options: ExperimentsOptions): Promise<Expe
       .then((value) => (value === undefined ? undefined : set(value as Entry)))
       .catch(onError);
   });
+
+  /** Another process may change a placement to one that a variant does not go with: the visitors then keep what they had. */
+  const rebase = (one: Running, experiment: Experiment, base: Placement | undefined): void => {
+    one.base = base;
+    try {
+      one.trials = trialsOf(experiment, base);
+    } catch (error) {
+      onError(error);
+    }
+  };
 
   const entryOf = (experimentId: string): Entry => {
     const found = entries.get(experimentId);
@@ -182,7 +203,7 @@ export async function openExperiments(options: ExperimentsOptions): Promise<Expe
     };
     if (new Set(experiment.variants.map(({ name }) => name)).size < experiment.variants.length)
       throw new GatehouseError('invalid_request', 'two variants have the same name');
-    trialsOf(experiment, placements);
+    trialsOf(experiment, placements.get(experiment.placement));
     await record({ experiment }, actor, 'experiment.create');
     return experiment;
   };
@@ -191,7 +212,7 @@ export async function openExperiments(options: ExperimentsOptions): Promise<Expe
     const other = byPlacement.get(experiment.placement);
     if (experiment.state !== 'draft') throw new GatehouseError('experiment_conflict', `${experimentId} was started before`);
     if (other !== undefined) throw new GatehouseError('experiment_conflict', `${other} runs on the placement ${experiment.placement}`);
-    trialsOf(experiment, placements);
+    trialsOf(experiment, placements.get(experiment.placement));
     const { last } = await store.bounds();
     const started: Experiment = { ...experiment, state: 'running', started_ms: now(), started_offset: Math.max(0, last) };
     await record({ experiment: started }, actor, 'experiment.start');
@@ -233,7 +254,20 @@ export async function openExperiments(options: ExperimentsOptions): Promise<Expe
     trialOf(placement, visitor) {
       const id = visitor === undefined ? undefined : byPlacement.get(placement);
       const one = id === undefined ? undefined : running.get(id);
-      return one === undefined ? undefined : one.trials[assign(id!, visitor!, one.weights)];
+      if (one === undefined) return undefined;
+      const base = placements.get(placement);
+      if (base !== one.base) rebase(one, entryOf(id!).experiment, base);
+      return one.trials[assign(id!, visitor!, one.weights)];
+    },
+    requireFits(placementId, placement) {
+      const id = byPlacement.get(placementId);
+      if (id === undefined) return;
+      try {
+        trialsOf(entryOf(id).experiment, placement);
+      } catch (cause) {
+        if (!(cause instanceof GatehouseError)) throw cause;
+        throw new GatehouseError('experiment_conflict', `the experiment ${id} runs on the placement: ${cause.detail}`, { cause });
+      }
     },
     list: () => ({ experiments: [...entries.values()].map(({ experiment }) => experiment).sort((a, b) => b.created_ms - a.created_ms) }),
     create: (request, actor) => inTurn(() => create(request, actor)),
@@ -256,8 +290,7 @@ export async function openExperiments(options: ExperimentsOptions): Promise<Expe
 }
 
 /** Throws `invalid_request` for a placement that is not there, or that a variant makes into none. */
-function trialsOf({ experiment_id, placement, variants }: Experiment, placements: ReadonlyMap<string, Placement>): Trial[] {
-  const base = placements.get(placement);
+function trialsOf({ experiment_id, placement, variants }: Experiment, base: Placement | undefined): Trial[] {
   if (base === undefined) throw new GatehouseError('invalid_request', `there is no placement ${placement}`);
   return variants.map(({ name, overrides }) => {
     try {

@@ -28,6 +28,7 @@ import { Catalogue } from '../../scoring/recommend/catalogue.ts';
 import { ClickCounts } from '../../scoring/recommend/explore/click-counts.ts';
 import { ItemNumbersTable } from '../../scoring/recommend/item-numbers.ts';
 import { RANK_SET } from '../../scoring/recommend/pipeline.ts';
+import { DEFAULT_PLACEMENTS } from '../../scoring/recommend/placements.ts';
 import { Trending } from '../../scoring/recommend/trending.ts';
 import { FRAUD_SET } from '../../scoring/risk/pipeline.ts';
 import { RuleBook } from '../../scoring/risk/rules.ts';
@@ -137,7 +138,7 @@ try {
     watch,
     onPaymentEvent: () => {},
     rates: undefined,
-    placements: new Map(),
+    placements: { get: () => undefined, fallback: () => DEFAULT_PLACEMENTS[0]! },
     keyring: { check: () => ({ kind: 'secret', id: 'bench', origins: [] }) },
     streamTokens: {
       issue: () => {

@@ -53,3 +53,19 @@ test('after any changes, newest and categories are what the items say', () => {
     { seed: 6, numRuns: 500 },
   );
 });
+
+test('rules that no placement has any more are forgotten, and made again when they are asked for', () => {
+  const catalogue = new Catalogue();
+  catalogue.put({ item_id: 'i0', category: 'a' });
+  const [kept, gone] = ['item.category == "a"', 'item.category == "b"'];
+  const rule = catalogue.rule(kept);
+  const old = catalogue.rule(gone);
+  catalogue.keepRules(new Set([kept]));
+  expect(catalogue.rule(kept)).toBe(rule);
+  catalogue.put({ item_id: 'i1', category: 'b' });
+  const anew = catalogue.rule(gone);
+  expect(anew).not.toBe(old);
+  const found: number[] = [];
+  anew.each({ in: new Set([true]) }, (handle) => found.push(handle));
+  expect(found).toEqual([catalogue.handles.find('i1')]);
+});

@@ -147,8 +147,8 @@ export class Catalogue implements CandidateFacts {
   }
 
   /**
-   * Whether items fulfil a rule (CEL), as a field of true and false. Made at its first call, by asking it of each item: call it at start, not in a
-   * request. Throws `config_invalid`.
+   * Whether items fulfil a rule (CEL), as a field of true and false. Made at its first call, by asking it of each item: call it when a placement gets it,
+   * not in a request. Throws `config_invalid`.
    */
   rule(when: string): ItemField {
     const known = this.#rules.get(when);
@@ -157,6 +157,11 @@ export class Catalogue implements CandidateFacts {
     this.#fill(field);
     this.#rules.set(when, field);
     return field;
+  }
+
+  /** Forgets all rules but these; one that is asked for once more is made again. */
+  keepRules(whens: ReadonlySet<string>): void {
+    for (const when of this.#rules.keys()) if (!whens.has(when)) this.#rules.delete(when);
   }
 
   #fill(field: ItemField): void {

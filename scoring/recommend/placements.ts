@@ -1,74 +1,16 @@
-import Type, { type Static } from 'typebox';
+import Type from 'typebox';
 import { Compile } from 'typebox/compile';
 import { GatehouseError } from '../../contracts/errors.ts';
-import { Id } from '../../contracts/event.ts';
-import { Exploration } from '../../contracts/exploration.ts';
-import { Filter } from '../../contracts/filter.ts';
-import { Boosts, Caps, Objectives, Pins, Slots } from '../../contracts/merchandising.ts';
-import { CANDIDATE_SOURCES, type CandidateSource, RECOMMEND_LIMIT_MAX } from '../../contracts/recommend.ts';
+import { PLACEMENTS_MAX, Placement } from '../../contracts/placement.ts';
 import { compileItemRule } from './item-rule.ts';
 
-const Cap = Type.Integer({ minimum: 0, maximum: 500 });
+export type { Placement };
+
 /** Half a year: somebody who did not want an item then may be asked again. */
 export const HIDE_DAYS = 180;
-const isSource = (source: CandidateSource): source is Exclude<CandidateSource, 'fallback' | 'pinned'> => source !== 'fallback' && source !== 'pinned';
-
-/** A named slot of a page: which sources may fill it and what is kept out. */
-export const Placement = Type.Object(
-  {
-    id: Id,
-    limit: Type.Integer({ minimum: 1, maximum: RECOMMEND_LIMIT_MAX }),
-    sources: Type.Object(
-      {
-        user_vector: Cap,
-        item_to_item: Cap,
-        buy_again: Cap,
-        popular: Cap,
-        new: Cap,
-        look_alike: Type.Optional(Cap),
-        linear: Type.Optional(Cap),
-        session_neighbours: Type.Optional(Cap),
-        next_item: Type.Optional(Cap),
-        content: Type.Optional(Cap),
-        editorial: Type.Optional(Cap),
-      },
-      { additionalProperties: false },
-    ),
-    /** Milliseconds that a source may take to prepare its answer, at most what is left of the answer's own time. One that is late is left out, and the answer says so. */
-    source_deadlines_ms: Type.Optional(
-      Type.Partial(Type.Record(Type.Enum(CANDIDATE_SOURCES.filter(isSource)), Type.Number({ minimum: 1, maximum: 1000 }))),
-    ),
-    /** What every item of this slot must fulfil. */
-    filter: Type.Optional(Filter),
-    /** What the conditions of a filter cannot say: CEL over `item`. Asked when an item changes. */
-    when: Type.Optional(Type.String({ minLength: 1, maxLength: 4000 })),
-    /** Items bought within this many days are left out; 0 lets them in (a wholesaler's customers buy again). */
-    suppress_purchased_days: Type.Integer({ minimum: 0, maximum: 3650 }),
-    /** Items looked at within this many hours, by the user or in this visit, are left out. Not where nothing is said. */
-    suppress_viewed_hours: Type.Optional(Type.Number({ minimum: 0, maximum: 24 * 365 })),
-    /** For how long `hide_item` keeps an item away from who hid it; HIDE_DAYS where nothing is said. */
-    hide_days: Type.Optional(Type.Integer({ minimum: 1, maximum: 3650 })),
-    /** Share of the answer kept for items that are newer than `new_days`, so that a new item is seen at all. */
-    new_share: Type.Number({ minimum: 0, maximum: 0.5 }),
-    new_days: Type.Integer({ minimum: 0, maximum: 365 }),
-    /** The lambda of maximal marginal relevance: 0 ranks by score alone; 1 puts variety above everything. */
-    diversity: Type.Number({ minimum: 0, maximum: 1 }),
-    /** Variety of categories, unless said otherwise, or of the bundle's item vectors. An item without a vector is compared by its category. */
-    diversity_by: Type.Optional(Type.Enum(['category', 'vector'])),
-    pins: Type.Optional(Pins),
-    boosts: Type.Optional(Boosts),
-    slots: Type.Optional(Slots),
-    caps: Type.Optional(Caps),
-    objectives: Type.Optional(Objectives),
-    /** What is tried out, and how. Nothing unless said. */
-    exploration: Type.Optional(Exploration),
-  },
-  { additionalProperties: false },
-);
-export type Placement = Static<typeof Placement>;
 
 const OnePlacement = Compile(Placement);
-const PlacementsFile = Compile(Type.Array(Placement, { minItems: 1, maxItems: 100 }));
+const PlacementsFile = Compile(Type.Array(Placement, { minItems: 1, maxItems: PLACEMENTS_MAX }));
 
 export const DEFAULT_PLACEMENT = 'home';
 
@@ -186,14 +128,12 @@ export function parsePlacements(text: string): readonly Placement[] {
       { errors },
     );
   }
-  for (const placement of value) {
-    if (placement.when !== undefined) compileItemRule(placement.when);
-    requireSound(placement);
-  }
+  value.forEach(requireSound);
   return value;
 }
 
 function requireSound(placement: Placement): void {
+  if (placement.when !== undefined) compileItemRule(placement.when);
   const problem = placementProblem(placement);
   if (problem !== undefined) throw new GatehouseError('config_invalid', `the placement ${placement.id}: ${problem}`);
 }

@@ -68,3 +68,16 @@ test('is bounded: those that say least go', () => {
   const { a, b } = counts.belief('home', 'kept', NOW);
   expect(a + b - 20).toBeCloseTo(30, 6);
 });
+
+test('placements come and go while it counts: what is known of those that stay stays', () => {
+  const counts = new ClickCounts(['home', 'gone']);
+  for (const placement of ['home', 'gone', 'later']) say(counts, 'view_item_list', ['i1', 'i2'], NOW, placement);
+  expect(counts.size).toBe(4);
+  const known = counts.belief('home', 'i1', NOW);
+  counts.follow(['home', 'later']);
+  expect(counts.size).toBe(2);
+  expect(counts.belief('home', 'i1', NOW)).toEqual(known);
+  say(counts, 'view_item_list', ['i1'], NOW, 'later');
+  say(counts, 'view_item_list', ['i1'], NOW, 'gone');
+  expect(counts.size).toBe(3);
+});

@@ -26,13 +26,21 @@ interface PlacementCounts {
  * name the placement. A shop that reports no list views leaves every item as unknown as on its first day.
  */
 export class ClickCounts {
-  readonly #placements: ReadonlyMap<string, PlacementCounts>;
+  #placements: ReadonlyMap<string, PlacementCounts> = new Map();
   #size = 0;
   readonly #decay = new ForwardDecay(HALF_LIFE_MS);
 
   /** Other placements than these are not counted: events may name any. */
   constructor(placements: Iterable<string>) {
-    this.#placements = new Map([...placements].map((id) => [id, { all: { shown: 0, clicked: 0 }, items: new Map() }]));
+    this.follow(placements);
+  }
+
+  /** Counts these placements from now on. What is known of those among them stays, of others it goes. */
+  follow(placements: Iterable<string>): void {
+    const known = this.#placements;
+    this.#placements = new Map([...placements].map((id) => [id, known.get(id) ?? { all: { shown: 0, clicked: 0 }, items: new Map() }]));
+    this.#size = 0;
+    for (const { items } of this.#placements.values()) this.#size += items.size;
   }
 
   /** Items that are told apart, once for each placement. */
