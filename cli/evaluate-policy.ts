@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
 import { GatehouseError } from '../contracts/errors.ts';
 import { readPlacements } from '../gateway/main.ts';
+import { storedPlacement } from '../gateway/placements.ts';
 import { DEFAULT_PLACEMENT, type Placement, placementWith } from '../scoring/recommend/placements.ts';
 import { evaluatePolicy, journalSource, POLICY_REWARDS, type PolicyReward } from '../training/index.ts';
 import { timeOf } from './import.ts';
@@ -32,13 +33,14 @@ export function evaluatePolicyCommand(): Command {
     .option('--data-dir <dir>', 'folder of the store and the bundles')
     .action(async (path: string, options: Options) => {
       const config = configOf(options.dataDir);
-      const placement = (await readPlacements(config.placementsFile)).get(options.placement);
-      if (placement === undefined) throw new GatehouseError('config_invalid', `there is no placement ${options.placement}`);
-      const changed = placementWith(placement, await fieldsOf(path));
       const fromMs = options.from === undefined ? 0 : timeOf('--from', options.from);
       const untilMs = options.until === undefined ? Number.POSITIVE_INFINITY : timeOf('--until', options.until);
+      const settings = await readPlacements(config.placementsFile);
       const shop = await openShop(config);
       try {
+        const placement = (await storedPlacement(shop.store, options.placement)) ?? settings.get(options.placement);
+        if (placement === undefined) throw new GatehouseError('config_invalid', `there is no placement ${options.placement}`);
+        const changed = placementWith(placement, await fieldsOf(path));
         const facts = await journalSource(shop.store);
         const found = await evaluatePolicy({ facts, placement: changed, reward: options.reward, fromMs, untilMs, seed: options.seed });
         console.log(JSON.stringify({ placement: changed, reward: options.reward, ...found }, null, 2));

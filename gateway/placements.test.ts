@@ -5,7 +5,7 @@ import { DEFAULT_PLACEMENTS, type Placement } from '../scoring/recommend/placeme
 import { createAudit } from './audit.ts';
 import { DocsStore } from './auth/docs.suite.ts';
 import { Metrics } from './metrics.ts';
-import { openPlacements, PLACEMENTS_COLLECTION, type Placements } from './placements.ts';
+import { openPlacements, PLACEMENTS_COLLECTION, type Placements, storedPlacement } from './placements.ts';
 
 const NOW = 1_700_000_000_000;
 const metrics = new Metrics();
@@ -43,6 +43,8 @@ test('a change lies over the placement of the settings, also after a restart, an
   const made = await placements.put('home', SHORT, 'anna');
   expect(made).toEqual({ placement: { ...HOME, limit: 3 }, origin: 'live', updated_ms: NOW, updated_by: 'anna' });
   expect(placements.get('home')).toEqual({ ...HOME, limit: 3 });
+  expect(await storedPlacement(store, 'home')).toEqual({ ...HOME, limit: 3 });
+  expect(await storedPlacement(store, 'product')).toBeUndefined();
   const again = await open(new DocsStore(documents));
   expect(again.list()).toEqual({ placements: [{ placement: PRODUCT, origin: 'settings' }, made] });
   await placements.remove('home', 'bert');

@@ -44,6 +44,11 @@ interface LiveChange {
   readonly updated_by: string;
 }
 
+/** What a placement was changed to, as the store has it; undefined where it was not. For those who are no gateway. */
+export async function storedPlacement(store: Pick<Store<never>, 'doc'>, id: string): Promise<Placement | undefined> {
+  return ((await store.doc(PLACEMENTS_COLLECTION, id)) as LiveChange | undefined)?.placement;
+}
+
 /** The placements of the settings, with what was changed since laid over them. Processes that share a store learn of each other's changes through its journal. */
 export async function openPlacements({ base, store, audit, now, requireFits, onChange, onError }: PlacementsOptions): Promise<Placements> {
   const live = new Map<string, LiveChange>();

@@ -76,6 +76,13 @@ test('one experiment is declared and started once', async () => {
     expect(reason).toMatchObject({ code: 'experiment_conflict' });
 });
 
+test('a variant whose rule does not compile is refused before anybody gets it', async () => {
+  const desk = await gateway();
+  const broken = [variants[0]!, { name: 'broken', weight: 1, overrides: { when: 'item.price <' } }];
+  await expect(desk.create({ experiment_id: 'e', placement: 'home', variants: broken }, 'anna')).rejects.toMatchObject({ code: 'invalid_request' });
+  expect(desk.list().experiments).toEqual([]);
+});
+
 test('variants are those of the placement as it is now; one that a change does not go with stands in its way', async () => {
   const desk = await gateway();
   const home = placements.get('home')!;

@@ -38,16 +38,17 @@ function firstOf(list: Int32Array, max: number, { allow }: CandidateContext, fou
 
 /** Goes on behind the `count` that are found already. */
 function popularOfAll(count: number, live: Int32Array, max: number, context: CandidateContext, found: Int32Array): number {
-  if (count === 0) count = firstOf(live, max, context, found);
-  else count = append(count, live, max, context, found);
-  return append(count, context.models.popularity?.order ?? NONE, max, context, found);
+  const withLive = count === 0 ? firstOf(live, max, context, found) : append(count, live, max, context, found);
+  return append(withLive, context.models.popularity?.order ?? NONE, max, context, found);
 }
 
 /** The same among few items. */
 function behind(count: number, few: Int32Array, max: number, context: CandidateContext, found: Int32Array): number {
   if (count === 0) return popularOf(few, max, context, found);
-  const all = new Int32Array(few.length);
-  return append(count, all.subarray(0, popularOf(few, few.length, context, all)), max, context, found);
+  if (count === max) return count;
+  // Of the best `max`, at most `count` are found already: the rest is enough.
+  const best = new Int32Array(max);
+  return append(count, best.subarray(0, popularOf(few, max, context, best)), max, context, found);
 }
 
 /** Adds those of a list that may be shown and are not found yet. */
