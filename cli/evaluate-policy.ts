@@ -36,11 +36,12 @@ export function evaluatePolicyCommand(): Command {
       const fromMs = options.from === undefined ? 0 : timeOf('--from', options.from);
       const untilMs = options.until === undefined ? Number.POSITIVE_INFINITY : timeOf('--until', options.until);
       const settings = await readPlacements(config.placementsFile);
+      const fields = await fieldsOf(path);
       const shop = await openShop(config);
       try {
         const placement = (await storedPlacement(shop.store, options.placement)) ?? settings.get(options.placement);
         if (placement === undefined) throw new GatehouseError('config_invalid', `there is no placement ${options.placement}`);
-        const changed = placementWith(placement, await fieldsOf(path));
+        const changed = placementWith(placement, fields);
         const facts = await journalSource(shop.store);
         const found = await evaluatePolicy({ facts, placement: changed, reward: options.reward, fromMs, untilMs, seed: options.seed });
         console.log(JSON.stringify({ placement: changed, reward: options.reward, ...found }, null, 2));
