@@ -10,9 +10,9 @@ async function shopOf(bought: Readonly<Record<string, readonly number[]>>, categ
   for (const { item, day } of acts.sort((a, b) => b.day - a.day)) await shop.say('purchase', item, NOW - day * DAY);
   return {
     ...shop,
-    /** What the source names, the first that is due first. */
-    async due() {
-      const { trace } = await shop.ask({ user_id: 'u1', limit: 10 }, OWN);
+    /** What the source names where it may name so many; half of them, rounded up, go by the rhythm. */
+    async due(cap = 20) {
+      const { trace } = await shop.ask({ user_id: 'u1', limit: 10 }, { ...OWN, sources: { ...OWN.sources, buy_again: cap } });
       return trace.sources.find(({ source }) => source === 'buy_again')!.found;
     },
   };
@@ -44,6 +44,14 @@ test('of what was bought once, the rhythm of its category tells when it is due',
 test('of a user without a rhythm, the later and the more often bought come first', async () => {
   const shop = await shopOf({ i1: [200], i2: [20], i3: [100], i4: [3, 3, 3] });
   expect(await shop.due()).toEqual(['i4', 'i2', 'i3', 'i1']);
+});
+
+test('half of the candidates are what was bought often and lately, due or not, and none is named twice', async () => {
+  const shop = await shopOf({ i1: rhythm(14, 13), i2: rhythm(14, 1), i3: rhythm(14, 2), i4: [1] });
+  expect(await shop.due(1)).toEqual(['i1']);
+  expect(await shop.due(2)).toEqual(['i1', 'i2']);
+  expect(await shop.due(3)).toEqual(['i1', 'i3', 'i2']);
+  expect(await shop.due(10)).toEqual(['i1', 'i3', 'i2', 'i4']);
 });
 
 test('where no ranker is, the answer is in this order and says what was added by it', async () => {
