@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { GatehouseError } from '../contracts/errors.ts';
 import { clusteredVectors, seededRandom } from './clustered.ts';
 import type { VectorIndex } from './contract.ts';
@@ -16,6 +16,8 @@ import { writeSnapshot } from './snapshot.ts';
 import { vectorSuite } from './vector.suite.ts';
 
 const DIMENSIONS = 8;
+/** Compactions run in child processes that give way to everything else. */
+vi.setConfig({ testTimeout: 120_000 });
 let folder: string;
 let opened: LiveIndex[];
 
@@ -309,7 +311,8 @@ test('a graph of the vectors that it began with that cannot be built is told, an
   const next = clusteredVectors({ dimensions: DIMENSIONS, clusters: 9, seed: 9 });
   const vectors = Array.from({ length: 1_200 }, (_, i) => [`i${i}`, next()] as const);
   const index = await open({ vectors, now: () => nowMs, onError: (error) => errors.push(error) });
-  await rm(join(folder, 'live'), { recursive: true });
+  // The compaction may write there meanwhile.
+  await rm(join(folder, 'live'), { recursive: true, maxRetries: 20 });
   await expect.poll(() => errors.length, { timeout: 20_000 }).toBe(1);
   await mkdir(join(folder, 'live'));
   index.upsert('a', next());
@@ -319,4 +322,12 @@ test('a graph of the vectors that it began with that cannot be built is told, an
   await expect.poll(() => index.stats(), { timeout: 20_000 }).toMatchObject({ vectors: 1_202, isCompacting: false });
   expect(index.search(vectors[7]![1], 1)).toHaveLength(1);
   expect(errors).toHaveLength(1);
+});
+
+test('answers nobody once it is closed: the graphs are gone', async () => {
+  const next = clusteredVectors({ dimensions: DIMENSIONS, clusters: 3, seed: 10 });
+  const index = await open({ vectors: [['a', next()]] });
+  await index.close();
+  expect(() => index.search(next(), 1)).toThrow('the index was closed');
+  expect(() => index.upsert('b', next())).toThrow('the index was closed');
 });

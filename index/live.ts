@@ -134,6 +134,7 @@ export class LiveIndex implements VectorIndex {
 
   /** As the contract's; throws `index_busy` too, where updates came faster than they could be compacted. */
   upsert(id: string, vector: Float32Array): void {
+    this.#requireOpen();
     this.#compactWhereDue();
     const { deltaSlotsMax = DELTA_SLOTS_MAX } = this.#options;
     if (this.#segments.deltaSlots >= deltaSlotsMax) throw new GatehouseError('index_busy', `${deltaSlotsMax} updates wait to be compacted`);
@@ -165,6 +166,8 @@ export class LiveIndex implements VectorIndex {
   }
 
   nearest(query: Float32Array, k: number, options: HandleSearchOptions, handles: Int32Array, similarities?: Float64Array): number {
+    // A graph that was freed would take the process with it.
+    this.#requireOpen();
     return this.#segments.nearest(query, k, options, handles, similarities);
   }
 

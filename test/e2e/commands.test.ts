@@ -78,7 +78,6 @@ describe.concurrent('help and mistakes', () => {
     ['import x.csv --mapping unheard-of', 'unheard-of is neither a shipped mapping nor a file that can be read (mapping_invalid)'],
     ['evaluate-policy nothing.json --reward fame', "argument 'fame' is invalid"],
     ['evaluate-policy nothing.json', 'nothing.json cannot be read as JSON (input_unreadable)'],
-    ['evaluate-policy nothing.json --placement no-such', 'there is no placement no-such (config_invalid)'],
     ['simulate --users many', "option '--users <n>' argument 'many' is invalid. It must be a whole number."],
     ['simulate --users 2', 'users must be a whole number from 10'],
     ['simulate --live http://127.0.0.1:1 --rate 0', "option '--rate <n>' argument '0' is invalid. It must be a number above 0."],
