@@ -14,6 +14,7 @@ import { loadBundle } from '../scoring/models/bundle.ts';
 import { BundleManager } from '../scoring/models/manager.ts';
 import { parseRates, type RateTable } from '../scoring/rates.ts';
 import { Catalogue } from '../scoring/recommend/catalogue.ts';
+import { UNTRAINED_CONTENT } from '../scoring/recommend/content-vector.ts';
 import { ClickCounts } from '../scoring/recommend/explore/click-counts.ts';
 import { ItemNumbersTable } from '../scoring/recommend/item-numbers.ts';
 import { RANK_SET } from '../scoring/recommend/pipeline.ts';
@@ -199,6 +200,9 @@ export async function startGateway(config: Config, now: () => number = Date.now)
     const bundleProblem = await bundles.start();
     undo.push(() => bundles.close());
     if (bundleProblem) log.error({ err: bundleProblem }, 'the active bundle cannot be loaded: serving without models');
+    // A shop gets its first bundle once: what this holds until the next start is the index of a young catalogue.
+    const untrained = bundles.current === undefined && config.contentItemsMax > 0 ? content.open(UNTRAINED_CONTENT) : undefined;
+    if (untrained) undo.push(() => untrained.close());
 
     const admission = createAdmission({
       inFlightMax: config.inFlightMax,
@@ -273,6 +277,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
       itemNumbers,
       clicks,
       editorial,
+      untrained: untrained && { content: untrained },
       bundles,
       desk,
       rates,

@@ -68,3 +68,22 @@ test('a visitor without a page gets what is like their last item, behind the req
   expect(idsOf(found)).toEqual(['jug', 'pan', 'teapot']);
   expect(found[0]!.reason).toBe('Similar to Blue kettle');
 });
+
+test('a shop without a bundle answers by content too', async () => {
+  const young = await TestGateway.start();
+  try {
+    await young.ask('PUT', '/v1/items', { items: [...KITCHEN, ...SHOES] });
+    await young.ask('POST', '/v1/events', { events: [{ event_id: 'v1', name: 'view_item', session_id: 'visit', items: [{ item_id: 'kettle' }] }] });
+    await vi.waitFor(
+      async () => {
+        const { body } = await young.ask<RecommendResponse>('POST', '/v1/recommend', { placement: 'home', session_id: 'visit', limit: 34 });
+        const alikes = body.items.filter(({ sources }) => sources.includes('content')).map(({ item_id }) => item_id);
+        expect(alikes).toEqual(expect.arrayContaining(['teapot', 'jug', 'pan']));
+        expect(body).toMatchObject({ degraded: true, degraded_by: ['bundle_missing'] });
+      },
+      { timeout: 60_000, interval: 20 },
+    );
+  } finally {
+    await young.stop();
+  }
+});

@@ -6,6 +6,7 @@ import type { Catalogue } from '../../scoring/recommend/catalogue.ts';
 import type { ClickCounts } from '../../scoring/recommend/explore/click-counts.ts';
 import type { ItemNumbersTable } from '../../scoring/recommend/item-numbers.ts';
 import type { EditorialPicks } from '../../scoring/recommend/pipeline.ts';
+import type { RetrievalModels } from '../../scoring/recommend/retrieval.ts';
 import type { Trending } from '../../scoring/recommend/trending.ts';
 import type { Store } from '../../store/contract.ts';
 import type { Log } from '../audit.ts';
@@ -31,6 +32,8 @@ export interface DataDeps {
   readonly itemNumbers: ItemNumbersTable;
   readonly clicks: ClickCounts;
   readonly editorial: EditorialPicks;
+  /** What a shop without a bundle answers from. */
+  readonly untrained?: RetrievalModels | undefined;
   readonly bundles: Pick<BundleManager, 'lease'>;
   readonly restrictions: Pick<Restrictions, 'standing' | 'impose'>;
   /** Its book is read at each request: a change swaps it whole. */

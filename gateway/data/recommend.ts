@@ -41,6 +41,7 @@ export function createRecommendations(deps: DataDeps): Recommendations {
     itemNumbers,
     clicks: deps.clicks,
     editorial: deps.editorial,
+    untrained: deps.untrained,
     candidatesMax: config.candidatesMax,
     onStage: (stage, ms) => cells[stage].observe(ms / 1000),
     onSource: (source, outcome, ms) => sources[source][outcome]?.observe(ms / 1000),

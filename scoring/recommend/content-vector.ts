@@ -12,6 +12,9 @@ export interface ContentModel {
   readonly idfUnseen: number;
 }
 
+/** Of a shop without a bundle: every token counts alike. */
+export const UNTRAINED_CONTENT: ContentModel = { dimensions: 128, idf: new Float32Array(1), idfUnseen: 1 };
+
 /** Titles have some ten words; the rest of a very long one says little and costs time at every change of the item. */
 export const TOKENS_MAX = 200;
 /** Words count for less than what a shop declares: category and brand. */

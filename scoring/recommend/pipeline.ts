@@ -53,6 +53,8 @@ export interface RecommendDeps {
   readonly itemNumbers: ItemNumbersTable;
   readonly clicks: Pick<ClickCounts, 'belief'>;
   readonly editorial: EditorialPicks;
+  /** What a shop without a bundle answers from, beside what is popular and new. */
+  readonly untrained?: RetrievalModels | undefined;
   readonly candidatesMax: number;
   /** Called with each stage's milliseconds. */
   readonly onStage: (stage: RecommendStage, ms: number) => void;
@@ -180,7 +182,7 @@ export function createRecommender(deps: RecommendDeps) {
         editorial: placement.sources.editorial ? Int32Array.from(known(deps.editorial.picks(placement.id, nowMs))) : NOBODY,
         watch: watchOf(placement, deadline, trace),
       },
-      models ?? {},
+      models ?? deps.untrained ?? {},
     );
     if (models) for (const source of missing) degradedBy.push(`source_${source}`);
     lap('candidates');

@@ -100,3 +100,12 @@ test('has nothing to say to a stranger, and is not missed where it is off, unkno
   expect(await ask({ page: 'teapot', models: {} })).toEqual([]);
   expect(await ask({ page: 'teapot', models: { content: { index: undefined } } })).toEqual([]);
 });
+
+test('is not asked where the bundle knows all that a visitor without a page touched, and is where one item is new to it', async () => {
+  const itemIndex = createExactIndex({ dimensions: 2, metric: 'ip', handles });
+  itemIndex.upsert('teapot', Float32Array.of(1, 0));
+  const models = { content: { index }, itemIndex };
+  expect(idsOf(await ask({ viewed: ['teapot'], models }))).toEqual([]);
+  expect(idsOf(await ask({ viewed: ['teapot', 'kettle'], models }))).not.toEqual([]);
+  expect(idsOf(await ask({ page: 'teapot', models }))).not.toEqual([]);
+});

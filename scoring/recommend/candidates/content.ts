@@ -13,7 +13,7 @@ const EF = 32;
 
 /**
  * What is like the item on the page, else like the visitor's last items, by category, brand, words and attributes: an item is found from the moment that
- * it is put, before anybody met it. No columns: the ranker judges these candidates by what it knows of all.
+ * it is put, before anybody met it; of items that the bundle knows only the one on the page is asked about. No columns: the ranker judges these candidates by what it knows of all.
  */
 export const content: CandidateSource = {
   name: 'content',
@@ -24,9 +24,17 @@ export const content: CandidateSource = {
     const index = context.models.content?.index;
     if (!index) return undefined;
     const seeds = seedsOf(index, context);
-    return seeds.handles.length === 0 ? undefined : run(context, index, seeds);
+    return seeds.handles.length === 0 || areKnown(seeds, context) ? undefined : run(context, index, seeds);
   },
 };
+
+/**
+ * Whether the bundle has learned of all items that a visitor without a page touched last: what people did with them then says more, and a search by
+ * content would cost a fifth of the answer.
+ */
+function areKnown({ handles }: Seeds, { item, models: { itemIndex } }: CandidateContext): boolean {
+  return item === NO_HANDLE && itemIndex !== undefined && handles.every((handle) => itemIndex.has(itemIndex.handles.idOf(handle)));
+}
 
 /** Items with their vectors, side by side. */
 interface Seeds {
