@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { GatehouseError } from '../contracts/errors.ts';
-import { DELTA_SLOTS_MAX, type LiveIndex, type LiveIndexStats, openLiveIndex } from '../index/live.ts';
+import { DELTA_SLOTS_MAX, type LiveIndex, type LiveIndexStats, openLiveIndex, REMOVE_RETRIES } from '../index/live.ts';
 import { nextTurn } from '../index/turns.ts';
 import type { OpenContent } from '../scoring/models/bundle.ts';
 import type { Catalogue } from '../scoring/recommend/catalogue.ts';
@@ -46,7 +46,7 @@ export function contentDir(dataDir: string, port: number): string {
 }
 
 export async function openContentIndexes(options: ContentOptions): Promise<ContentIndexes> {
-  await rm(options.dir, { recursive: true, force: true });
+  await rm(options.dir, { recursive: true, force: true, maxRetries: REMOVE_RETRIES });
   const spaces: CatalogueContent[] = [];
   const closing = new Set<Promise<void>>();
   return {

@@ -29,6 +29,8 @@ const RETRY_MS = 30_000;
 const INSERTS_PER_TURN = 16;
 /** Vectors that are taken between two turns while an index is opened: making one takes its owner some 10 us. */
 const VECTORS_PER_TURN = 64;
+/** Node waits 100 ms more before each: 5 s in all, far longer than a child goes on by itself. */
+export const REMOVE_RETRIES = 9;
 const NAME = 'index';
 const CURRENT = 'current.json';
 const FOLDER = 'compacted-';
@@ -385,9 +387,12 @@ async function writeCurrent(dir: string, current: Current): Promise<void> {
   await syncFolder(dir);
 }
 
-/** Removes every compacted folder but one: what a crash left behind, and what a newer one replaced. */
+/**
+ * Removes every compacted folder but one: what a crash left behind, and what a newer one replaced. The child of a process that was killed may still be
+ * writing there, for the moment until it sees that nobody listens.
+ */
 async function removeOthers(dir: string, kept: string | undefined): Promise<void> {
   for (const name of await readdir(dir)) {
-    if (name.startsWith(FOLDER) && name !== kept) await rm(join(dir, name), { recursive: true, force: true });
+    if (name.startsWith(FOLDER) && name !== kept) await rm(join(dir, name), { recursive: true, force: true, maxRetries: REMOVE_RETRIES });
   }
 }
