@@ -12,7 +12,8 @@ const PURCHASES = 20;
 let shop: TestGateway;
 
 beforeAll(async () => {
-  shop = await TestGateway.start({}, async (dataDir) => {
+  // Without content, whose likenesses would be the reason of some.
+  shop = await TestGateway.start({ contentItemsMax: 0 }, async (dataDir) => {
     const before = await startGateway(readConfig({}, { dataDir, port: 0, controlPort: 0, secretKeys: [SECRET_KEY], logLevel: 'silent' }));
     const send = async (method: string, path: string, body: object): Promise<void> => {
       const headers = { authorization: `Bearer ${SECRET_KEY}`, 'content-type': 'application/json' };
