@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { cp, link, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { arch, cpus, loadavg, platform, totalmem } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type PreparedShop, rulesPath } from '../shop.ts';
 import type { GeneratorMessage, Job, Round } from './generator.ts';
@@ -38,6 +39,21 @@ export interface Target {
   stop(): Promise<void>;
 }
 
+/** An index of a million items by content takes some minutes to build. */
+const SETTLE_MS_MAX = 900_000;
+const SETTLE_POLL_MS = 200;
+
+/** Waits until the gateway has built its index of the catalogue, in a child that would take the load's second core. */
+async function isSettled(controlPort: number): Promise<void> {
+  for (let waitedMs = 0; waitedMs < SETTLE_MS_MAX; waitedMs += SETTLE_POLL_MS) {
+    const metrics = await (await fetch(`http://127.0.0.1:${controlPort}/metrics`)).text();
+    const figure = (name: string): string | undefined => new RegExp(`gatehouse_content_index\\{figure="${name}"\\} (\\d+)`).exec(metrics)?.[1];
+    if (figure('isCompacting') === '0' && figure('delta') === '0') return;
+    await sleep(SETTLE_POLL_MS);
+  }
+  throw new Error(`the gateway was still building its index of the catalogue after ${SETTLE_MS_MAX} ms`);
+}
+
 export interface TargetOptions {
   readonly what: 'echo' | 'gateway';
   readonly env?: Readonly<Record<string, string>>;
@@ -66,6 +82,7 @@ export async function startTarget({ what, env = {}, profileDir }: TargetOptions)
     child.kill('SIGKILL');
     throw cause;
   }
+  if (what === 'gateway') await isSettled(first.controlPort);
   return {
     port: first.port,
     controlPort: first.controlPort,
