@@ -90,7 +90,7 @@ describeWith(SET, 'Online Retail over the public API', () => {
       `Online Retail (b), ${users.length} users: NDCG@20 ${ours.toFixed(4)}; popularity of 30 days ${base.toFixed(4)}; references: EASE .1043, LightGBM re-ranker .1494`,
     );
     expect(users.length).toBe(1294);
-    // .1565 with look-alikes and a ranker that learned without own purchases as well; without them it was .1347, just below this bound.
+    // .1530 to .1565 with look-alikes and a ranker that learned without own purchases as well; without them it was .1347, just below this bound.
     expect(ours).toBeGreaterThan(1.6 * base);
   }, 120_000);
 });
