@@ -36,7 +36,7 @@ export interface ContentIndexes {
   open(model: ContentModel): OpenContent;
   /** Of the newest one that is open. */
   stats(): LiveIndexStats | undefined;
-  /** Waits until those that were closed are, and removes the folder. */
+  /** Waits until those that were closed are, and removes the folder where none is open. */
   close(): Promise<void>;
 }
 
@@ -68,7 +68,8 @@ export async function openContentIndexes(options: ContentOptions): Promise<Conte
     stats: () => spaces.findLast(({ index }) => index !== undefined)?.index?.stats(),
     async close() {
       await Promise.allSettled(closing);
-      await rm(options.dir, { recursive: true, force: true });
+      // A request that outlives the drain still holds one, which writes there when it ends. The next start empties the folder.
+      if (spaces.length === 0) await rm(options.dir, { recursive: true, force: true });
     },
   };
 }
