@@ -15,7 +15,7 @@ const CHILD = fileURLToPath(new URL('./index-kill9-child.mjs', import.meta.url))
 const KILLED_AT = ['compacting', 'compacted', 'compacting', 'compacting', 'compacted', 'compacting'] as const;
 
 interface Held {
-  readonly inFiles: number;
+  readonly slotsInFiles: number;
   readonly ids: string[];
   readonly live: [id: string, vector: number[]][];
   readonly queries: number[][];
@@ -64,7 +64,7 @@ test('a live index that is killed while it compacts is whole again', { timeout: 
       // A compaction that had begun may have ended before the kill came.
       isCompacted = existsSync(join(path, 'live', 'current.json'));
       const held = await check(path);
-      expect(held.inFiles > 0).toBe(isCompacted);
+      expect(held.slotsInFiles > 0).toBe(isCompacted);
       expect(cutShort(path)).toBe(0);
       const oracle = createExactIndex({ dimensions: 4, metric: 'l2' });
       for (const [id, vector] of held.live) oracle.upsert(id, Float32Array.from(vector));
