@@ -4,12 +4,12 @@ import type { ItemLookup } from './contract.ts';
 import { hash53 } from './hash.ts';
 import { keepItem, newHistory } from './history.ts';
 import { parseHistory } from './history-codec.ts';
+import { addFirst, addKey, addSighting, addValue } from './lists.ts';
 import { networkOf } from './network.ts';
-import { type ColumnStep, type Plan, planFor } from './plan.ts';
-import { newRows, seekRow } from './rows.ts';
+import { type Plan, planFor } from './plan.ts';
 import type { KindSchema } from './schema.ts';
 import type { State } from './state.ts';
-import { keepDistinct, keepFirst, keepNewest, newTop } from './top.ts';
+import { applyLevel } from './tables.ts';
 import { EventValues, keyHashes } from './values.ts';
 
 const values = new EventValues();
@@ -51,7 +51,10 @@ export function applyEvent(ref: EntityRef, state: State, event: TimedEvent, item
   const plan = planFor(state.schema, event);
   if (plan === null) return;
   values.load(plan.fields, ref, event, items);
-  for (const { index, steps } of plan.levels) applyLevel(state, index, steps, event.timestamp_ms);
+  for (let i = 0; i < plan.levels.length; i++) {
+    const { level, steps } = plan.levels[i]!;
+    applyLevel(state, level, steps, Math.floor(event.timestamp_ms / level.tileMs), values.fields);
+  }
   if (plan.tops.length > 0) applyTops(ref, state, plan, event, items);
   for (const { index, spec } of plan.histories) {
     const list = state.histories[index] ?? newHistory();
@@ -64,46 +67,22 @@ export function applyEvent(ref: EntityRef, state: State, event: TimedEvent, item
   }
 }
 
-function applyLevel(state: State, index: number, steps: readonly ColumnStep[], atMs: number): void {
-  const level = state.schema.levels[index]!;
-  const rows = state.levels[index] ?? newRows(level);
-  state.levels[index] = rows;
-  const row = seekRow(rows, level, Math.floor(atMs / level.tileMs));
-  if (row < 0) return;
-  const { data } = rows;
-  for (const { at, op, field } of steps) {
-    const cell = row + at;
-    if (field < 0) {
-      data[cell] = data[cell]! + 1;
-      continue;
-    }
-    const { count, sum, min, max } = values.fields[field]!;
-    if (op === 'sum') data[cell] = data[cell]! + sum;
-    else if (op === 'values') data[cell] = data[cell]! + count;
-    else if (op === 'min') data[cell] = Math.min(data[cell]!, min);
-    else data[cell] = Math.max(data[cell]!, max);
-  }
-}
-
 function applyTops(ref: EntityRef, state: State, plan: Plan, event: TimedEvent, items: ItemLookup): void {
   const atMs = event.timestamp_ms;
   const eventKey = plan.needsId ? hash53(event.event_id) : 0;
-  for (const { index, spec, field } of plan.tops) {
-    const top = state.tops[index] ?? newTop(spec.width);
-    state.tops[index] = top;
-    if (spec.role === 'first') {
-      keepFirst(top, atMs);
-    } else if (spec.role === 'recent' || spec.role === 'values') {
-      const value = field < 0 ? 0 : values.fields[field]!.last;
-      if (field >= 0 && values.fields[field]!.count === 0) continue;
-      const place = keepNewest(top, spec.width, spec.entriesMax, atMs, eventKey);
-      if (place >= 0) top.data[place * spec.width + 2] = value;
-    } else if (spec.of !== undefined) {
-      const count = keyHashes(spec.of, ref, event, items, keys);
-      for (let i = 0; i < count; i++) {
-        const key = keys[i]!;
-        if (spec.role === 'distinct') keepDistinct(top, spec.entriesMax, atMs, key);
-        else keepNewest(top, spec.width, spec.entriesMax, atMs, key);
+  const { tops } = plan;
+  for (let i = 0; i < tops.length; i++) {
+    const { spec, field } = tops[i]!;
+    const { role, of } = spec;
+    if (role === 'first') addFirst(state, spec, atMs);
+    else if (of === undefined) {
+      if (field < 0) addValue(state, spec, atMs, eventKey, 0);
+      else if (values.fields[field]!.count > 0) addValue(state, spec, atMs, eventKey, values.fields[field]!.last);
+    } else {
+      const count = keyHashes(of, ref, event, items, keys);
+      for (let j = 0; j < count; j++) {
+        if (role === 'distinct') addKey(state, spec, atMs, keys[j]!);
+        else addSighting(state, spec, atMs, keys[j]!);
       }
     }
   }

@@ -4,8 +4,13 @@ import { GatehouseError } from '../../contracts/errors.ts';
 const BUFFER_BYTES_AT_FIRST = 4096;
 /** Integers up to here are written as zigzag varints; anything else as 8 raw bytes. */
 const ZIGZAG_MAX = 2 ** 50;
+/** Fewer bytes than these are copied one by one. */
+const LOOP_BYTES_MAX = 64;
 const TWO_28 = 2 ** 28;
+const TWO_31 = 2 ** 31;
 const TWO_32 = 2 ** 32;
+/** A 53-bit hash as it is written. */
+export const HASH_BYTES = 7;
 
 /** Writes into a buffer that is reused from state to state. Callers reserve room first, then write without checks. */
 export class ByteWriter {
@@ -40,6 +45,13 @@ export class ByteWriter {
     const out = new Uint8Array(buffer, byteOffset, this.at);
     out.set(this.bytes.subarray(0, this.at));
     return out;
+  }
+
+  /** Copies everything written to `out`, from `at` on. A plain loop where it is little: a call of `set` costs more. */
+  copyTo(out: Uint8Array, at: number): void {
+    const { bytes } = this;
+    if (this.at > LOOP_BYTES_MAX) out.set(bytes.subarray(0, this.at), at);
+    else for (let i = 0; i < this.at; i++) out[at + i] = bytes[i]!;
   }
 
   /** Fill in a number that was left open at `position`. */
@@ -112,10 +124,70 @@ export class ByteWriter {
     for (let i = 0; i < value.length; i++) this.bytes[this.at++] = value.charCodeAt(i);
   }
 
+  /** Some of these bytes, for which there is room. */
+  appendFrom(value: Uint8Array, from: number, to: number): void {
+    const { bytes, at } = this;
+    this.at = at + to - from;
+    if (to - from > LOOP_BYTES_MAX) bytes.set(value.subarray(from, to), at);
+    else for (let i = from; i < to; i++) bytes[at + i - from] = value[i]!;
+  }
+
   append(value: Uint8Array): void {
     this.reserve(value.length);
     this.bytes.set(value, this.at);
     this.at += value.length;
+  }
+}
+
+/** Reads bytes that this process wrote itself: nothing is checked. */
+export class Cursor {
+  at = 0;
+  private bytes: Uint8Array = new Uint8Array(0);
+  private readonly double = new Float64Array(1);
+  private readonly doubleBytes = new Uint8Array(this.double.buffer);
+
+  open(bytes: Uint8Array, at: number): void {
+    this.bytes = bytes;
+    this.at = at;
+  }
+
+  /** Five groups of 7 bits at most as 32-bit integers, which is what most numbers have. */
+  varint(): number {
+    const { bytes } = this;
+    let { at } = this;
+    let byte = bytes[at++]!;
+    let value = byte & 127;
+    for (let shift = 7; byte >= 128 && shift < 28; shift += 7) {
+      byte = bytes[at++]!;
+      value |= (byte & 127) << shift;
+    }
+    for (let factor = TWO_28; byte >= 128; factor *= 128) {
+      byte = bytes[at++]!;
+      value += (byte & 127) * factor;
+    }
+    this.at = at;
+    return value;
+  }
+
+  number(): number {
+    const value = this.varint();
+    if (value === 0) return this.raw();
+    if (value < TWO_31) return (value & 1) === 1 ? value >> 1 : -(value >> 1);
+    const half = Math.floor(value / 2);
+    return value - half * 2 === 1 ? half : -half;
+  }
+
+  hash(): number {
+    const { bytes, at } = this;
+    this.at = at + HASH_BYTES;
+    const low = (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
+    return (bytes[at + 4]! | (bytes[at + 5]! << 8) | (bytes[at + 6]! << 16)) * TWO_32 + low;
+  }
+
+  private raw(): number {
+    for (let i = 0; i < 8; i++) this.doubleBytes[i] = this.bytes[this.at + i]!;
+    this.at += 8;
+    return this.double[0]!;
   }
 }
 

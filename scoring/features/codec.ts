@@ -3,9 +3,10 @@ import { ENTITY_KINDS, type EntityKind, type StateCodec } from '../../store/cont
 import { ByteReader, ByteWriter, damaged } from './bytes.ts';
 import type { EntityState } from './contract.ts';
 import { checkHistory, writeHistory } from './history-codec.ts';
-import { newRows, type Rows } from './rows.ts';
-import type { Cell, KindSchema, Level } from './schema.ts';
+import { openRows, type Rows, writeBlank } from './rows.ts';
+import { COUNT, type KindSchema, type Level, NEWEST_TILE, OLDEST_TILE, ROW, ROWS } from './schema.ts';
 import { State } from './state.ts';
+import { columnsInUse, packRows, sealedFrom, writeCells } from './tables.ts';
 import { readTop, writeTop } from './top-codec.ts';
 
 /**
@@ -22,18 +23,17 @@ import { readTop, writeTop } from './top-codec.ts';
  */
 export const STATE_FORMAT = 1;
 
-/** A number's longest form, and a row's tile and flag bytes beside its numbers. */
-const NUMBER_BYTES_MAX = 9;
+/** A level's or a list's head, beside its columns and its bytes. */
 const HEAD_BYTES_MAX = 64;
+/** Of a column: its key, its place, and its value in the newest row. */
+const COLUMN_BYTES_MAX = 24;
 
 const writer = new ByteWriter();
-/**
- * Scratch of one call, kept because a state is encoded with every change: the columns in use of each level (so many at the beginning of its list), and
- * each ordinal's place among them.
- */
-const usedByLevel: Cell[][] = [];
+/** Scratch of one call: each level's columns in use (so many at the beginning of its list), each ordinal's place among all, and rows that are read. */
+const usedByLevel: number[][] = [];
 const usedCounts: number[] = [];
-let places = new Int32Array(0);
+const places: number[] = [];
+const plain: Rows = { data: new Float64Array(0), count: 0 };
 
 export function encodeState(state: State): Uint8Array {
   writeState(state);
@@ -41,28 +41,32 @@ export function encodeState(state: State): Uint8Array {
 }
 
 function writeState(state: State): void {
-  const { schema, levels } = state;
+  const { schema } = state;
+  const { levels, sections, columnKeys } = schema;
   writer.reset();
-  writer.reserve(HEAD_BYTES_MAX + schema.columnKeys.length * 4);
+  writer.reserve(state.length + (sections + 1) * HEAD_BYTES_MAX + columnKeys.length * (levels.length + 1) * COLUMN_BYTES_MAX);
   writer.u8(STATE_FORMAT);
   writer.u8(ENTITY_KINDS.indexOf(schema.kind));
+  let inUse = 0;
   for (let i = 0; i < levels.length; i++) {
-    const rows = levels[i];
     usedByLevel[i] ??= [];
-    usedCounts[i] = rows ? findUsed(schema.levels[i]!, rows, usedByLevel[i]!) : 0;
+    usedCounts[i] = columnsInUse(state, levels[i]!, usedByLevel[i]!);
+    if (state.numbers[levels[i]!.at + ROWS] !== 0) inUse++;
   }
   writeColumns(schema);
-  writeLevels(state);
+  writer.varint(inUse);
+  for (let i = 0; i < levels.length; i++)
+    if (state.numbers[levels[i]!.at + ROWS] !== 0) writeLevel(state, levels[i]!, usedByLevel[i]!, usedCounts[i]!);
   writeLists(state);
 }
 
 /** Writes the keys of the columns in use and notes each ordinal's place among them, -1 where it has none. */
 function writeColumns({ columnKeys, levels }: KindSchema): void {
-  if (places.length < columnKeys.length) places = new Int32Array(columnKeys.length);
   for (let ordinal = 0; ordinal < columnKeys.length; ordinal++) places[ordinal] = -1;
   for (let i = 0; i < levels.length; i++) {
     const used = usedByLevel[i]!;
-    for (let j = 0; j < usedCounts[i]!; j++) places[used[j]!.ordinal] = 0;
+    const { columns } = levels[i]!;
+    for (let j = 0; j < usedCounts[i]!; j++) places[columns[used[j]! - 1]!.ordinal] = 0;
   }
   let count = 0;
   for (let ordinal = 0; ordinal < columnKeys.length; ordinal++) if (places[ordinal] === 0) places[ordinal] = count++;
@@ -70,87 +74,51 @@ function writeColumns({ columnKeys, levels }: KindSchema): void {
   for (let ordinal = 0; ordinal < columnKeys.length; ordinal++) if (places[ordinal]! >= 0) writer.u32(columnKeys[ordinal]!);
 }
 
-/** Puts the columns in which some row holds something at the beginning of `used`; returns how many. */
-function findUsed({ cells, stride }: Level, { data, count }: Rows, used: Cell[]): number {
-  const end = count * stride;
-  let found = 0;
-  for (let i = 0; i < cells.length; i++) {
-    const cell = cells[i]!;
-    let at = cell.at;
-    while (at < end && data[at] === cell.blank) at += stride;
-    if (at < end) used[found++] = cell;
-  }
-  return found;
+function writeLevel(state: State, level: Level, used: readonly number[], usedCount: number): void {
+  const { numbers } = state;
+  const { at, section } = level;
+  const rows = numbers[at + ROWS]!;
+  const tile = numbers[at + ROW]!;
+  writer.varint(level.tileMs);
+  writer.varint(usedCount);
+  for (let j = 0; j < usedCount; j++) writer.varint(places[level.columns[used[j]! - 1]!.ordinal]!);
+  writer.varint(rows);
+  if (rows > 1) {
+    writer.varint(numbers[at + OLDEST_TILE]!);
+    writer.appendFrom(state.bytes, sealedFrom(state, level), state.sectionTo(section));
+    writer.varint(tile - numbers[at + NEWEST_TILE]!);
+  } else writer.varint(tile);
+  writeCells(writer, numbers, at + ROW, level, used, usedCount);
 }
 
-function writeLevels({ schema, levels }: State): void {
+function writeLists(state: State): void {
+  const { schema, numbers, histories } = state;
+  const { tops } = schema;
   let count = 0;
-  for (let i = 0; i < levels.length; i++) if (levels[i] !== undefined && levels[i]!.count > 0) count++;
+  for (let i = 0; i < tops.length; i++) if (numbers[tops[i]!.at + COUNT] !== 0) count++;
   writer.varint(count);
-  for (let i = 0; i < levels.length; i++) {
-    const rows = levels[i];
-    if (!rows || rows.count === 0) continue;
-    const level = schema.levels[i]!;
-    const used = usedByLevel[i]!;
-    const usedCount = usedCounts[i]!;
-    writer.reserve(HEAD_BYTES_MAX + usedCount * NUMBER_BYTES_MAX);
-    writer.varint(level.tileMs);
-    writer.varint(usedCount);
-    for (let j = 0; j < usedCount; j++) writer.varint(places[used[j]!.ordinal]!);
-    writer.varint(rows.count);
-    let before = 0;
-    for (let row = 0; row < rows.count; row++) {
-      writer.reserve(HEAD_BYTES_MAX + usedCount * (NUMBER_BYTES_MAX + 1));
-      const from = row * level.stride;
-      writer.varint(rows.data[from]! - before);
-      before = rows.data[from]!;
-      writeRow(rows.data, from, used, usedCount);
-    }
-  }
-}
-
-function writeRow(data: Float64Array, from: number, used: readonly Cell[], usedCount: number): void {
-  for (let i = 0; i < usedCount; i += 8) {
-    let bits = 0;
-    for (let j = i; j < i + 8 && j < usedCount; j++) if (data[from + used[j]!.at] !== used[j]!.blank) bits |= 1 << (j - i);
-    writer.u8(bits);
-  }
-  for (let i = 0; i < usedCount; i++) {
-    const { at, blank } = used[i]!;
-    if (data[from + at] !== blank) writer.number(data[from + at]!);
-  }
-}
-
-function writeLists({ schema, tops, histories }: State): void {
-  writer.reserve(HEAD_BYTES_MAX);
-  writer.varint(countOf(tops));
   for (let i = 0; i < tops.length; i++) {
-    const top = tops[i];
-    if (!top) continue;
-    const lengthAt = beginBlock(schema.tops[i]!.key);
-    writeTop(writer, schema.tops[i]!, top);
+    if (numbers[tops[i]!.at + COUNT] === 0) continue;
+    const lengthAt = beginBlock(tops[i]!.key);
+    writeTop(writer, state, tops[i]!);
     endBlock(lengthAt);
   }
+  count = 0;
+  for (let i = 0; i < histories.length; i++) if (histories[i] !== undefined) count++;
   writer.reserve(HEAD_BYTES_MAX);
-  writer.varint(countOf(histories));
+  writer.varint(count);
   for (let i = 0; i < histories.length; i++) {
     const list = histories[i];
     if (!list) continue;
+    writer.reserve(HEAD_BYTES_MAX);
     const lengthAt = beginBlock(schema.histories[i]!.key);
     writeHistory(writer, list);
     endBlock(lengthAt);
   }
 }
 
-function countOf(list: readonly unknown[]): number {
-  let count = 0;
-  for (let i = 0; i < list.length; i++) if (list[i] !== undefined) count++;
-  return count;
-}
-
 /** Writes a block's key and leaves its length open; returns the length's place. */
 function beginBlock(key: number): number {
-  writer.reserve(HEAD_BYTES_MAX);
   writer.u32(key);
   const lengthAt = writer.position;
   writer.u32(0);
@@ -174,9 +142,9 @@ export function decodeState(schemaOf: (kind: EntityKind) => KindSchema, bytes: U
   readLevels(reader, state);
   for (let left = reader.count(8); left > 0; left--) {
     readBlock(reader, (key) => {
-      const index = state.schema.tops.findIndex((spec) => spec.key === key);
-      if (index >= 0) state.tops[index] = readTop(reader, state.schema.tops[index]!);
-      return index >= 0;
+      const spec = state.schema.tops.find((other) => other.key === key);
+      if (spec) readTop(reader, state, spec);
+      return spec !== undefined;
     });
   }
   for (let left = reader.count(8); left > 0; left--) {
@@ -208,24 +176,22 @@ function readLevels(reader: ByteReader, state: State): void {
   for (let left = reader.count(4); left > 0; left--) ordinals.push(schema.ordinalOfKey.get(reader.u32()) ?? -1);
   for (let left = reader.count(3); left > 0; left--) {
     const tileMs = reader.varint();
-    const index = schema.levels.findIndex((level) => level.tileMs === tileMs);
-    const level = schema.levels[index];
+    const level = schema.levels.find((other) => other.tileMs === tileMs);
     const offsets: number[] = [];
     for (let columns = reader.count(1); columns > 0; columns--) {
       const place = reader.varint();
       if (place >= ordinals.length) throw damaged('a column has no name');
       offsets.push(level ? level.columns.findIndex((column) => column.ordinal === ordinals[place]) + 1 : 0);
     }
-    const rows = readRows(reader, level, offsets);
-    if (rows) state.levels[index] = rows;
+    readRows(reader, state, level, offsets);
   }
 }
 
-/** `offsets` are the columns' places in a row, 0 for one that is no longer declared. */
-function readRows(reader: ByteReader, level: Level | undefined, offsets: readonly number[]): Rows | undefined {
+/** `offsets` are the columns' places in a row, 0 for one that is no longer declared; `level` is undefined where none of such tiles is. */
+function readRows(reader: ByteReader, state: State, level: Level | undefined, offsets: readonly number[]): void {
   const flagBytes = Math.ceil(offsets.length / 8);
   const count = reader.count(1 + flagBytes);
-  const rows = level ? newRows(level, count + 1) : undefined;
+  if (level) openRows(plain, level);
   // Fewer tiles may be kept than when this was written: then the oldest are left out.
   const firstKept = level ? Math.max(0, count - level.rowsMax) : count;
   const flags = new Uint8Array(flagBytes);
@@ -236,19 +202,15 @@ function readRows(reader: ByteReader, level: Level | undefined, offsets: readonl
     tile += step;
     if (tile > Number.MAX_SAFE_INTEGER) throw damaged('a tile number is too large');
     for (let i = 0; i < flagBytes; i++) flags[i] = reader.u8();
-    const from = (row - firstKept) * (level?.stride ?? 0);
-    if (rows && level && row >= firstKept) {
-      rows.data.set(level.blank, from);
-      rows.data[from] = tile;
-      rows.count++;
-    }
+    const isKept = level !== undefined && row >= firstKept;
+    const from = isKept ? writeBlank(plain, level, tile, plain.count++ * level.stride) : 0;
     for (let i = 0; i < offsets.length; i++) {
       if ((flags[i >> 3]! & (1 << (i & 7))) === 0) continue;
       const value = reader.number();
-      if (rows && row >= firstKept && offsets[i]! > 0) rows.data[from + offsets[i]!] = value;
+      if (isKept && offsets[i]! > 0) plain.data[from + offsets[i]!] = value;
     }
   }
-  return rows && rows.count > 0 ? rows : undefined;
+  if (level && count > 0) packRows(state, level, plain);
 }
 
 export function stateCodec(schemaOf: (kind: EntityKind) => KindSchema): StateCodec<EntityState> {

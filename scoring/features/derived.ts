@@ -1,7 +1,7 @@
 import type { EntityKind } from '../../store/contract.ts';
 import type { Feature, RecentStatistic } from './contract.ts';
 import { RecentValues } from './recent.ts';
-import { type KindSchema, topOf } from './schema.ts';
+import { type KindSchema, type TopSpec, topOf } from './schema.ts';
 import type { State } from './state.ts';
 import { WINDOW_SPECS } from './tiles.ts';
 
@@ -23,8 +23,7 @@ interface RecentStep {
 
 interface ValueList {
   readonly kind: EntityKind;
-  /** Among the entity's lists. */
-  readonly at: number;
+  readonly spec: TopSpec;
   readonly values: RecentValues;
 }
 
@@ -68,18 +67,15 @@ export class DerivedSteps {
 
   private listOf(feature: RecentFeature, schemas: ReadonlyMap<EntityKind, KindSchema>): number {
     const name = topOf(feature)?.name;
-    const at = schemas.get(feature.entity)?.tops.findIndex((spec) => spec.name === name) ?? -1;
-    if (at < 0) throw new Error(`${feature.name} has no list`);
-    const known = this.lists.findIndex((list) => list.kind === feature.entity && list.at === at);
-    return known >= 0 ? known : this.lists.push({ kind: feature.entity, at, values: new RecentValues() }) - 1;
+    const spec = schemas.get(feature.entity)?.tops.find((top) => top.name === name);
+    if (!spec) throw new Error(`${feature.name} has no list`);
+    const known = this.lists.findIndex((list) => list.spec === spec);
+    return known >= 0 ? known : this.lists.push({ kind: feature.entity, spec, values: new RecentValues() }) - 1;
   }
 
   /** Takes the lists of the subject's entities, or of the candidate item alone. */
   load(stateOf: (kind: EntityKind) => State | undefined, nowMs: number, ownKey: number, itemOnly = false): void {
-    for (const { kind, at, values } of itemOnly ? this.itemLists : this.lists) {
-      const state = stateOf(kind);
-      values.load(state !== undefined, state?.tops[at], nowMs, ownKey);
-    }
+    for (const { kind, spec, values } of itemOnly ? this.itemLists : this.lists) values.load(stateOf(kind), spec, nowMs, ownKey);
   }
 
   run(values: Float64Array): void {

@@ -1,6 +1,6 @@
 import { EVENT_NAMES, type TimedEvent } from '../../contracts/event.ts';
 import type { EventFilter, NumericField } from './contract.ts';
-import type { ColumnOp, HistorySpec, KindSchema, TopSpec } from './schema.ts';
+import type { ColumnOp, HistorySpec, KindSchema, Level, TopSpec } from './schema.ts';
 
 export interface ColumnStep {
   /** Offset in the row. */
@@ -12,8 +12,8 @@ export interface ColumnStep {
 
 /** What one sort of event does to one kind of entity, so that applying it looks nothing up. */
 export interface Plan {
-  readonly levels: readonly { readonly index: number; readonly steps: readonly ColumnStep[] }[];
-  readonly tops: readonly { readonly index: number; readonly spec: TopSpec; readonly field: number }[];
+  readonly levels: readonly { readonly level: Level; readonly steps: readonly ColumnStep[] }[];
+  readonly tops: readonly { readonly spec: TopSpec; readonly field: number }[];
   readonly histories: readonly { readonly index: number; readonly spec: HistorySpec }[];
   /** The numeric fields that any step reads. */
   readonly fields: readonly NumericField[];
@@ -63,12 +63,12 @@ function makePlan(schema: KindSchema, event: TimedEvent): Plan | null {
     return NUMERIC_FIELDS.indexOf(field);
   };
   const levels = schema.levels
-    .map(({ columns }, index) => ({
-      index,
-      steps: columns.flatMap(({ filter, op, field }, i) => (matches(filter, event) ? [{ at: i + 1, op, field: fieldIndex(field) }] : [])),
+    .map((level) => ({
+      level,
+      steps: level.columns.flatMap(({ filter, op, field }, i) => (matches(filter, event) ? [{ at: i + 1, op, field: fieldIndex(field) }] : [])),
     }))
     .filter(({ steps }) => steps.length > 0);
-  const tops = schema.tops.flatMap((spec, index) => (matches(spec.filter, event) ? [{ index, spec, field: fieldIndex(spec.field) }] : []));
+  const tops = schema.tops.flatMap((spec) => (matches(spec.filter, event) ? [{ spec, field: fieldIndex(spec.field) }] : []));
   const histories = schema.histories.flatMap((spec, index) => (matches(spec.filter, event) ? [{ index, spec }] : []));
   if (levels.length + tops.length + histories.length === 0) return null;
   return { levels, tops, histories, fields: [...fields], needsId: tops.some(({ spec }) => spec.role === 'recent' || spec.role === 'values') };

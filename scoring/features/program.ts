@@ -14,7 +14,7 @@ import {
 import { DerivedSteps, inputsOf } from './derived.ts';
 import { hash53 } from './hash.ts';
 import { type KindReader, KindReaderBuilder } from './reader.ts';
-import { columnName, columnsOf, type KindSchema, topOf } from './schema.ts';
+import { columnName, columnsOf, type KindSchema, type TopSpec, topOf } from './schema.ts';
 import { ShareTable } from './share.ts';
 import type { State } from './state.ts';
 import { type SubjectField, subjectValue } from './subject.ts';
@@ -29,12 +29,14 @@ interface Step {
   readonly op: Op;
   /** Where `slot`, `units` and `mean` read. */
   readonly slots: Float64Array;
-  /** Place in the slots, in the context, or of the list among the entity's lists. */
+  /** Place in the slots or in the context. */
   readonly at: number;
-  /** The mean's count among the slots. */
+  /** The mean's count among the slots; the place of a share's table. */
   readonly by: number;
   readonly field: SubjectField;
   readonly kind: EntityKind;
+  /** What a share is of. */
+  readonly list: TopSpec | undefined;
   /** Of a share: the place of the subject's key among the program's keys. */
   readonly key: number;
   readonly left: PlaceField;
@@ -46,7 +48,17 @@ export type StateOf = (kind: EntityKind) => State | undefined;
 const NO_CONTEXT: ArrayLike<number> = [];
 /** No event's hash: a subject without one. */
 const NO_KEY = -1;
-const NO_STEP = { slots: new Float64Array(0), at: 0, by: 0, field: 'amount', kind: 'user', key: 0, left: 'country', right: 'country' } as const;
+const NO_STEP = {
+  slots: new Float64Array(0),
+  at: 0,
+  by: 0,
+  field: 'amount',
+  kind: 'user',
+  list: undefined,
+  key: 0,
+  left: 'country',
+  right: 'country',
+} as const;
 
 /**
  * A feature set, compiled: readers that fill slots, then one step a feature over doubles; the result is rounded to float32 last.
@@ -120,8 +132,9 @@ export class SetProgram {
           return { ...NO_STEP, to, op: 'context', at: this.contextKeys.indexOf(feature.key) };
         case 'share': {
           const name = topOf(feature)?.name;
-          const at = schemaOf(schemas, feature.entity).tops.findIndex((spec) => spec.name === name);
-          return { ...NO_STEP, to, op: 'share', kind: feature.entity, at, by: shares++, key: this.keyFields.indexOf(feature.of) };
+          const list = schemaOf(schemas, feature.entity).tops.find((spec) => spec.name === name);
+          if (!list) throw new Error(`${feature.name} has no list`);
+          return { ...NO_STEP, to, op: 'share', kind: feature.entity, list, by: shares++, key: this.keyFields.indexOf(feature.of) };
         }
       }
       const kind = built.get(feature.entity);
@@ -236,8 +249,8 @@ export class SetProgram {
 
   private countShares(steps: readonly Step[], stateOf: StateOf, nowMs: number): void {
     for (let i = 0; i < steps.length; i++) {
-      const { kind, at, by } = steps[i]!;
-      this.shares[by]!.count(stateOf(kind)?.tops[at], nowMs);
+      const { kind, list, by } = steps[i]!;
+      this.shares[by]!.count(stateOf(kind), list!, nowMs);
     }
   }
 

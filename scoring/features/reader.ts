@@ -1,33 +1,35 @@
+import { Cursor, HASH_BYTES } from './bytes.ts';
 import type { Feature, Window } from './contract.ts';
-import type { Rows } from './rows.ts';
-import { type ColumnOp, type KindSchema, topOf } from './schema.ts';
+import { COUNT, type KindSchema, type Level, NEWEST_MS, OLDEST_MS, OLDEST_TILE, ROW, ROWS, type TopSpec, topOf } from './schema.ts';
 import type { State } from './state.ts';
+import { columnsInUse, flagBytes, isFlagged, sealedFrom } from './tables.ts';
 import { WINDOW_SPECS } from './tiles.ts';
-import type { Top } from './top.ts';
 
 interface LevelRead {
-  readonly index: number;
-  readonly tileMs: number;
+  readonly level: Level;
   /** Tiles before the current one, of each window asked for, ascending. */
   readonly windowTiles: readonly number[];
-  /** Offsets in a row; the ones that are added stand before the ones of which the smallest or largest is taken. */
+  /** Places in a row of the columns asked for. */
   readonly offsets: readonly number[];
-  readonly ops: readonly ColumnOp[];
-  readonly added: number;
   readonly slot: number;
 }
 
 interface TopRead {
-  readonly index: number;
+  readonly spec: TopSpec;
   readonly role: 'distinct' | 'first' | 'since' | 'last';
   /** For `distinct`. */
   readonly windowMs: number;
   readonly slot: number;
 }
 
+/** Scratch of one call: columns in use; and by window, the narrowest first, what each column adds to the window before it. */
+const used: number[] = [];
+let totals = new Float64Array(0);
+const cursor = new Cursor();
+
 /**
- * Reads what one set needs of one entity kind into `slots`: each level's table is walked once, from now back, and the running totals are
- * noted where each window ends.
+ * Reads what one set needs of one entity kind into `slots`: each level's table is walked once, each row counted in the narrowest window that holds it,
+ * and then each window in the next wider one.
  */
 export class KindReader {
   readonly slots: Float64Array;
@@ -35,14 +37,12 @@ export class KindReader {
   readonly holdMs: number;
   private readonly levels: readonly LevelRead[];
   private readonly tops: readonly TopRead[];
-  private readonly totals: Float64Array;
 
   constructor(levels: readonly LevelRead[], tops: readonly TopRead[], slots: number) {
     this.levels = levels;
     this.tops = tops;
     this.slots = new Float64Array(slots);
-    this.holdMs = tops.length > 0 ? 1 : Math.min(...levels.map(({ tileMs }) => tileMs));
-    this.totals = new Float64Array(Math.max(0, ...levels.map(({ offsets }) => offsets.length)));
+    this.holdMs = tops.length > 0 ? 1 : Math.min(...levels.map(({ level }) => level.tileMs));
   }
 
   /** `ownKey` is the hash of the subject's own event, which does not count as its own predecessor; -1 without one. */
@@ -52,60 +52,98 @@ export class KindReader {
       for (let i = 0; i < this.slots.length; i++) this.slots[i] = Number.NaN;
       return;
     }
-    for (const level of this.levels) this.readLevel(level, state, nowMs);
-    for (const { index, role, windowMs, slot } of this.tops) {
-      const top = state.tops[index];
-      this.slots[slot] = role === 'distinct' ? distinctSince(top, nowMs, windowMs) : edgeOf(top, role, nowMs, ownKey);
+    for (let i = 0; i < this.levels.length; i++) readLevel(this.levels[i]!, state, nowMs, this.slots);
+    for (let i = 0; i < this.tops.length; i++) {
+      const { spec, role, windowMs, slot } = this.tops[i]!;
+      this.slots[slot] = role === 'distinct' ? distinctSince(state, spec, nowMs, windowMs) : edgeOf(state, spec, role, nowMs, ownKey);
     }
   }
+}
 
-  private readLevel({ index, tileMs, windowTiles, offsets, ops, added, slot }: LevelRead, state: State, nowMs: number): void {
-    const { totals, slots } = this;
-    const columns = offsets.length;
-    for (let c = 0; c < columns; c++) totals[c] = c < added ? 0 : ops[c] === 'min' ? Infinity : -Infinity;
-    const { data, count } = state.levels[index] ?? NO_ROWS;
-    const stride = state.schema.levels[index]!.stride;
-    const current = Math.floor(nowMs / tileMs);
-    let at = (count - 1) * stride;
-    while (at >= 0 && data[at]! > current) at -= stride;
-    for (let w = 0; w < windowTiles.length; w++) {
-      const oldest = current - windowTiles[w]!;
-      const from = at;
-      while (at >= 0 && data[at]! >= oldest) at -= stride;
-      for (let c = 0; c < columns; c++) {
-        const offset = offsets[c]!;
-        let value = totals[c]!;
-        if (c < added) for (let row = from; row > at; row -= stride) value += data[row + offset]!;
-        else if (ops[c] === 'min') for (let row = from; row > at; row -= stride) value = Math.min(value, data[row + offset]!);
-        else for (let row = from; row > at; row -= stride) value = Math.max(value, data[row + offset]!);
-        totals[c] = value;
-        slots[slot + w * columns + c] = value;
+function readLevel({ level, windowTiles, offsets, slot }: LevelRead, state: State, nowMs: number, slots: Float64Array): void {
+  const { at, stride, blank, tileMs } = level;
+  const { numbers, bytes } = state;
+  const windows = windowTiles.length;
+  if (totals.length < windows * stride) totals = new Float64Array(windows * stride);
+  for (let w = 0; w < windows; w++) for (let c = 1; c < stride; c++) totals[w * stride + c] = blank[c]!;
+  const current = Math.floor(nowMs / tileMs);
+  const rows = numbers[at + ROWS]!;
+  if (rows > 1) {
+    const usedCount = columnsInUse(state, level, used);
+    const flagsEach = flagBytes(usedCount);
+    let tile = numbers[at + OLDEST_TILE]!;
+    cursor.open(bytes, sealedFrom(state, level));
+    for (let i = 1; i < rows; i++) {
+      if (i > 1) tile += cursor.varint();
+      const flags = cursor.at;
+      cursor.at += flagsEach;
+      const total = totalOf(windowTiles, current - tile) * stride;
+      for (let u = 0; u < usedCount; u++) {
+        if (!isFlagged(bytes, flags, u)) continue;
+        const value = cursor.number();
+        if (total >= 0) addTo(total + used[u]!, blank[used[u]!]!, value);
       }
     }
   }
+  if (rows > 0) {
+    const total = totalOf(windowTiles, current - numbers[at + ROW]!) * stride;
+    if (total >= 0) for (let c = 1; c < stride; c++) addTo(total + c, blank[c]!, numbers[at + ROW + c]!);
+  }
+  for (let w = 0; w < windows; w++) {
+    for (let i = 0; i < offsets.length; i++) {
+      const c = offsets[i]!;
+      const total = w * stride + c;
+      if (w > 0) addTo(total, blank[c]!, totals[total - stride]!);
+      slots[slot + w * offsets.length + i] = totals[total]!;
+    }
+  }
 }
 
-const NO_ROWS: Rows = { data: new Float64Array(0), count: 0 };
+/** The narrowest window that holds a row so many tiles old; -1 where none does, or where its tile is yet to come. */
+function totalOf(windowTiles: readonly number[], age: number): number {
+  if (age < 0) return -1;
+  for (let w = 0; w < windowTiles.length; w++) if (age <= windowTiles[w]!) return w;
+  return -1;
+}
+
+/** Sums and counts begin at 0, the smallest value at Infinity, the largest at -Infinity. */
+function addTo(total: number, blank: number, value: number): void {
+  if (blank === 0) totals[total] = totals[total]! + value;
+  else if (blank > 0 ? value < totals[total]! : value > totals[total]!) totals[total] = value;
+}
 
 /** Keys last seen within the window; one last seen after `nowMs` is not yet counted. Exact to the millisecond. */
-function distinctSince(top: Top | undefined, nowMs: number, windowMs: number): number {
-  let count = 0;
-  for (let i = (top?.count ?? 0) - 1; i >= 0; i--) {
-    const seenMs = top!.data[i * 2]!;
-    if (seenMs <= nowMs - windowMs) break;
-    if (seenMs <= nowMs) count++;
+function distinctSince(state: State, { at, section }: TopSpec, nowMs: number, windowMs: number): number {
+  const { numbers, bytes } = state;
+  const count = numbers[at + COUNT]!;
+  let seenMs = numbers[at + OLDEST_MS]!;
+  if (count === 0 || numbers[at + NEWEST_MS]! <= nowMs - windowMs) return 0;
+  if (seenMs > nowMs - windowMs && numbers[at + NEWEST_MS]! <= nowMs) return count;
+  let within = 0;
+  cursor.open(bytes, state.sectionFrom(section));
+  for (let i = 0; i < count; i++) {
+    if (i > 0) seenMs += cursor.varint();
+    cursor.at += HASH_BYTES;
+    if (seenMs > nowMs - windowMs && seenMs <= nowMs) within++;
   }
-  return count;
+  return within;
 }
 
 /** Seconds since the first or newest event, or the newest one's value in units. Events after `nowMs` and the subject's own are passed over. */
-function edgeOf(top: Top | undefined, role: 'first' | 'since' | 'last', nowMs: number, ownKey: number): number {
-  if (top === undefined) return Number.NaN;
-  if (role === 'first') return top.count > 0 && top.data[0]! <= nowMs ? (nowMs - top.data[0]!) / 1000 : Number.NaN;
-  for (let i = (top.count - 1) * 3; i >= 0; i -= 3) {
-    if (top.data[i]! <= nowMs && top.data[i + 1] !== ownKey) return role === 'since' ? (nowMs - top.data[i]!) / 1000 : top.data[i + 2]!;
+function edgeOf(state: State, { at, section }: TopSpec, role: 'first' | 'since' | 'last', nowMs: number, ownKey: number): number {
+  const { numbers } = state;
+  const count = numbers[at + COUNT]!;
+  let atMs = numbers[at + OLDEST_MS]!;
+  if (role === 'first') return count > 0 && atMs <= nowMs ? (nowMs - atMs) / 1000 : Number.NaN;
+  let newest = Number.NaN;
+  cursor.open(state.bytes, state.sectionFrom(section));
+  for (let i = 0; i < count; i++) {
+    if (i > 0) atMs += cursor.varint();
+    const key = cursor.hash();
+    const value = cursor.number();
+    if (atMs <= nowMs && key !== ownKey) newest = role === 'since' ? (nowMs - atMs) / 1000 : value;
   }
-  return Number.NaN;
+  return newest;
 }
 
 /** Collects what a set needs of one kind, then makes the reader. */
@@ -125,10 +163,11 @@ export class KindReaderBuilder {
   ): void {
     const top = topOf(feature);
     if (top) {
-      const index = this.schema.tops.findIndex(({ name }) => name === top.name);
+      const spec = this.schema.tops.find(({ name }) => name === top.name);
+      if (!spec) throw new Error(`${feature.name} has no list`);
       const windowMs = 'window' in feature ? WINDOW_SPECS[feature.window].windowMs : 0;
       const role = feature.aggregate === 'distinct' ? 'distinct' : feature.aggregate === 'last' ? 'last' : top.role === 'first' ? 'first' : 'since';
-      this.topSlots.push({ index, role, windowMs });
+      this.topSlots.push({ spec, role, windowMs });
       return;
     }
     if (!('window' in feature)) return;
@@ -146,18 +185,14 @@ export class KindReaderBuilder {
     const places = new Map<string, number>();
     const levels = [...this.levels].map(([index, { columns, windows }]): LevelRead => {
       const level = this.schema.levels[index]!;
-      const isAdded = (i: number): boolean => level.columns[i]!.op !== 'min' && level.columns[i]!.op !== 'max';
-      const ordered = [...[...columns].filter(isAdded), ...[...columns].filter((i) => !isAdded(i))];
+      const ordered = [...columns];
       const ascending = [...windows].sort((a, b) => WINDOW_SPECS[a].windowMs - WINDOW_SPECS[b].windowMs);
       const slot = slots;
       for (const window of ascending) for (const i of ordered) places.set(`${window}|${level.columns[i]!.name}`, slots++);
       return {
-        index,
-        tileMs: level.tileMs,
+        level,
         windowTiles: ascending.map((window) => WINDOW_SPECS[window].windowMs / level.tileMs),
         offsets: ordered.map((i) => i + 1),
-        ops: ordered.map((i) => level.columns[i]!.op),
-        added: ordered.filter(isAdded).length,
         slot,
       };
     });

@@ -1,7 +1,11 @@
+import { Cursor } from './bytes.ts';
 import type { RecentStatistic } from './contract.ts';
+import { COUNT, OLDEST_MS, type TopSpec } from './schema.ts';
 import { nthSmallest } from './select.ts';
+import type { State } from './state.ts';
 import { UNITS_PER_ONE } from './tiles.ts';
-import type { Top } from './top.ts';
+
+const cursor = new Cursor();
 
 /**
  * The values of one list as a subject sees them: those not later than `nowMs`, its own left out, oldest first (ties by the hash of the event's
@@ -14,19 +18,29 @@ export class RecentValues {
   /** -1 while there is no state at all. */
   private count = -1;
 
-  load(known: boolean, top: Top | undefined, nowMs: number, ownKey: number): void {
+  load(state: State | undefined, { at, section, entriesMax }: TopSpec, nowMs: number, ownKey: number): void {
     this.nowMs = nowMs;
-    this.count = known ? 0 : -1;
-    if (!known || top === undefined) return;
-    if (this.values.length < top.count) {
-      this.values = new Float64Array(top.data.length / 3);
-      this.times = new Float64Array(top.data.length / 3);
+    this.count = state === undefined ? -1 : 0;
+    if (state === undefined) return;
+    if (this.values.length < entriesMax) {
+      this.values = new Float64Array(entriesMax);
+      this.times = new Float64Array(entriesMax);
     }
-    for (let i = 0; i < top.count && top.data[i * 3]! <= nowMs; i++) {
-      if (top.data[i * 3 + 1] === ownKey) continue;
-      this.times[this.count] = top.data[i * 3]!;
-      this.values[this.count++] = top.data[i * 3 + 2]! / UNITS_PER_ONE;
+    const { values, times } = this;
+    const entries = state.numbers[at + COUNT]!;
+    let count = 0;
+    let atMs = state.numbers[at + OLDEST_MS]!;
+    cursor.open(state.bytes, state.sectionFrom(section));
+    for (let i = 0; i < entries; i++) {
+      if (i > 0) atMs += cursor.varint();
+      if (atMs > nowMs) break;
+      const key = cursor.hash();
+      const units = cursor.number();
+      if (key === ownKey) continue;
+      times[count] = atMs;
+      values[count++] = units / UNITS_PER_ONE;
     }
+    this.count = count;
   }
 
   /** Of the newest `last` values that are younger than `windowMs`. */

@@ -6,11 +6,11 @@ export interface Rows {
   count: number;
 }
 
-/** Most entities see a handful of events; room for these is made at first, then doubled. */
-const ROWS_AT_FIRST = 2;
-
-export function newRows(level: Level, capacity = ROWS_AT_FIRST): Rows {
-  return { data: new Float64Array(Math.min(Math.max(capacity, 1), level.rowsMax) * level.stride), count: 0 };
+/** Scratch rows, empty and with room for all that the level keeps. */
+export function openRows(rows: Rows, level: Level): void {
+  const room = level.rowsMax * level.stride;
+  if (rows.data.length < room) rows.data = new Float64Array(room);
+  rows.count = 0;
 }
 
 /** Offset in `rows.data` of the row of `tile`, made where it is missing; -1 when the tile is too old to be kept. */
@@ -45,17 +45,12 @@ function insertRow(rows: Rows, level: Level, tile: number, place: number): numbe
     rows.data.copyWithin(0, stride, place * stride);
     return writeBlank(rows, level, tile, (place - 1) * stride);
   }
-  if ((rows.count + 1) * stride > rows.data.length) {
-    const larger = new Float64Array(Math.min(rows.count * 2, level.rowsMax) * stride);
-    larger.set(rows.data);
-    rows.data = larger;
-  }
   rows.data.copyWithin((place + 1) * stride, place * stride, rows.count * stride);
   rows.count++;
   return writeBlank(rows, level, tile, place * stride);
 }
 
-function writeBlank(rows: Rows, level: Level, tile: number, at: number): number {
+export function writeBlank(rows: Rows, level: Level, tile: number, at: number): number {
   for (let i = 1; i < level.stride; i++) rows.data[at + i] = level.blank[i]!;
   rows.data[at] = tile;
   return at;

@@ -16,13 +16,6 @@ export interface Column {
   readonly filter: EventFilter;
 }
 
-/** Where a column stands in a row, its ordinal, and what it holds while nothing happened. */
-export interface Cell {
-  readonly at: number;
-  readonly ordinal: number;
-  readonly blank: number;
-}
-
 /** One tile length of one entity kind: a table with a row a tile, its number first, then the columns. */
 export interface Level {
   readonly tileMs: number;
@@ -31,11 +24,12 @@ export interface Level {
   /** Rows older than the newest by more than this are dropped. */
   readonly spanTiles: number;
   readonly columns: readonly Column[];
-  /** The same columns as the codec wants them. */
-  readonly cells: readonly Cell[];
   readonly stride: number;
   /** A row in which nothing happened. */
   readonly blank: Float64Array;
+  /** Its section of a state's bytes, and where its numbers begin: see tables.ts. */
+  readonly section: number;
+  readonly at: number;
 }
 
 /** A bounded list of the newest things: see top.ts. */
@@ -48,7 +42,13 @@ export interface TopSpec {
   readonly field: NumericField | undefined;
   readonly width: number;
   readonly entriesMax: number;
+  /** Its section of a state's bytes, and where its numbers begin: see lists.ts. */
+  readonly section: number;
+  readonly at: number;
 }
+
+/** What a feature says of the list that it needs; the rest is its place in the state. */
+export type TopWanted = Omit<TopSpec, 'key' | 'section' | 'at'>;
 
 export interface HistorySpec {
   readonly name: string;
@@ -65,9 +65,26 @@ export interface KindSchema {
   readonly ordinalOfKey: ReadonlyMap<number, number>;
   readonly tops: readonly TopSpec[];
   readonly histories: readonly HistorySpec[];
+  /** Parts of a state's bytes: one a level, then one a list. */
+  readonly sections: number;
+  /** The numbers of a state to which nothing has happened. */
+  readonly numbersAtFirst: Float64Array;
   /** What an event does to this kind, made on first use: see plan.ts. */
   readonly plans: (Plan | null | undefined)[];
 }
+
+/** Numbers of a level before its newest row, by their place: rows in all, tile of the oldest row in the section, tile of the newest one there. */
+export const ROWS = 0;
+export const OLDEST_TILE = 1;
+export const NEWEST_TILE = 2;
+export const ROW = 3;
+
+/** Numbers of a list, by their place: entries, time of the oldest, time and hash of the newest. */
+export const COUNT = 0;
+export const OLDEST_MS = 1;
+export const NEWEST_MS = 2;
+export const NEWEST_KEY = 3;
+const TOP_NUMBERS = 4;
 
 export function filterName(filter: EventFilter): string {
   const events = [...new Set(filter.events)].sort().join('+');
@@ -102,7 +119,7 @@ export function columnsOf(feature: Feature): readonly { readonly op: ColumnOp; r
 }
 
 /** The list that an aggregate is computed from, if it is computed from one. */
-export function topOf(feature: Feature): Omit<TopSpec, 'key'> | undefined {
+export function topOf(feature: Feature): TopWanted | undefined {
   const top = (role: TopSpec['role'], filter: EventFilter, what: string, width: number, entriesMax: number, extra: Partial<TopSpec> = {}) => ({
     name: topName(role, filter, what),
     role,
@@ -135,7 +152,7 @@ function plainFilter(filter: EventFilter): EventFilter {
 
 class KindBuilder {
   readonly levels = new Map<number, { tilesMax: number; columns: Map<string, Omit<Column, 'ordinal'>> }>();
-  readonly tops = new Map<string, Omit<TopSpec, 'key'>>();
+  readonly tops = new Map<string, TopWanted>();
   readonly histories = new Map<string, HistorySpec>();
 
   column(window: Window, filter: EventFilter, op: ColumnOp, field: NumericField | undefined): void {
@@ -148,22 +165,25 @@ class KindBuilder {
   }
 
   /** Features that ask for more or fewer of the same values share the longest list. */
-  top(top: Omit<TopSpec, 'key'>): void {
+  top(top: TopWanted): void {
     const known = this.tops.get(top.name);
     if (!known || known.entriesMax < top.entriesMax) this.tops.set(top.name, top);
   }
 
   build(kind: EntityKind): KindSchema {
     const names = [...new Set([...this.levels.values()].flatMap((level) => [...level.columns.keys()]))].sort();
-    const tops = [...this.tops.values()].sort((a, b) => (a.name < b.name ? -1 : 1)).map((top) => ({ ...top, key: hash32(top.name) }));
     const histories = [...this.histories.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+    const sections = this.levels.size + this.tops.size;
+    // The ends of the sections stand first.
+    let numbers = sections;
+    const place = (count: number): number => {
+      numbers += count;
+      return numbers - count;
+    };
     const columnKeys = names.map(hash32);
-    for (const keys of [columnKeys, tops.map((top) => top.key), histories.map((history) => history.key)]) {
-      if (new Set(keys).size !== keys.length) throw new Error(`two stored columns of ${kind} have the same 32-bit key`);
-    }
     const levels = [...this.levels.entries()]
       .sort(([a], [b]) => a - b)
-      .map(([tileMs, { tilesMax, columns }]): Level => {
+      .map(([tileMs, { tilesMax, columns }], section): Level => {
         const sorted = [...columns.values()]
           .map((column) => ({ ...column, ordinal: names.indexOf(column.name) }))
           .sort((a, b) => a.ordinal - b.ordinal);
@@ -174,11 +194,20 @@ class KindBuilder {
           rowsMax: tilesMax + 1 + SPARE_TILES,
           spanTiles: tilesMax + Math.ceil(SKEW_MS / tileMs),
           columns: sorted,
-          cells: sorted.map(({ ordinal }, i) => ({ at: i + 1, ordinal, blank: blank[i + 1]! })),
           stride: blank.length,
           blank,
+          section,
+          at: place(ROW + blank.length),
         };
       });
+    const tops = [...this.tops.values()]
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+      .map((top, i): TopSpec => ({ ...top, key: hash32(top.name), section: levels.length + i, at: place(TOP_NUMBERS) }));
+    for (const keys of [columnKeys, tops.map((top) => top.key), histories.map((history) => history.key)]) {
+      if (new Set(keys).size !== keys.length) throw new Error(`two stored columns of ${kind} have the same 32-bit key`);
+    }
+    const numbersAtFirst = new Float64Array(numbers);
+    for (const { at, blank } of levels) numbersAtFirst.set(blank, at + ROW);
     return {
       kind,
       levels,
@@ -186,6 +215,8 @@ class KindBuilder {
       ordinalOfKey: new Map(columnKeys.map((key, i) => [key, i])),
       tops,
       histories,
+      sections,
+      numbersAtFirst,
       plans: new Array(PLAN_SLOTS).fill(undefined),
     };
   }

@@ -1,5 +1,11 @@
+import { Cursor, HASH_BYTES } from './bytes.ts';
+import { COUNT, OLDEST_MS, type TopSpec } from './schema.ts';
+import type { State } from './state.ts';
 import { SHARE_SIGHTINGS_MAX } from './tiles.ts';
-import type { Top } from './top.ts';
+
+const cursor = new Cursor();
+/** Scratch of one call: sightings of each key of the list's table. */
+const seenByPlace = new Uint8Array(SHARE_SIGHTINGS_MAX);
 
 /** Places of the hash table: a power of two, so that a mask finds the place, and over twice the sightings, so that probes are few. */
 const PLACES = 128;
@@ -14,15 +20,29 @@ export class ShareTable {
   private seen = 0;
 
   /** Sightings later than `nowMs` are left out. */
-  count(top: Top | undefined, nowMs: number): void {
+  count(state: State | undefined, { at, section }: TopSpec, nowMs: number): void {
     this.counts.fill(0);
     this.seen = 0;
-    for (let i = 0; top && this.seen < SHARE_SIGHTINGS_MAX && i < top.count && top.data[i * 2]! <= nowMs; i++) {
-      const key = top.data[i * 2 + 1]!;
+    const sightings = state?.numbers[at + COUNT] ?? 0;
+    if (!state || sightings === 0) return;
+    const { bytes, numbers } = state;
+    const table = state.sectionFrom(section) + 1;
+    let seenMs = numbers[at + OLDEST_MS]!;
+    cursor.open(bytes, table + bytes[table - 1]! * HASH_BYTES);
+    for (let i = 0; i < bytes[table - 1]!; i++) seenByPlace[i] = 0;
+    for (let i = 0; i < sightings; i++) {
+      if (i > 0) seenMs += cursor.varint();
+      if (seenMs > nowMs) break;
+      const place = bytes[cursor.at++]!;
+      seenByPlace[place] = seenByPlace[place]! + 1;
+      this.seen++;
+    }
+    cursor.open(bytes, table);
+    for (let i = 0; i < bytes[table - 1]!; i++) {
+      const key = cursor.hash();
       const place = this.placeOf(key);
       this.keys[place] = key;
-      this.counts[place] = this.counts[place]! + 1;
-      this.seen++;
+      this.counts[place] = seenByPlace[i]!;
     }
   }
 

@@ -1,3 +1,5 @@
+import type { TopSpec } from './schema.ts';
+
 /**
  * The newest few of something: entries of `width` doubles, oldest first, ordered by their first two numbers (time, then a hash), so that
  * which ones are kept depends on the set of events and not on their order.
@@ -13,19 +15,10 @@ export interface Top {
   count: number;
 }
 
-/** Room for these is made at first, then doubled. */
-const ENTRIES_AT_FIRST = 2;
-
-export function newTop(width: number, capacity = ENTRIES_AT_FIRST): Top {
-  return { data: new Float64Array(Math.max(capacity, 1) * width), count: 0 };
-}
-
-/** Keep the earlier of what is kept and `atMs`. */
-export function keepFirst(top: Top, atMs: number): void {
-  if (top.count === 0 || atMs < top.data[0]!) {
-    top.data[0] = atMs;
-    top.count = 1;
-  }
+/** A scratch list, empty and with room for all that is kept. */
+export function openTop(top: Top, { entriesMax, width }: TopSpec): void {
+  if (top.data.length < entriesMax * width) top.data = new Float64Array(entriesMax * width);
+  top.count = 0;
 }
 
 /** Add a sighting of `key`, or bring its entry forward. */
@@ -46,15 +39,10 @@ export function keepNewest(top: Top, width: number, entriesMax: number, atMs: nu
     if (!precedes(top.data[0]!, top.data[1]!, atMs, key)) return -1;
     return settle(top, width, 0, atMs, key);
   }
-  if ((top.count + 1) * width > top.data.length) {
-    const larger = new Float64Array(Math.min(top.count * 2, entriesMax) * width);
-    larger.set(top.data);
-    top.data = larger;
-  }
   return settle(top, width, top.count++, atMs, key);
 }
 
-function precedes(aMs: number, aKey: number, bMs: number, bKey: number): boolean {
+export function precedes(aMs: number, aKey: number, bMs: number, bKey: number): boolean {
   return aMs < bMs || (aMs === bMs && aKey < bKey);
 }
 
