@@ -15,7 +15,7 @@ beforeEach(() => {
     store,
     now: () => nowMs,
     pause: async () => void pages++,
-    known: ({ decision, probability }, fraud) => void found.push(`${decision} ${probability} ${fraud}`),
+    known: ({ response: { decision, probability } }, { fraud }) => void found.push(`${decision} ${probability} ${fraud}`),
   });
 });
 
@@ -35,10 +35,10 @@ test('labels meet the decisions that the journal has, the last word of a payment
   await store.write(Array.from({ length: 450 }, (_, n) => decision(n)));
   await late.look();
   expect(pages).toBe(0);
-  late.add({ transactionId: 't300', fraud: false });
-  late.add({ transactionId: 't300', fraud: true });
-  late.add({ transactionId: 't1', fraud: false });
-  late.add({ transactionId: 'long gone', fraud: true });
+  late.add({ transactionId: 't300', fraud: false, counted: false });
+  late.add({ transactionId: 't300', fraud: true, counted: false });
+  late.add({ transactionId: 't1', fraud: false, counted: false });
+  late.add({ transactionId: 'long gone', fraud: true, counted: false });
   await late.look();
   expect(found).toEqual(['approve 0.001 false', 'review 0.3 true']);
   expect(pages).toBe(5);
@@ -46,10 +46,10 @@ test('labels meet the decisions that the journal has, the last word of a payment
 
 test('a reading ends where the last label has met its decision, and the next one is an hour later', async () => {
   await store.write(Array.from({ length: 450 }, (_, n) => decision(n)));
-  late.add({ transactionId: 't1', fraud: true });
+  late.add({ transactionId: 't1', fraud: true, counted: false });
   await late.look();
   expect([found.length, pages]).toEqual([1, 1]);
-  late.add({ transactionId: 't2', fraud: true });
+  late.add({ transactionId: 't2', fraud: true, counted: false });
   await late.look();
   expect(found).toHaveLength(1);
   nowMs += READ_EVERY_MS;
@@ -59,16 +59,17 @@ test('a reading ends where the last label has met its decision, and the next one
 
 test('it is bounded, and a gateway that closes does not wait for a whole journal', async () => {
   let taken = 0;
-  while (late.add({ transactionId: `x${taken}`, fraud: true })) taken++;
+  while (late.add({ transactionId: `x${taken}`, fraud: true, counted: false })) taken++;
   expect(taken).toBe(10_000);
-  expect(late.add({ transactionId: 'x0', fraud: false })).toBe(true);
+  expect(late.add({ transactionId: 'new', fraud: true, counted: true })).toBe(false);
+  expect(late.add({ transactionId: 'x0', fraud: false, counted: false })).toBe(true);
   await store.write(Array.from({ length: 450 }, (_, n) => decision(n)));
   const reading = late.look();
   await late.close();
   await reading;
   expect(pages).toBeLessThan(5);
   nowMs += READ_EVERY_MS;
-  late.add({ transactionId: 't1', fraud: true });
+  late.add({ transactionId: 't1', fraud: true, counted: false });
   await late.look();
   expect(found).toEqual([]);
 });

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import type { Fact } from '../contracts/fact.ts';
 import type { Alert } from '../contracts/push.ts';
 import type { ScoreResponse } from '../contracts/score.ts';
 import { type DriftReference, referenceOf } from '../scoring/risk/drift.ts';
@@ -67,7 +68,7 @@ beforeEach(() => {
   });
 });
 const gauge = async (line: RegExp): Promise<number> => Number(line.exec(await metrics.render())?.[1]);
-const pay = (vector: readonly number[], model = modelOf('b1')): void => watch.scored(model, vector, answerOf(), nowMs);
+const pay = (vector: readonly number[], model = modelOf('b1')): void => watch.scored(model, { vector: [...vector], response: answerOf() }, nowMs);
 
 describe('drift', () => {
   test('is no alert while payments look as they did', async () => {
@@ -144,6 +145,36 @@ describe('outcomes', () => {
     expect(await gauge(/gatehouse_outcomes\{figure="recall"\} (\S+)/)).toBe(1);
   });
 
+  test('of a trial are counted for the model that did not decide, whenever the label comes, and once for the one that did', async () => {
+    const decision = (id: string, probability: number): Fact & { kind: 'decision' } => ({
+      kind: 'decision',
+      at_ms: nowMs,
+      request: { transaction_id: id, user_id: 'u', amount: 1, timestamp_ms: nowMs },
+      response: answerOf({ transaction_id: id, probability: 0.1, decision: 'approve' }),
+      vector: null,
+      feature_hash: 'h',
+      other_model: { bundle: 'b2', score: probability, probability, decision: probability > 0.5 ? 'challenge' : 'approve' },
+    });
+    const decisions = [decision('t1', 0.9), decision('t2', 0.9), decision('t3', 0.2)];
+    await store.write(decisions);
+    for (const fact of decisions) watch.scored(modelOf('b1'), fact, nowMs);
+    const labelOf = (id: string, fraud: boolean) =>
+      ({ event_id: `l${id}`, name: 'label', is_fraud: fraud, transaction_id: id, timestamp_ms: nowMs }) as const;
+    watch.labelled(labelOf('t1', true), bytes(decisions[0]!.response), nowMs);
+    watch.labelled(labelOf('t2', false), bytes(decisions[1]!.response), nowMs);
+    watch.labelled(labelOf('t3', true), undefined, nowMs);
+    await expect
+      .poll(async () => {
+        watch.look();
+        return gauge(/gatehouse_other_outcomes\{bundle="b2",figure="known"\} (\S+)/);
+      })
+      .toBe(3);
+    expect(await gauge(/gatehouse_other_outcomes\{bundle="b2",figure="recall"\} (\S+)/)).toBe(0.5);
+    expect(await gauge(/gatehouse_other_outcomes\{bundle="b2",figure="precision"\} (\S+)/)).toBe(0.5);
+    expect(await gauge(/gatehouse_outcomes\{figure="known"\} (\S+)/)).toBe(3);
+    expect(await gauge(/gatehouse_outcomes\{figure="recall"\} (\S+)/)).toBe(0);
+  });
+
   test('are not counted for refunds, nor where the answer is not known any more', async () => {
     watch.labelled({ event_id: 'r', name: 'refund', timestamp_ms: nowMs }, bytes(answerOf()), nowMs);
     watch.labelled({ event_id: 'l', name: 'label', is_fraud: true, timestamp_ms: nowMs }, undefined, nowMs);
@@ -154,7 +185,7 @@ describe('outcomes', () => {
 
 test('degraded answers raise an alert when they are more than accidents', () => {
   const answers = (degraded: number): void => {
-    for (let i = 0; i < ANSWERS_MIN; i++) watch.scored(undefined, null, answerOf({ degraded: i < degraded }), nowMs);
+    for (let i = 0; i < ANSWERS_MIN; i++) watch.scored(undefined, { vector: null, response: answerOf({ degraded: i < degraded }) }, nowMs);
     nowMs += 5 * MINUTE_MS;
     watch.look();
   };

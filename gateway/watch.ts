@@ -3,10 +3,10 @@ import type { TimedEvent } from '../contracts/event.ts';
 import type { Alert } from '../contracts/push.ts';
 import type { ScoreResponse } from '../contracts/score.ts';
 import { DriftWindow } from '../scoring/risk/drift.ts';
-import { OutcomeWindow } from '../scoring/risk/outcomes.ts';
+import { type OutcomeReport, OutcomeWindow } from '../scoring/risk/outcomes.ts';
 import type { FraudModel } from '../scoring/risk/pipeline.ts';
 import type { Store } from '../store/contract.ts';
-import { createLateOutcomes } from './late-outcomes.ts';
+import { createLateOutcomes, type DecisionFact } from './late-outcomes.ts';
 import type { Metrics } from './metrics.ts';
 
 const MINUTE_MS = 60_000;
@@ -26,14 +26,16 @@ const CALIBRATION_ERROR_MAX = 0.1;
 export const ANSWERS_MIN = 100;
 /** Fallbacks are for accidents: where a twentieth of the answers needs one, something is broken. */
 const DEGRADED_SHARE_MAX = 0.05;
+/** Models whose opinions are kept apart: the two of a trial, and those of the trial before it. */
+const OTHER_MODELS_MAX = 4;
 /** A condition that lasts is said once a day. */
 const REPEAT_MS = DAY_MS;
 /** Features that an alert names; the metrics have all. */
 const NAMED_MAX = 5;
 
 export interface Watch {
-  /** A new decision with its vector; `model` is the one that was asked, if any. */
-  scored(model: FraudModel | undefined, vector: ArrayLike<number> | null, response: ScoreResponse, nowMs: number): void;
+  /** A new decision's fact; `model` is the one that decided, if any. */
+  scored(model: FraudModel | undefined, decision: Pick<DecisionFact, 'vector' | 'response' | 'other_model'>, nowMs: number): void;
   /** A later event on a payment, and the answer that the payment got: JSON, or undefined where it is not remembered any more; the journal may have it. */
   labelled(event: TimedEvent, answer: Uint8Array | undefined, nowMs: number): void;
   /** Brings the metrics up to date, and raises what a person must see. */
@@ -54,12 +56,30 @@ export interface WatchOptions {
 export function createWatch({ store, metrics, raise, now, onError }: WatchOptions): Watch {
   let drift: { readonly bundle: string; readonly window: DriftWindow } | undefined;
   const outcomes = new OutcomeWindow(OUTCOME_WINDOW_MS, now());
+  /** By bundle, of models that did not decide. */
+  const others = new Map<string, OutcomeWindow>();
+  /** When a challenger was last tried: labels of the payments until then also have another model's opinion to judge. */
+  let triedMs = Number.NEGATIVE_INFINITY;
   const late = createLateOutcomes({
     store,
     now,
     pause: (ms) => setTimeout(ms, undefined, { ref: false }),
-    known: ({ probability, decision }, fraud) => outcomes.add({ probability, decision, fraud }, now()),
+    known: ({ response: { probability, decision }, other_model: other }, { fraud, counted }) => {
+      if (!counted) outcomes.add({ probability, decision, fraud }, now());
+      if (other) othersOf(other.bundle).add({ ...other, fraud }, now());
+    },
   });
+  const othersOf = (bundle: string): OutcomeWindow => {
+    const window = others.get(bundle) ?? new OutcomeWindow(OUTCOME_WINDOW_MS, now());
+    // The one that was judged longest ago is the first.
+    others.delete(bundle);
+    others.set(bundle, window);
+    if (others.size > OTHER_MODELS_MAX) {
+      others.delete(others.keys().next().value!);
+      metrics.clearGauge('otherOutcomes');
+    }
+    return window;
+  };
   let answers = { sinceMs: now(), all: 0, degraded: 0 };
   const saidMs = new Map<string, number>();
 
@@ -81,9 +101,12 @@ export function createWatch({ store, metrics, raise, now, onError }: WatchOption
     say('drift', 'medium', `Payments have changed since the fraud model ${drift.bundle} was trained`, named);
   };
   const lookAtOutcomes = (atMs: number): void => {
-    const { known, frauds, precision, recall, scored, calibrationError } = outcomes.report(atMs);
-    const figures = { known, frauds, precision, recall, calibration_error: calibrationError };
-    for (const [figure, value] of Object.entries(figures)) if (Number.isFinite(value)) metrics.gauge('outcomes', figure).set(value);
+    const report = outcomes.report(atMs);
+    const { scored, calibrationError } = report;
+    for (const [figure, value] of figuresOf(report)) metrics.gauge('outcomes', figure).set(value);
+    for (const [bundle, window] of others) {
+      for (const [figure, value] of figuresOf(window.report(atMs))) metrics.gauge('otherOutcomes', bundle, figure).set(value);
+    }
     if (scored < OUTCOMES_MIN || calibrationError <= CALIBRATION_ERROR_MAX) return;
     const reason = `Over the ${scored} payments that became known in 30 days, probabilities are off by ${calibrationError.toFixed(2)} on average`;
     say('calibration', 'medium', 'The fraud model’s probabilities are not what they say', [reason]);
@@ -97,7 +120,8 @@ export function createWatch({ store, metrics, raise, now, onError }: WatchOption
   };
 
   return {
-    scored(model, vector, response, nowMs) {
+    scored(model, { vector, response, other_model: other }, nowMs) {
+      if (other) triedMs = nowMs;
       answers.all++;
       if (response.degraded) answers.degraded++;
       if (model?.reference === undefined || vector === null) return;
@@ -111,11 +135,11 @@ export function createWatch({ store, metrics, raise, now, onError }: WatchOption
     labelled(event, answer, nowMs) {
       const fraud = event.name === 'chargeback' ? true : event.name === 'label' ? event.is_fraud : undefined;
       if (fraud === undefined) return;
-      if (answer === undefined) {
-        if (event.transaction_id !== undefined && !late.add({ transactionId: event.transaction_id, fraud }))
-          metrics.counter('lateLabelsDropped').inc();
-        return;
-      }
+      const { transaction_id: transactionId } = event;
+      const counted = answer !== undefined;
+      if (transactionId !== undefined && (!counted || nowMs - triedMs < OUTCOME_WINDOW_MS) && !late.add({ transactionId, fraud, counted }))
+        metrics.counter('lateLabelsDropped').inc();
+      if (!counted) return;
       const { probability, decision } = JSON.parse(Buffer.from(answer).toString('utf8')) as ScoreResponse;
       outcomes.add({ probability, decision, fraud }, nowMs);
     },
@@ -128,4 +152,10 @@ export function createWatch({ store, metrics, raise, now, onError }: WatchOption
     },
     close: () => late.close(),
   };
+}
+
+/** The figures that are numbers yet. */
+function figuresOf({ known, frauds, precision, recall, calibrationError }: OutcomeReport): [figure: string, value: number][] {
+  const figures = { known, frauds, precision, recall, calibration_error: calibrationError };
+  return Object.entries(figures).filter(([, value]) => Number.isFinite(value));
 }

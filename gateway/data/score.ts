@@ -87,7 +87,7 @@ export function createScoreHandler(deps: DataDeps) {
     metrics.counter('decisions', outcome.response.decision).inc();
     const said = outcome.decision.other_model;
     if (said !== undefined) metrics.counter('otherModel', outcome.response.decision, said.decision).inc();
-    watch.scored(model, outcome.decision.vector, outcome.response, nowMs);
+    watch.scored(model, outcome.decision, nowMs);
     for (const hit of outcome.response.rule_hits) metrics.counter('ruleHits', hit.rule).inc();
     for (const hit of outcome.decision.shadow_hits ?? []) metrics.counter('shadowHits', hit.rule).inc();
     desk.observe(outcome.response.rule_hits, nowMs);
