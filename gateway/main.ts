@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -20,6 +21,7 @@ import { ItemNumbersTable } from '../scoring/recommend/item-numbers.ts';
 import { RANK_SET } from '../scoring/recommend/pipeline.ts';
 import { DEFAULT_PLACEMENTS, type Placement, parsePlacements } from '../scoring/recommend/placements.ts';
 import { Trending } from '../scoring/recommend/trending.ts';
+import { VisitorCountries } from '../scoring/recommend/visitor-countries.ts';
 import { FRAUD_SET } from '../scoring/risk/pipeline.ts';
 import type { Store } from '../store/contract.ts';
 import { makeFolder } from '../store/folder.ts';
@@ -115,9 +117,11 @@ export async function startGateway(config: Config, now: () => number = Date.now)
     undo.push(() => store.close());
     for await (const { value } of store.docs(ITEMS_COLLECTION)) catalogue.put(value as Item);
     const clicks = new ClickCounts([]);
+    const countries = new VisitorCountries(randomUUID());
     const learnFrom = (event: TimedEvent): void => {
       trending.add(event);
       clicks.add(event);
+      countries.add(event);
     };
     const metrics = new Metrics();
     undo.push(() => metrics.close());
@@ -276,6 +280,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
       trending,
       itemNumbers,
       clicks,
+      countries,
       editorial,
       untrained: untrained && { content: untrained },
       bundles,

@@ -9,7 +9,7 @@ import type { VectorSlab } from './slab.ts';
 const RADIUS_QUANTILE = 0.97;
 /** Norms looked at to choose the radius; enough to place the quantile within half a percent of rank. */
 const NORM_SAMPLE = 2_048;
-/** Widening the search past four times no longer pays; norms that spread so far want another index. */
+/** Widening the search past four times no longer pays: where norms spread so far, the longest vectors are gone through instead (index/longest.ts). */
 export const SPREAD_MAX = 4;
 
 /** Where `ip` vectors are lifted to, and by how much a search must widen because their norms differ. */
@@ -41,13 +41,18 @@ export function graphRow(metric: Metric, row: Float32Array, rowNorm: number, rad
   if (metric === 'ip') out[row.length] = Math.sqrt(Math.max(0, radius * radius - rowNorm * rowNorm));
 }
 
-/** The sphere that suits the live vectors, from a sample of their norms; all others than `ip` need none. */
-export function chooseSphere(slab: VectorSlab): Sphere {
-  if (slab.metric !== 'ip') return { radius: 0, spread: 1 };
+/** Norms of some of the live vectors, ascending. */
+export function sampleNorms(slab: VectorSlab): number[] {
   const step = Math.max(1, Math.floor(slab.slotCount / NORM_SAMPLE));
   const norms: number[] = [];
   for (let slot = 0; slot < slab.slotCount; slot += step) if (slab.idAt(slot) !== undefined) norms.push(slab.normAt(slot));
-  norms.sort((a, b) => a - b);
+  return norms.sort((a, b) => a - b);
+}
+
+/** The sphere that suits the live vectors, from a sample of their norms; all others than `ip` need none. */
+export function chooseSphere(slab: VectorSlab): Sphere {
+  if (slab.metric !== 'ip') return { radius: 0, spread: 1 };
+  const norms = sampleNorms(slab);
   const quantile = (q: number): number => norms[Math.min(norms.length - 1, Math.floor(q * norms.length))] ?? 0;
   const median = quantile(0.5);
   const spread = median === 0 ? SPREAD_MAX : quantile(0.95) / median;

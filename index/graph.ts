@@ -1,6 +1,7 @@
 import hnswlib from 'hnswlib-node';
 import type { Metric } from './contract.ts';
 import { graphDimensions, graphRow, type Sphere } from './graph-row.ts';
+import { Longest } from './longest.ts';
 import type { VectorSlab } from './slab.ts';
 
 /** Parameters of hnswlib, by its names. */
@@ -16,6 +17,7 @@ export class Graph {
   readonly first: number;
   readonly #metric: Metric;
   readonly #native: hnswlib.HierarchicalNSW;
+  readonly #longest: Longest | undefined;
   #capacity = 0;
   /** hnswlib takes plain arrays: one, refilled, instead of one a call. */
   readonly #plain: number[];
@@ -27,6 +29,7 @@ export class Graph {
     this.sphere = sphere;
     this.first = first;
     this.#metric = slab.metric;
+    this.#longest = slab.metric === 'ip' ? Longest.of(sphere) : undefined;
     this.#plain = new Array<number>(dimensions).fill(0);
     this.#row = new Float32Array(dimensions);
     this.#native = new hnswlib.HierarchicalNSW(slab.metric === 'l2' ? 'l2' : 'ip', dimensions);
@@ -48,6 +51,7 @@ export class Graph {
     const graph = new Graph(slab, sphere, 0);
     await graph.#native.readIndex(path, false);
     graph.#capacity = graph.#native.getMaxElements();
+    graph.#longest?.renew(slab, graph.size, 0);
     return graph;
   }
 
@@ -69,9 +73,10 @@ export class Graph {
     if (label >= this.#capacity) this.reserve(Math.max(2 * this.#capacity, label + 1));
     this.#fill(slab.rowAt(slot), slab.normAt(slot), this.sphere.radius);
     this.#native.addPoint(this.#plain, label);
+    this.#longest?.add(slab, slot, this.first);
   }
 
-  /** Labels, that is slots less `first`, of the nearest, at most `fetch`, in no order to rely on. */
+  /** Labels, that is slots less `first`, of the nearest, at most `fetch`, and of the longest where these are gone through; in no order to rely on. */
   nearest(query: Float32Array, queryNorm: number, fetch: number, ef: number): number[] {
     // A radius of 0 gives `ip` queries a last component of 0: the lifted dimension must not count.
     this.#fill(query, queryNorm, 0);
@@ -79,7 +84,8 @@ export class Graph {
       this.#native.setEf(ef);
       this.#ef = ef;
     }
-    return this.#native.searchKnn(this.#plain, fetch).neighbors;
+    const found = this.#native.searchKnn(this.#plain, fetch).neighbors;
+    return this.#longest?.with(found) ?? found;
   }
 
   save(path: string): void {

@@ -14,7 +14,9 @@ describe('inner products of vectors whose norms differ', () => {
   test.each([
     [0.3, 0.99],
     [0.5, 0.99],
-    [1, 0.98],
+    // So far that the longest vectors are gone through besides.
+    [1, 0.99],
+    [2, 0.99],
   ])('norm spread %f', (normSpread, recallMin) => {
     const next = clusteredVectors({ dimensions: 32, clusters: 50, seed: 3, normSpread });
     const index = createHnswIndex({ dimensions: 32, metric: 'ip' });

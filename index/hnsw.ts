@@ -1,7 +1,7 @@
 import type { Handles } from '../contracts/handles.ts';
 import type { HandleSearchOptions, Metric, Neighbour, SearchOptions, VectorIndex } from './contract.ts';
 import { Graph, type GraphShape } from './graph.ts';
-import { chooseSphere, type Sphere } from './graph-row.ts';
+import { chooseSphere, SPREAD_MAX, type Sphere } from './graph-row.ts';
 import { norm } from './similarity.ts';
 import { requireK, requireWhole, searchById, VectorSlab } from './slab.ts';
 
@@ -257,7 +257,8 @@ function putInto({ slab, graph }: Renewal, id: string, vector: Float32Array): vo
 /** The candidate list of a search that asks for `fetch` slots. */
 export function efFor(metric: Metric, fetch: number, { spread }: Sphere): number {
   const { least, perK } = EF_SEARCH[metric];
-  return Math.ceil(Math.max(least, perK * fetch) * spread);
+  // A search that goes through the longest vectors besides has no need to be wider.
+  return Math.ceil(Math.max(least, perK * fetch) * (spread < SPREAD_MAX ? spread : 1));
 }
 
 /** The settings with what is missing filled in. Throws RangeError on one out of range. */

@@ -64,6 +64,7 @@ export function createEventsHandler(deps: DataDeps) {
         const event = events[i]!;
         trending.add(event);
         deps.clicks.add(event);
+        deps.countries.add(event);
         if (PAYMENT_EVENTS.has(event.name)) deps.onPaymentEvent(event, answers[i]);
       }
     }

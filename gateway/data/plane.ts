@@ -8,6 +8,7 @@ import type { ItemNumbersTable } from '../../scoring/recommend/item-numbers.ts';
 import type { EditorialPicks } from '../../scoring/recommend/pipeline.ts';
 import type { RetrievalModels } from '../../scoring/recommend/retrieval.ts';
 import type { Trending } from '../../scoring/recommend/trending.ts';
+import type { VisitorCountries } from '../../scoring/recommend/visitor-countries.ts';
 import type { Store } from '../../store/contract.ts';
 import type { Log } from '../audit.ts';
 import type { Keyring } from '../auth/keyring.ts';
@@ -31,6 +32,8 @@ export interface DataDeps {
   /** What ranking needs of the items' states: told of each event that an item is in. */
   readonly itemNumbers: ItemNumbersTable;
   readonly clicks: ClickCounts;
+  /** Where visitors were last. */
+  readonly countries: VisitorCountries;
   readonly editorial: EditorialPicks;
   /** What a shop without a bundle answers from. */
   readonly untrained?: RetrievalModels | undefined;

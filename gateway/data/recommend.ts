@@ -40,6 +40,7 @@ export function createRecommendations(deps: DataDeps): Recommendations {
     trending,
     itemNumbers,
     clicks: deps.clicks,
+    countries: deps.countries,
     editorial: deps.editorial,
     untrained: deps.untrained,
     candidatesMax: config.candidatesMax,

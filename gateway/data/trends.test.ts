@@ -58,6 +58,23 @@ test('a visitor of no country, or of one that is not known, sees what is wanted 
   expect(await popular({ country: 'JP' })).toEqual(whole);
 });
 
+test('where the request does not say it, the visitor is where the events of the visit say', async () => {
+  const send = (event_id: string, more: object) =>
+    shop.ask('POST', '/v1/events', { events: [{ event_id, name: 'search', session_id: 'visit', user_id: 'traveller', ...more }] });
+  const german = [
+    ['i1', 'Popular in Germany'],
+    ['i2', 'Popular right now'],
+    ['i3', 'Popular in Germany'],
+  ];
+  await send('there', { ip_country: 'DE' });
+  await send('anywhere', {});
+  expect(await popular({ session_id: 'visit' })).toEqual(german);
+  expect(await popular({ user_id: 'traveller' })).toEqual(german);
+  // Found in the journal at start as well: DE-1 bought there.
+  expect(await popular({ user_id: 'DE-1', placement: 'again' })).toContainEqual(['i2', 'Popular right now']);
+  expect((await popular({ session_id: 'visit', country: 'FR' })).map(([, reason]) => reason)).toContain('Popular in France');
+});
+
 test('a page of a category, or of an item of one, begins with what is wanted in it', async () => {
   expect(await popular({ category: 'c1', country: 'DE' })).toEqual([['i1', 'Popular in c1']]);
   // The page of i6, of c0: i3 is of its category.

@@ -30,6 +30,7 @@ import { ItemNumbersTable } from '../../scoring/recommend/item-numbers.ts';
 import { RANK_SET } from '../../scoring/recommend/pipeline.ts';
 import { DEFAULT_PLACEMENTS } from '../../scoring/recommend/placements.ts';
 import { Trending } from '../../scoring/recommend/trending.ts';
+import { VisitorCountries } from '../../scoring/recommend/visitor-countries.ts';
 import { FRAUD_SET } from '../../scoring/risk/pipeline.ts';
 import { RuleBook } from '../../scoring/risk/rules.ts';
 import { copyShop } from '../load/processes.ts';
@@ -130,6 +131,7 @@ try {
     trending: new Trending(catalogue.handles),
     editorial: { picks: () => [] },
     clicks: new ClickCounts([]),
+    countries: new VisitorCountries('bench'),
     experiments: { trialOf: () => undefined },
     itemNumbers: new ItemNumbersTable(engine, RANK_SET, catalogue.handles),
     bundles: { lease: (use) => use(bundle, undefined) },

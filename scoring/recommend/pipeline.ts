@@ -20,6 +20,7 @@ import type { RetrievalModels } from './retrieval.ts';
 import { type Showable, Showing } from './showable.ts';
 import type { Trace } from './trace.ts';
 import type { Trending } from './trending.ts';
+import type { VisitorCountries } from './visitor-countries.ts';
 
 export const RANK_SET = 'rank';
 const NOBODY = new Int32Array(0);
@@ -53,6 +54,8 @@ export interface RecommendDeps {
   readonly itemNumbers: ItemNumbersTable;
   readonly clicks: Pick<ClickCounts, 'belief'>;
   readonly editorial: EditorialPicks;
+  /** Where visitors are whose request does not say it. */
+  readonly countries?: Pick<VisitorCountries, 'of'>;
   /** What a shop without a bundle answers from, beside what is popular and new. */
   readonly untrained?: RetrievalModels | undefined;
   readonly candidatesMax: number;
@@ -173,7 +176,7 @@ export function createRecommender(deps: RecommendDeps) {
         nowMs,
         item,
         category: request.category,
-        country: request.country,
+        country: request.country ?? deps.countries?.of(request),
         caps: placement.sources,
         allow: shown.allow,
         few: shown.few?.filter(evaluated.allow),
