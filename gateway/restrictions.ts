@@ -5,6 +5,7 @@ import type { ScoreRequest } from '../contracts/score.ts';
 import { restrictable, restrictionKey, restricts } from '../scoring/risk/restrictions.ts';
 import type { Store } from '../store/contract.ts';
 import type { Audit } from './audit.ts';
+import { ERASE_DONE } from './privacy/erasures.ts';
 import { isConflict, Serial } from './serial.ts';
 
 export const RESTRICTIONS_COLLECTION = 'restrictions';
@@ -89,8 +90,21 @@ export async function openRestrictions({ store, audit, now, onError }: Restricti
   };
 
   for await (const { value } of store.docs(RESTRICTIONS_COLLECTION)) put(value as Restriction);
+  /** Another gateway erased a person, whom its journal does not name. What this one imposes meanwhile is not among these. */
+  const readAllAgain = async (): Promise<void> => {
+    const before = [...byId.values()];
+    const written = new Map<string, Restriction>();
+    for await (const { id, value } of store.docs(RESTRICTIONS_COLLECTION)) written.set(id, value as Restriction);
+    for (const one of before) {
+      const now = written.get(one.restriction_id);
+      if (now === undefined) drop(one.restriction_id);
+      else if (byId.get(one.restriction_id) === one) put(now);
+    }
+  };
   const unsubscribe = store.onForeignFact(({ fact }) => {
-    if (fact.kind === 'admin' && fact.action.startsWith('restriction.')) readAgain(String(fact.detail['restriction_id'])).catch(onError);
+    if (fact.kind !== 'admin') return;
+    if (fact.action.startsWith('restriction.')) readAgain(String(fact.detail['restriction_id'])).catch(onError);
+    else if (fact.action === ERASE_DONE) readAllAgain().catch(onError);
   });
 
   return {
