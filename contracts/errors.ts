@@ -66,7 +66,7 @@ export const ERRORS = {
   erase_unsupported: {
     status: 501,
     title: 'This store cannot erase a person',
-    fix: 'Use the embedded store, or let retention take the records; see docs/privacy.md.',
+    fix: 'Give streams of the Redis server a node limit; see docs/privacy.md.',
   },
   user_too_large: {
     status: 422,

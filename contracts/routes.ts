@@ -411,7 +411,7 @@ export const ROUTES = {
     parameters: { id: Id },
     response: ErasureJob,
     status: 202,
-    errors: ['erase_unsupported', 'overloaded', ...STORE_ERRORS],
+    errors: ['overloaded', ...STORE_ERRORS],
   },
   erasures: {
     plane: 'control',

@@ -86,6 +86,25 @@ describe('restrictions', () => {
     await expect(wrong).rejects.toThrow(expect.objectContaining({ code: 'invalid_request' }));
   });
 
+  test('two gateways that have not heard of each other end with one answer', async () => {
+    restrictions.impose(restrictionOf(1));
+    const card = { action: 'restrict_payment_method', entity: { kind: 'card', id: 'c2' } } as const;
+    restrictions.impose(restrictionOf(2, card));
+    const other = await open(new DocsStore(documents));
+
+    // Both score one payment: the first one's term holds in both.
+    restrictions.impose(restrictionOf(3, { until_ms: NOW_MS + 10 }));
+    other.impose(restrictionOf(3, { until_ms: NOW_MS + 20 }));
+    await expect.poll(() => other.list({ entity_id: 'u3' }).restrictions[0]?.until_ms).toBe(NOW_MS + 10);
+
+    await restrictions.lift('r1', 'A mistake', 'key_1');
+    await expect(other.lift('r1', 'A mistake', 'key_2')).rejects.toMatchObject({ code: 'not_found' });
+    // Forgetting by which payment a card was restricted does not restrict it again.
+    await restrictions.lift('r2', 'A gift card', 'key_1');
+    await other.erase('u2', new Set(['t2']));
+    expect([documents.get(RESTRICTIONS_COLLECTION)!.has('r2'), other.standing({ user_id: 'u9', card_id: 'c2' }, nowMs)]).toEqual([false, []]);
+  });
+
   test('a lift that the store refuses leaves it in force', async () => {
     restrictions.impose(restrictionOf(1));
     store.failure = new Error('disk');

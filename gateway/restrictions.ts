@@ -5,6 +5,8 @@ import type { ScoreRequest } from '../contracts/score.ts';
 import { restrictable, restrictionKey, restricts } from '../scoring/risk/restrictions.ts';
 import type { Store } from '../store/contract.ts';
 import type { Audit } from './audit.ts';
+import { ERASE_DONE } from './privacy/erasures.ts';
+import { isConflict, Serial } from './serial.ts';
 
 export const RESTRICTIONS_COLLECTION = 'restrictions';
 /** Some 50 MB. A shop that restricts more people than this at once has a rule gone wrong. */
@@ -53,6 +55,7 @@ const RETAIN_MAX = 1_000;
 export async function openRestrictions({ store, audit, now, onError }: RestrictionsOptions): Promise<Restrictions> {
   const byId = new Map<string, Restriction>();
   const byEntity = new Map<string, Restriction[]>();
+  const serial = new Serial();
 
   const drop = (restrictionId: string): void => {
     const gone = byId.get(restrictionId);
@@ -73,17 +76,35 @@ export async function openRestrictions({ store, audit, now, onError }: Restricti
     [...byId.values()].filter(
       ({ entity, transaction_id }) => restricts(entity, userId) || (transaction_id !== undefined && transactions.has(transaction_id)),
     );
+  /** Nobody changes one that has run out, so that it goes whoever removes it. */
   const noDoc = (id: string) => ({ collection: RESTRICTIONS_COLLECTION, id, value: undefined });
-  const doc = (restriction: Restriction) => ({ collection: RESTRICTIONS_COLLECTION, id: restriction.restriction_id, value: restriction });
+  /** From what this gateway has read of it, undefined where it is new, to what it is from now on. */
+  const change = (id: string, from: Restriction | undefined, to: Restriction | undefined) => ({
+    ...{ collection: RESTRICTIONS_COLLECTION, id, value: to },
+    expected: { value: from },
+  });
+  const readAgain = async (id: string): Promise<void> => {
+    const written = await store.doc(RESTRICTIONS_COLLECTION, id);
+    if (written === undefined) drop(id);
+    else put(written as Restriction);
+  };
 
   for await (const { value } of store.docs(RESTRICTIONS_COLLECTION)) put(value as Restriction);
+  /** Another gateway erased a person, whom its journal does not name. What this one imposes meanwhile is not among these. */
+  const readAllAgain = async (): Promise<void> => {
+    const before = [...byId.values()];
+    const written = new Map<string, Restriction>();
+    for await (const { id, value } of store.docs(RESTRICTIONS_COLLECTION)) written.set(id, value as Restriction);
+    for (const one of before) {
+      const now = written.get(one.restriction_id);
+      if (now === undefined) drop(one.restriction_id);
+      else if (byId.get(one.restriction_id) === one) put(now);
+    }
+  };
   const unsubscribe = store.onForeignFact(({ fact }) => {
-    if (fact.kind !== 'admin' || !fact.action.startsWith('restriction.')) return;
-    const id = String(fact.detail['restriction_id']);
-    store
-      .doc(RESTRICTIONS_COLLECTION, id)
-      .then((value) => (value === undefined ? drop(id) : put(value as Restriction)))
-      .catch(onError);
+    if (fact.kind !== 'admin') return;
+    if (fact.action.startsWith('restriction.')) readAgain(String(fact.detail['restriction_id'])).catch(onError);
+    else if (fact.action === ERASE_DONE) readAllAgain().catch(onError);
   });
 
   return {
@@ -106,7 +127,13 @@ export async function openRestrictions({ store, audit, now, onError }: Restricti
       const { restriction_id, action, entity, reason, transaction_id } = restriction;
       const detail = { restriction_id, restricts: action, entity, reason, transaction_id };
       store
-        .write([{ kind: 'admin', at_ms: now(), actor: 'gatehouse', action: 'restriction.impose', detail }], [doc(restriction)], { durable: false })
+        .write(
+          [{ kind: 'admin', at_ms: now(), actor: 'gatehouse', action: 'restriction.impose', detail }],
+          [change(restriction_id, undefined, restriction)],
+          { durable: false },
+        )
+        // Another gateway scored the same payment: what that one imposed holds.
+        .catch((error: unknown) => (isConflict(error) ? readAgain(restriction_id) : Promise.reject(error)))
         .catch(onError);
       return true;
     },
@@ -131,26 +158,35 @@ export async function openRestrictions({ store, audit, now, onError }: Restricti
         until_ms: atMs + Math.round(hours * HOUR_MS),
       };
       const detail = { restriction_id: restriction.restriction_id, restricts: action, entity, reason, hours };
-      await audit.record({ actor, action: 'restriction.impose', detail }, [doc(restriction)]);
+      await audit.record({ actor, action: 'restriction.impose', detail }, [change(restriction.restriction_id, undefined, restriction)]);
       put(restriction);
       return restriction;
     },
-    async lift(restrictionId, reason, actor) {
-      const one = byId.get(restrictionId);
-      if (one === undefined || one.until_ms <= now()) throw new GatehouseError('not_found', `no restriction ${restrictionId} is in force`);
-      const detail = { restriction_id: restrictionId, entity: one.entity, reason };
-      await audit.record({ actor, action: 'restriction.lift', detail }, [noDoc(restrictionId)]);
-      drop(restrictionId);
-    },
+    lift: (restrictionId, reason, actor) =>
+      serial.change(
+        async () => {
+          const one = byId.get(restrictionId);
+          if (one === undefined || one.until_ms <= now()) throw new GatehouseError('not_found', `no restriction ${restrictionId} is in force`);
+          const detail = { restriction_id: restrictionId, entity: one.entity, reason };
+          await audit.record({ actor, action: 'restriction.lift', detail }, [change(restrictionId, one, undefined)]);
+          drop(restrictionId);
+        },
+        () => readAgain(restrictionId),
+      ),
     of,
-    async erase(userId, transactions) {
-      const found = of(userId, transactions);
-      const gone = found.filter(({ entity }) => restricts(entity, userId)).map(({ restriction_id }) => restriction_id);
-      const stay = found.filter(({ entity }) => !restricts(entity, userId)).map(({ transaction_id: _, ...rest }): Restriction => rest);
-      await store.write([], [...gone.map(noDoc), ...stay.map(doc)]);
-      gone.forEach(drop);
-      stay.forEach(put);
-    },
+    erase: (userId, transactions) =>
+      serial.change(
+        async () => {
+          const found = of(userId, transactions);
+          const gone = found.filter(({ entity }) => restricts(entity, userId)).map(({ restriction_id }) => restriction_id);
+          const stay = found.filter(({ entity }) => !restricts(entity, userId));
+          const forgetful = stay.map(({ transaction_id: _, ...rest }): Restriction => rest);
+          await store.write([], [...gone.map(noDoc), ...forgetful.map((to, i) => change(to.restriction_id, stay[i], to))]);
+          gone.forEach(drop);
+          forgetful.forEach(put);
+        },
+        async () => void (await Promise.all(of(userId, transactions).map(({ restriction_id }) => readAgain(restriction_id)))),
+      ),
     async retain() {
       const atMs = now();
       const gone: string[] = [];

@@ -70,7 +70,7 @@ export interface DocChange {
   readonly expected?: { readonly value: unknown };
 }
 
-/** Rows of one person that go, or are replaced, in one step. What names a record that retention has taken meanwhile is passed over. */
+/** Rows of one person that go, or are replaced. What names a record that retention has taken meanwhile is passed over. */
 export interface Erasure {
   /** Journal records, each with what stands at its offset from then on. */
   readonly facts?: readonly JournalRecord[];
@@ -134,8 +134,8 @@ export interface Store<S> {
   raise(alert: Alert): Promise<void>;
 
   /**
-   * Take out a person's rows, in one durable step; doing it again changes nothing. The last bytes leave with `purgeErased`. Rejects with `erase_unsupported`
-   * where the store cannot replace a record.
+   * Take out a person's rows, in one durable step (Redis: in some, each of them durable); doing it again changes nothing. The last bytes leave with `purgeErased`. Rejects
+   * with `erase_unsupported` where the server makes it impossible.
    */
   erase(erasure: Erasure): Promise<void>;
   /** Resolves when no table and no log of the store holds the bytes of what was erased before. */

@@ -3,7 +3,8 @@ import { GatehouseError } from '../contracts/errors.ts';
 import type { Fact } from '../contracts/fact.ts';
 import type { EntityRef, RetentionPolicy, StateCodec, Unit, UnitResult } from './contract.ts';
 import { pruneApplied, readEnvelope, writeEnvelope } from './redis-envelope.ts';
-import { type RedisKeys, type RedisLink, SCRIPTS, toNumber, toStreamRecords } from './redis-link.ts';
+import { type RedisKeys, type RedisLink, SCRIPTS, toNumber } from './redis-link.ts';
+import { RedisLog } from './redis-log.ts';
 import { decodeValue, encodeValue } from './values.ts';
 
 /** Units in one round of pipelines: at about 20 us each Redis is held for some 5 ms. */
@@ -70,6 +71,7 @@ export class RedisIngest<S> {
   readonly #link: RedisLink;
   readonly #keys: RedisKeys;
   readonly #options: RedisIngestOptions<S>;
+  readonly #journal: RedisLog;
   #jobs: Job<S>[] = [];
   #running: Promise<void> | undefined;
   #finishing: Promise<unknown> = Promise.resolve();
@@ -82,6 +84,7 @@ export class RedisIngest<S> {
     this.#link = link;
     this.#keys = keys;
     this.#options = options;
+    this.#journal = new RedisLog(link, keys.journal);
   }
 
   get queuedUnits(): number {
@@ -118,9 +121,8 @@ export class RedisIngest<S> {
 
   async #revive(member: string): Promise<Work<S> | undefined> {
     const offset = Number(member.split(':')[0]);
-    const [record] = toStreamRecords(await this.#link.call('XRANGE', this.#keys.journal, `${offset}-0`, `${offset}-0`));
-    const fact = record?.fields.get('f');
-    const unit = fact && this.#options.resume(decodeValue(fact) as Fact);
+    const [record] = await this.#journal.read(offset - 1, 1);
+    const unit = record?.offset === offset ? this.#options.resume(decodeValue(record.bytes) as Fact) : undefined;
     if (unit) return { ...newWork(unit), resumed: true, offset, member };
     // Trimmed away, or of a kind that touches no entity: there is nothing that could ever finish it.
     this.counters.abandoned_units++;
@@ -223,10 +225,10 @@ export class RedisIngest<S> {
 
   async #append(work: Work<S>): Promise<void> {
     const { key, digest, fact, entities } = work.unit;
-    const { journal, journalCounter, pending } = this.#keys;
+    const { journal, pending } = this.#keys;
     const reply = (await this.#link.run(
       SCRIPTS.append,
-      [this.#keys.key(key), journal, journalCounter, pending],
+      [this.#keys.key(key), journal.stream, journal.counter, pending],
       [
         digest,
         Buffer.from(encodeValue(fact)),

@@ -16,7 +16,15 @@ function load(name: string): Script {
   return { body, sha1: createHash('sha1').update(body).digest('hex') };
 }
 
-export const SCRIPTS = { append: load('append'), cas: load('cas'), decide: load('decide'), raise: load('raise'), write: load('write') };
+export const SCRIPTS = {
+  append: load('append'),
+  cas: load('cas'),
+  decide: load('decide'),
+  erase: load('erase'),
+  forget: load('forget'),
+  raise: load('raise'),
+  write: load('write'),
+};
 
 /**
  * What the Redis store needs of a connection. Calls of one turn travel together. Replies hold Buffers for strings. Each call settles within
@@ -28,6 +36,17 @@ export interface RedisLink {
   close(): void;
 }
 
+/** The keys of one log. */
+export interface LogKeys {
+  readonly stream: string;
+  /** The number of the newest record. */
+  readonly counter: string;
+  /** What an erasure moved out of the stream. */
+  readonly moved: string;
+  /** The field of a record's bytes. */
+  readonly field: string;
+}
+
 /**
  * Key names. Everything that one script touches shares the hash tag, so that a cluster keeps it on one node; each entity has a slot of its
  * own.
@@ -35,10 +54,8 @@ export interface RedisLink {
 export class RedisKeys {
   readonly #prefix: string;
   readonly #log: string;
-  readonly journal: string;
-  readonly journalCounter: string;
-  readonly alerts: string;
-  readonly alertsCounter: string;
+  readonly journal: LogKeys;
+  readonly alerts: LogKeys;
   readonly pending: string;
   readonly epoch: string;
   readonly format: string;
@@ -46,13 +63,16 @@ export class RedisKeys {
   constructor(prefix: string) {
     this.#prefix = prefix;
     this.#log = `{${prefix}:log}`;
-    this.journal = `${this.#log}:journal`;
-    this.journalCounter = `${this.#log}:journal:n`;
-    this.alerts = `${this.#log}:alerts`;
-    this.alertsCounter = `${this.#log}:alerts:n`;
+    this.journal = this.#logKeys('journal', 'f');
+    this.alerts = this.#logKeys('alerts', 'a');
     this.pending = `${this.#log}:pending`;
     this.epoch = `${this.#log}:epoch`;
     this.format = `${this.#log}:format`;
+  }
+
+  #logKeys(name: string, field: string): LogKeys {
+    const stream = `${this.#log}:${name}`;
+    return { stream, counter: `${stream}:n`, moved: `${stream}:moved`, field };
   }
 
   key(id: string): string {

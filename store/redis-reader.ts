@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Fact } from '../contracts/fact.ts';
 import type { Alert } from '../contracts/push.ts';
 import type { AlertRecord, JournalRecord } from './contract.ts';
-import { type RedisKeys, type RedisLink, toNumber, toStreamRecords } from './redis-link.ts';
+import { type RedisKeys, type RedisLink, toNumber } from './redis-link.ts';
+import { type LogRecord, RedisLog } from './redis-log.ts';
 import { decodeValue } from './values.ts';
 
 /** One read waits this long for something new. Shorter than the limit on a call of its connection. */
@@ -34,6 +35,8 @@ export class RedisReader {
   readonly #origin: string;
   readonly #newEpoch: () => string;
   readonly #hooks: ReaderHooks;
+  readonly #alerts: RedisLog;
+  readonly #journal: RedisLog;
   #alertsAt = 0;
   #journalAt = 0;
   #epoch = '';
@@ -47,6 +50,8 @@ export class RedisReader {
     this.#origin = origin;
     this.#newEpoch = newEpoch;
     this.#hooks = hooks;
+    this.#alerts = new RedisLog(link, keys.alerts);
+    this.#journal = new RedisLog(link, keys.journal);
   }
 
   /** Take the present ends of the logs as the start. */
@@ -84,8 +89,8 @@ export class RedisReader {
   async #synchronise(): Promise<void> {
     const [epoch, alerts, journal] = await Promise.all([
       ensureEpoch(this.#link, this.#keys, this.#newEpoch()),
-      this.#link.call('GET', this.#keys.alertsCounter),
-      this.#link.call('GET', this.#keys.journalCounter),
+      this.#link.call('GET', this.#keys.alerts.counter),
+      this.#link.call('GET', this.#keys.journal.counter),
     ]);
     const alertsEnd = toNumber(alerts) ?? 0;
     const journalEnd = toNumber(journal) ?? 0;
@@ -115,34 +120,40 @@ export class RedisReader {
       'BLOCK',
       String(BLOCK_MS),
       'STREAMS',
-      alerts,
-      journal,
+      alerts.stream,
+      journal.stream,
       `${this.#alertsAt}-0`,
       `${this.#journalAt}-0`,
     ];
     const reply = (await this.#link.call('XREAD', ...args)) as [Buffer, unknown][] | null;
     for (const [name, records] of reply ?? []) {
-      if (String(name) === alerts) this.#takeAlerts(records);
-      else this.#takeFacts(records);
+      if (String(name) === alerts.stream) await this.#takeAlerts(this.#alerts.records(records));
+      else await this.#takeFacts(this.#journal.records(records));
     }
   }
 
-  #takeAlerts(records: unknown): void {
-    for (const { offset, fields } of toStreamRecords(records)) {
+  async #takeAlerts(records: readonly LogRecord[]): Promise<void> {
+    for (const { offset, bytes } of await withMoved(this.#alerts, this.#alertsAt, records)) {
       // Trimmed before we came to it; who needs it finds `first` past its position.
       if (offset !== this.#alertsAt + 1) this.counters.alert_gaps++;
       this.#alertsAt = offset;
-      const bytes = fields.get('a');
-      if (bytes) this.#hooks.alert({ offset, alert: decodeValue(bytes) as Alert }, this.#epoch);
+      this.#hooks.alert({ offset, alert: decodeValue(bytes) as Alert }, this.#epoch);
     }
   }
 
-  #takeFacts(records: unknown): void {
+  async #takeFacts(records: readonly LogRecord[]): Promise<void> {
     const wanted = this.#hooks.wantsFacts();
-    for (const { offset, fields } of toStreamRecords(records)) {
+    for (const { offset, bytes, origin } of await withMoved(this.#journal, this.#journalAt, records)) {
       this.#journalAt = offset;
-      const bytes = fields.get('f');
-      if (wanted && bytes && String(fields.get('s')) !== this.#origin) this.#hooks.fact({ offset, fact: decodeValue(bytes) as Fact });
+      if (wanted && origin !== this.#origin) this.#hooks.fact({ offset, fact: decodeValue(bytes) as Fact });
     }
   }
+}
+
+/** Records of the stream behind `at`, and between them those that an erasure moved before they were read here. */
+async function withMoved(log: RedisLog, at: number, records: readonly LogRecord[]): Promise<readonly LogRecord[]> {
+  const last = records.at(-1);
+  if (last === undefined || last.offset - at === records.length) return records;
+  const moved = await log.moved(at + 1, last.offset);
+  return [...records, ...moved].sort((a, b) => a.offset - b.offset);
 }

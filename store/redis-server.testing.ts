@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,8 +16,16 @@ export class RedisServer {
 
   async start(): Promise<void> {
     const socket = join(this.#folder, 'redis.sock');
-    const options = ['--port', '0', '--unixsocket', socket, '--dir', this.#folder, '--save', '', '--appendonly', 'yes', '--appendfsync', 'always'];
-    this.#process = spawn('redis-server', options, { stdio: 'ignore' });
+    const options = {
+      ...{ port: '0', unixsocket: socket, dir: this.#folder, save: '', appendonly: 'yes', appendfsync: 'always' },
+      // Uncompressed, so that tests can look for what must not be there any more.
+      rdbcompression: 'no',
+    };
+    this.#process = spawn(
+      'redis-server',
+      Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]),
+      { stdio: 'ignore' },
+    );
     const endMs = performance.now() + START_MS_MAX;
     for (;;) {
       try {
@@ -44,6 +52,12 @@ export class RedisServer {
     const gone = new Promise((resolve) => child.once('exit', resolve));
     child.kill('SIGKILL');
     await gone;
+  }
+
+  /** Everything that its files hold. */
+  fileBytes(): Buffer {
+    const files = readdirSync(this.#folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    return Buffer.concat(files.map(({ parentPath, name }) => readFileSync(join(parentPath, name))));
   }
 
   /** Stop answering without closing connections; `resume` goes on. */

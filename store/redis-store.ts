@@ -1,19 +1,19 @@
 import { GatehouseError } from '../contracts/errors.ts';
 import type { Fact } from '../contracts/fact.ts';
 import type { Alert } from '../contracts/push.ts';
-import type { AlertRecord, DocChange, EntityRef, JournalRecord, Store, Unit, UnitResult } from './contract.ts';
+import type { AlertRecord, DocChange, EntityRef, Erasure, JournalRecord, Store, Unit, UnitResult } from './contract.ts';
 import { safeKey } from './keys.ts';
 import { Listeners } from './listeners.ts';
 import { readEnvelope } from './redis-envelope.ts';
+import { RedisEraser } from './redis-erase.ts';
 import { RedisIngest, type RedisIngestOptions } from './redis-ingest.ts';
-import { type RedisKeys, type RedisLink, SCRIPTS, toNumber, toStreamRecords } from './redis-link.ts';
+import { type RedisKeys, type RedisLink, SCRIPTS, toNumber } from './redis-link.ts';
+import { RedisLog } from './redis-log.ts';
 import { ensureEpoch, RedisReader } from './redis-reader.ts';
 import { alertFact, decodeValue, documentConflict, encodeValue, unpackDoc } from './values.ts';
 
-/** Records asked for in one command: Redis is held for under 1 ms. */
+/** Documents asked for in one command: Redis is held for under 1 ms. */
 const READ_SLICE = 512;
-/** Records trimmed by one call; the next goes on. */
-const TRIM_RECORDS_MAX = 100_000;
 /** How often half-done units of dead processes are looked for. */
 const SWEEP_EVERY_MS = 1_000;
 
@@ -26,6 +26,9 @@ export class RedisStore<S> implements Store<S> {
   readonly #newEpoch: () => string;
   readonly #ingest: RedisIngest<S>;
   readonly #reader: RedisReader;
+  readonly #eraser: RedisEraser;
+  readonly #journal: RedisLog;
+  readonly #alerts: RedisLog;
   readonly #alertListeners = new Listeners<[AlertRecord, string]>();
   readonly #factListeners = new Listeners<[JournalRecord]>();
   #sweeper: NodeJS.Timeout | undefined;
@@ -38,6 +41,9 @@ export class RedisStore<S> implements Store<S> {
     this.#options = options;
     this.#newEpoch = newEpoch;
     this.#ingest = new RedisIngest(link, keys, options);
+    this.#eraser = new RedisEraser(link, keys);
+    this.#journal = new RedisLog(link, keys.journal);
+    this.#alerts = new RedisLog(link, keys.alerts);
     this.#reader = new RedisReader(readerLink, keys, options.origin, newEpoch, {
       alert: (record, epoch) => this.#alertListeners.tell(record, epoch),
       fact: (record) => this.#factListeners.tell(record),
@@ -68,10 +74,10 @@ export class RedisStore<S> implements Store<S> {
 
   async decide(key: string, decision: Fact, answer: Uint8Array, alert?: Alert): Promise<{ readonly won: boolean; readonly answer: Uint8Array }> {
     this.#guard();
-    const { journal, journalCounter, alerts, alertsCounter } = this.#keys;
+    const { journal, alerts } = this.#keys;
     const [status, winner] = (await this.#link.run(
       SCRIPTS.decide,
-      [this.#keys.key(key), journal, journalCounter, alerts, alertsCounter],
+      [this.#keys.key(key), journal.stream, journal.counter, alerts.stream, alerts.counter],
       [toBuffer(answer), pack(decision), this.#options.origin, alert ? pack(alert) : '', alert ? pack(alertFact(alert)) : ''],
     )) as [number, Buffer | undefined];
     if (status === -1) {
@@ -92,7 +98,7 @@ export class RedisStore<S> implements Store<S> {
     if (facts.length + changes.length === 0) return;
     const refused = await this.#link.run(
       SCRIPTS.write,
-      [this.#keys.journal, this.#keys.journalCounter, ...changes.map(({ collection }) => this.#keys.docs(collection))],
+      [this.#keys.journal.stream, this.#keys.journal.counter, ...changes.map(({ collection }) => this.#keys.docs(collection))],
       [
         this.#options.origin,
         String(facts.length),
@@ -110,22 +116,22 @@ export class RedisStore<S> implements Store<S> {
 
   async raise(alert: Alert): Promise<void> {
     this.#guard();
-    const { journal, journalCounter, alerts, alertsCounter } = this.#keys;
+    const { journal, alerts } = this.#keys;
     await this.#link.run(
       SCRIPTS.raise,
-      [journal, journalCounter, alerts, alertsCounter],
+      [journal.stream, journal.counter, alerts.stream, alerts.counter],
       [pack(alert), pack(alertFact(alert)), this.#options.origin],
     );
   }
 
-  /** A stream's entry can be deleted but not replaced, and a log without gaps is what clients recover by. */
-  async erase(): Promise<void> {
+  async erase(erasure: Erasure): Promise<void> {
     this.#guard();
-    throw new GatehouseError('erase_unsupported', 'records of a Redis stream cannot be replaced');
+    await this.#eraser.erase(erasure);
   }
 
   async purgeErased(): Promise<void> {
     this.#guard();
+    await this.#eraser.purge();
   }
 
   async states(refs: readonly EntityRef[]): Promise<(S | undefined)[]> {
@@ -138,12 +144,13 @@ export class RedisStore<S> implements Store<S> {
   }
 
   async read(after: number, limit: number): Promise<JournalRecord[]> {
-    return this.#readLog(this.#keys.journal, 'f', after, limit, (offset, value) => ({ offset, fact: value as Fact }));
+    this.#guard();
+    return (await this.#journal.read(after, limit)).map(({ offset, bytes }) => ({ offset, fact: decodeValue(bytes) as Fact }));
   }
 
   async bounds(): Promise<{ readonly first: number; readonly last: number }> {
     this.#guard();
-    return this.#ends(this.#keys.journal, this.#keys.journalCounter);
+    return this.#journal.ends();
   }
 
   async doc(collection: string, id: string): Promise<unknown> {
@@ -169,15 +176,13 @@ export class RedisStore<S> implements Store<S> {
   }
 
   async alerts(after: number, limit: number): Promise<AlertRecord[]> {
-    return this.#readLog(this.#keys.alerts, 'a', after, limit, (offset, value) => ({ offset, alert: value as Alert }));
+    this.#guard();
+    return (await this.#alerts.read(after, limit)).map(({ offset, bytes }) => ({ offset, alert: decodeValue(bytes) as Alert }));
   }
 
   async alertsPosition(): Promise<{ readonly offset: number; readonly epoch: string; readonly first: number }> {
     this.#guard();
-    const [epoch, { first, last }] = await Promise.all([
-      ensureEpoch(this.#link, this.#keys, this.#newEpoch()),
-      this.#ends(this.#keys.alerts, this.#keys.alertsCounter),
-    ]);
+    const [epoch, { first, last }] = await Promise.all([ensureEpoch(this.#link, this.#keys, this.#newEpoch()), this.#alerts.ends()]);
     return { offset: last, epoch, first };
   }
 
@@ -192,28 +197,28 @@ export class RedisStore<S> implements Store<S> {
   /** Trims the logs. Keys and states leave by their own time to live, so `states` is 0. */
   async retain(): Promise<{ readonly journal: number; readonly alerts: number; readonly states: number }> {
     this.#guard();
-    const { journal, journalCounter, alerts, alertsCounter } = this.#keys;
     const { journalRecordsMax, alertsMax } = this.#options.retention;
-    const gone = await Promise.all([this.#trim(journal, journalCounter, journalRecordsMax), this.#trim(alerts, alertsCounter, alertsMax)]);
-    return { journal: gone[0], alerts: gone[1], states: 0 };
+    const [journal, alerts] = await Promise.all([this.#journal.trim(journalRecordsMax), this.#alerts.trim(alertsMax)]);
+    return { journal, alerts, states: 0 };
   }
 
   async stats(): Promise<Record<string, number>> {
     this.#guard();
     const [records, last, alerts, pending] = await Promise.all([
-      this.#link.call('XLEN', this.#keys.journal),
-      this.#link.call('GET', this.#keys.journalCounter),
-      this.#link.call('XLEN', this.#keys.alerts),
+      this.#journal.size(),
+      this.#link.call('GET', this.#keys.journal.counter),
+      this.#alerts.size(),
       this.#link.call('ZCARD', this.#keys.pending),
     ]);
     return {
-      journal_records: toNumber(records) ?? 0,
+      journal_records: records,
       journal_last: toNumber(last) ?? 0,
-      alerts: toNumber(alerts) ?? 0,
+      alerts,
       unfinished_units: toNumber(pending) ?? 0,
       pending_units: this.#ingest.queuedUnits,
       ...this.#ingest.counters,
       ...this.#reader.counters,
+      ...this.#eraser.counters,
     };
   }
 
@@ -236,35 +241,6 @@ export class RedisStore<S> implements Store<S> {
 
   #guard(): void {
     if (this.#closed) throw new GatehouseError('store_unavailable', 'the store is closed');
-  }
-
-  async #ends(stream: string, counter: string): Promise<{ readonly first: number; readonly last: number }> {
-    const [end, oldest] = await Promise.all([this.#link.call('GET', counter), this.#link.call('XRANGE', stream, '-', '+', 'COUNT', '1')]);
-    const last = toNumber(end) ?? 0;
-    return { first: toStreamRecords(oldest)[0]?.offset ?? last + 1, last };
-  }
-
-  async #trim(stream: string, counter: string, recordsMax: number): Promise<number> {
-    const { first, last } = await this.#ends(stream, counter);
-    const firstKept = Math.min(last - recordsMax + 1, first + TRIM_RECORDS_MAX);
-    if (firstKept <= first) return 0;
-    return toNumber(await this.#link.call('XTRIM', stream, 'MINID', `${firstKept}-0`)) ?? 0;
-  }
-
-  async #readLog<T>(stream: string, field: string, after: number, limit: number, make: (offset: number, value: unknown) => T): Promise<T[]> {
-    this.#guard();
-    const out: T[] = [];
-    for (let start = Math.max(0, Math.floor(after)) + 1; out.length < limit; ) {
-      const slice = Math.min(READ_SLICE, limit - out.length);
-      const records = toStreamRecords(await this.#link.call('XRANGE', stream, `${start}-0`, '+', 'COUNT', String(slice)));
-      for (const { offset, fields } of records) {
-        const bytes = fields.get(field);
-        if (bytes) out.push(make(offset, decodeValue(bytes)));
-        start = offset + 1;
-      }
-      if (records.length < slice) break;
-    }
-    return out;
   }
 }
 

@@ -78,7 +78,7 @@ describeWith(REDIS, 'on a Redis server', () => {
   /** What a process leaves that dies right after it journalled the unit. */
   async function appendOnly(prefix: string, half: Unit<Tally>): Promise<void> {
     const keys = new RedisKeys(prefix);
-    const names = [keys.key(half.key), keys.journal, keys.journalCounter, keys.pending];
+    const names = [keys.key(half.key), keys.journal.stream, keys.journal.counter, keys.pending];
     await raw.run(SCRIPTS.append, names, [half.digest, Buffer.from(encodeValue(half.fact)), '3600000', 'dead', '1']);
   }
 
@@ -295,9 +295,9 @@ describeWith(REDIS, 'when Redis goes away', () => {
       const raw = await connectRedis(server.url);
       const keys = new RedisKeys('p');
       // As after a crash that cost the last two alerts.
-      await raw.call('DEL', keys.alerts);
-      await raw.call('XADD', keys.alerts, '1-0', 'a', Buffer.from(encodeValue(alertOf(0))));
-      await raw.call('SET', keys.alertsCounter, '1');
+      await raw.call('DEL', keys.alerts.stream);
+      await raw.call('XADD', keys.alerts.stream, '1-0', 'a', Buffer.from(encodeValue(alertOf(0))));
+      await raw.call('SET', keys.alerts.counter, '1');
       raw.close();
       await server.kill();
       await server.start();

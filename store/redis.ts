@@ -6,8 +6,10 @@ import type { RetentionPolicy, StateCodec, Store, Unit } from './contract.ts';
 import { type RedisArgument, RedisKeys, type RedisLink, type Script, toNumber } from './redis-link.ts';
 import { RedisStore } from './redis-store.ts';
 
-/** The layout of what is in Redis. Raise it when an older Gatehouse could misread what this one writes. */
-const FORMAT = 1;
+/** The layout of what is in Redis. Raise it when an older Gatehouse could misread what this one writes. 2: records may stand beside their stream. */
+const FORMAT = 2;
+/** The oldest layout that is taken over as it is. */
+const FORMAT_OLDEST = 1;
 /** No call waits longer for Redis: a request can then still be answered in a degraded way within its own deadline. */
 export const REDIS_CALL_MS_MAX = 1_000;
 /** The reader's calls block for a second on purpose. */
@@ -54,9 +56,10 @@ export async function openRedisStore<S>(options: RedisStoreOptions<S>): Promise<
   let readerLink: ClientLink | undefined;
   try {
     const format = toNumber(await link.call('SET', keys.format, String(FORMAT), 'NX', 'GET'));
-    if (format !== undefined && format !== FORMAT) {
-      throw new GatehouseError('store_incompatible', `the store has format ${format}, this version reads ${FORMAT}`);
+    if (format !== undefined && !(format >= FORMAT_OLDEST && format <= FORMAT)) {
+      throw new GatehouseError('store_incompatible', `the store has format ${format}, this version reads ${FORMAT_OLDEST} to ${FORMAT}`);
     }
+    if (format !== FORMAT) await link.call('SET', keys.format, String(FORMAT));
     readerLink = await connect(options.url, READER_CALL_MS_MAX, random);
     const store = new RedisStore<S>(
       link,

@@ -1,5 +1,7 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Fact } from '../../contracts/fact.ts';
 import type { DocChange, JournalRecord } from '../../store/contract.ts';
+import { documentConflict } from '../../store/values.ts';
 
 /** The documents and admin facts of a store, in memory, for tests of what needs no more of it. Several may share one `shared` to stand for processes. */
 export class DocsStore {
@@ -14,6 +16,9 @@ export class DocsStore {
 
   async write(facts: readonly Fact[], changes: readonly DocChange[] = []): Promise<void> {
     if (this.failure) throw this.failure;
+    for (const { collection, id, expected } of changes) {
+      if (expected !== undefined && !isDeepStrictEqual(this.#docs.get(collection)?.get(id), expected.value)) throw documentConflict(collection, id);
+    }
     this.facts.push(...facts);
     for (const { collection, id, value } of changes) {
       const documents = this.#docs.get(collection) ?? new Map<string, unknown>();

@@ -12,6 +12,7 @@ import type { Alert } from '../../contracts/push.ts';
 import { type Placement, placementWith } from '../../scoring/recommend/placements.ts';
 import type { JournalRecord, Store } from '../../store/contract.ts';
 import type { Audit } from '../audit.ts';
+import { isConflict } from '../serial.ts';
 import { assign } from './assign.ts';
 import { Tally } from './tally.ts';
 
@@ -153,7 +154,7 @@ export async function openExperiments(options: ExperimentsOptions): Promise<Expe
     try {
       await audit.record({ actor, action, detail: { experiment_id, placement, ...detail } }, [change]);
     } catch (cause) {
-      if (!(cause instanceof GatehouseError && cause.code === 'document_conflict')) throw cause;
+      if (!isConflict(cause)) throw cause;
       const written = await store.doc(EXPERIMENTS_COLLECTION, experiment_id);
       if (written !== undefined) await set(written as Entry);
       throw new GatehouseError('experiment_conflict', `another gateway changed ${experiment_id} at the same moment`, { cause });

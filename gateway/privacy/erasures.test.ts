@@ -120,7 +120,7 @@ test('a process may die at any step: the next one finishes, and nothing is left'
     expect(states).toEqual([undefined, { n: 1 }]);
     expect(await store.states([{ kind: 'session', id: 's1' }])).toEqual([undefined]);
   }
-  // The request, what was learned, three pages, the alerts, the states, cases, restrictions, the purge, the end.
+  // The request, what was learned, three pages, the alerts, the states, cases, restrictions, whom it was about, the purge, the end.
   expect(steps).toBeGreaterThan(8);
 });
 

@@ -16,9 +16,15 @@ const WAITING_MAX = 1_000;
 /** Finished erasures that are listed; the journal keeps them all. */
 const DONE_MAX = 1_000;
 const ALERTS_PAGE = 512;
+const ERASE = 'user.erase';
+/** What another gateway on the same store hears of when nothing of a person is left there. */
+export const ERASE_DONE = 'user.erase.done';
 const STATES_PER_STEP = 256;
 
-/** What is kept of a job. All but the job itself goes when it is done: until then a restart has to know whom, and what is theirs. */
+/**
+ * What is kept of a job. Until nothing is left but to purge, a restart has to know whom, and what is theirs; then that goes before the purge, which would leave it in the
+ * files of Redis.
+ */
 interface Kept {
   readonly job: ErasureJob;
   readonly actor: string;
@@ -28,7 +34,7 @@ interface Kept {
 }
 
 export interface Erasures {
-  /** Resolves when a restart would go on with it. Rejects with `erase_unsupported`, `overloaded` and the store's errors. */
+  /** Resolves when a restart would go on with it. Rejects with `overloaded` and the store's errors. */
   request(userId: string, actor: string): Promise<ErasureJob>;
   list(): readonly ErasureJob[];
   /** Resolves when none is running or waiting. */
@@ -38,7 +44,7 @@ export interface Erasures {
 }
 
 export interface ErasuresOptions {
-  readonly store: Pick<Store<never>, 'kind' | 'docs' | 'write' | 'bounds' | 'read' | 'alerts' | 'erase' | 'purgeErased'>;
+  readonly store: Pick<Store<never>, 'doc' | 'docs' | 'onForeignFact' | 'write' | 'bounds' | 'read' | 'alerts' | 'erase' | 'purgeErased'>;
   readonly audit: Audit;
   readonly reviews: Pick<ReviewDesk, 'find' | 'erase'>;
   readonly restrictions: Pick<Restrictions, 'erase'>;
@@ -69,7 +75,7 @@ export async function openErasures(options: ErasuresOptions): Promise<Erasures> 
   async function finish({ job, actor }: Kept): Promise<void> {
     const done: Kept = { job: { ...job, state: 'done', done_ms: now() }, actor };
     const gone = outdated();
-    await audit.record({ actor, action: 'user.erase.done', detail: { erasure_id: job.erasure_id, erased: job.erased } }, [
+    await audit.record({ actor, action: ERASE_DONE, detail: { erasure_id: job.erasure_id, erased: job.erased } }, [
       ...gone.map((id): DocChange => ({ collection: ERASURES_COLLECTION, id, value: undefined })),
       document(done),
     ]);
@@ -80,28 +86,26 @@ export async function openErasures(options: ErasuresOptions): Promise<Erasures> 
   async function run(id: string): Promise<void> {
     queued.delete(id);
     const one = kept.get(id);
-    if (stopped || one?.user_id === undefined) return;
+    if (stopped || one === undefined) return;
     let current: Kept = { ...one, job: { ...one.job, state: 'running', scanned: 0, erased: 0 } };
     const progress = (more: Partial<ErasureJob>): void => {
       current = { ...current, job: { ...current.job, ...more } };
       set(current);
     };
+    const keep = async (changed: Kept): Promise<void> => {
+      current = changed;
+      await store.write([], [document(current)]);
+    };
     try {
-      const steps = erase(
-        options,
-        one.user_id,
-        one.learned,
-        () => current.job,
-        progress,
-        async (learned) => {
-          current = { ...current, learned };
-          await store.write([], [document(current)]);
-        },
-      );
-      for await (const _ of steps) {
-        if (stopped) return;
-        await nextTurn();
+      if (one.user_id !== undefined) {
+        const remember = (learned: NonNullable<Kept['learned']>): Promise<void> => keep({ ...current, learned });
+        for await (const _ of erase(options, one.user_id, one.learned, () => current.job, progress, remember)) {
+          if (stopped) return;
+          await nextTurn();
+        }
+        await keep({ job: current.job, actor: one.actor });
       }
+      await store.purgeErased();
       await finish(current);
     } catch (error) {
       progress({ state: 'failed' });
@@ -120,10 +124,17 @@ export async function openErasures(options: ErasuresOptions): Promise<Erasures> 
   found.sort((a, b) => a.job.requested_ms - b.job.requested_ms);
   found.forEach(set);
   for (const { job } of found) if (job.state !== 'done') enqueue(job.erasure_id);
+  // Shown here too; the gateway that was asked does it.
+  const unsubscribe = store.onForeignFact(({ fact }) => {
+    if (fact.kind !== 'admin' || (fact.action !== ERASE && fact.action !== ERASE_DONE)) return;
+    store
+      .doc(ERASURES_COLLECTION, String(fact.detail['erasure_id']))
+      .then((value) => value !== undefined && set(value as Kept))
+      .catch(onError);
+  });
 
   return {
     async request(userId, actor) {
-      if (store.kind === 'redis') throw new GatehouseError('erase_unsupported', 'records of a Redis stream cannot be replaced');
       const id = referenceOf(userId);
       const known = kept.get(id)?.job;
       if (known?.state === 'running') return known;
@@ -133,7 +144,7 @@ export async function openErasures(options: ErasuresOptions): Promise<Erasures> 
       // What an earlier try learned of them stays known: the journal may no longer tell it.
       const learned = kept.get(id)?.learned;
       const whole = learned === undefined ? one : { ...one, learned };
-      await audit.record({ actor, action: 'user.erase', detail: { erasure_id: id } }, [document(whole)]);
+      await audit.record({ actor, action: ERASE, detail: { erasure_id: id } }, [document(whole)]);
       set(whole);
       enqueue(id);
       return job;
@@ -146,6 +157,7 @@ export async function openErasures(options: ErasuresOptions): Promise<Erasures> 
       }
     },
     async close() {
+      unsubscribe();
       stopped = true;
       await turn;
     },
@@ -191,7 +203,6 @@ async function* erase(
   }
   await reviews.erase(reviews.find((one) => footprint.ownsCase(one)));
   await restrictions.erase(userId, footprint.transactions);
-  await store.purgeErased();
 }
 
 /** What an operator did stays known, with whom it was done to taken out; everything else leaves its place alone. */

@@ -13,6 +13,7 @@ import {
 import { inBase, type RateTable } from '../../scoring/rates.ts';
 import type { AlertRecord, Store } from '../../store/contract.ts';
 import type { Audit } from '../audit.ts';
+import { ERASE_DONE } from '../privacy/erasures.ts';
 import { precisionByReason } from './precision.ts';
 
 export const REVIEWS_COLLECTION = 'reviews';
@@ -116,15 +117,22 @@ export async function openReviewDesk({ store, audit, rates, now, label, onError 
   touched.sort((a, b) => (a.decided_ms ?? a.opened_ms) - (b.decided_ms ?? b.opened_ms));
   for (const one of touched) set(one);
   const unsubscribe = store.onAlert(take);
-  const { offset, first } = await store.alertsPosition();
-  for (let after = Math.max(first - 1, offset - WAITING_MAX); after < offset; ) {
-    const page = await store.alerts(after, ALERTS_PAGE);
-    if (page.length === 0) break;
-    page.forEach(take);
-    after = page.at(-1)!.offset;
-  }
+  for await (const page of newestAlerts(store)) page.forEach(take);
+  /** Another gateway erased a person, whom its journal does not name: what a start would not find any more goes. */
+  const forgetErased = async (): Promise<void> => {
+    const before = [...cases.keys()];
+    const known = new Set<string>();
+    for await (const { id } of store.docs(REVIEWS_COLLECTION)) known.add(id);
+    for await (const page of newestAlerts(store)) for (const { alert } of page) known.add(alert.alert_id);
+    for (const id of before) {
+      const one = cases.get(id);
+      if (one !== undefined && !known.has(id)) forget(one);
+    }
+  };
   const unsubscribeForeign = store.onForeignFact(({ fact }) => {
-    if (fact.kind !== 'admin' || !fact.action.startsWith('review.')) return;
+    if (fact.kind !== 'admin') return;
+    if (fact.action === ERASE_DONE) forgetErased().catch(onError);
+    if (!fact.action.startsWith('review.')) return;
     const caseId = String(fact.detail['case_id']);
     store
       .doc(REVIEWS_COLLECTION, caseId)
@@ -205,6 +213,17 @@ export async function openReviewDesk({ store, audit, rates, now, label, onError 
       unsubscribeForeign();
     },
   };
+}
+
+/** The end of the alerts log, as much of it as may wait. */
+async function* newestAlerts(store: Pick<Store<never>, 'alerts' | 'alertsPosition'>): AsyncGenerator<readonly AlertRecord[]> {
+  const { offset, first } = await store.alertsPosition();
+  for (let after = Math.max(first - 1, offset - WAITING_MAX); after < offset; ) {
+    const page = await store.alerts(after, ALERTS_PAGE);
+    if (page.length === 0) return;
+    yield page;
+    after = page.at(-1)!.offset;
+  }
 }
 
 /** Undefined for an alert that is about no payment. */

@@ -99,6 +99,45 @@ describe('a list', () => {
   });
 });
 
+describe('two gateways that have not heard of each other', () => {
+  const value = (entry: string) => [{ value: entry, reason: 'r' }];
+  const listed = (lists: ListStore, name = 'blocked_cards') => lists.entries(name).entries.map((entry) => entry.value);
+
+  test('open one store at once, and make its lists once', async () => {
+    const shared = new Map<string, Map<string, unknown>>();
+    const [one, two] = await Promise.all([opened(shared), opened(shared)]);
+    const created = [one, two].flatMap(({ store }) => store.facts);
+    expect(created).toHaveLength(one.lists.list(nobody).length);
+    expect(two.lists.list(nobody)).toEqual(one.lists.list(nobody));
+  });
+
+  test('keep what either adds, and know it', async () => {
+    const shared = new Map<string, Map<string, unknown>>();
+    const [{ lists: one }, { lists: two }] = [await opened(shared), await opened(shared)];
+    await one.add('blocked_cards', value('a'), 'anna', place);
+    expect(await two.add('blocked_cards', [...value('a'), ...value('b')], 'bert', place)).toMatchObject({ added: 1, replaced: 1, entries: 2 });
+    await Promise.all([one.add('blocked_cards', value('c'), 'anna', place), two.add('blocked_cards', value('d'), 'bert', place)]);
+    await one.reload();
+    expect(listed(one).sort()).toEqual(['a', 'b', 'c', 'd']);
+    expect(await two.remove('blocked_cards', ['c'], 'done', 'bert')).toMatchObject({ removed: 1, entries: 3 });
+    expect(listed(two).sort()).toEqual(['a', 'b', 'd']);
+  });
+
+  test('leave no entry of a list that one of them deletes', async () => {
+    const shared = new Map<string, Map<string, unknown>>();
+    const [{ lists: one }, { lists: two }] = [await opened(shared), await opened(shared)];
+    const list = { name: 'mules', kind: 'watch', of: 'user', description: 'Money mules' } as const;
+    await one.create(list, 'anna');
+    await expect(two.create(list, 'bert')).rejects.toMatchObject({ code: 'list_conflict' });
+    await two.add('mules', value('unheard-of'), 'bert', place);
+    await one.delete('mules', 'anna', nobody);
+    await expect(two.add('mules', value('late'), 'bert', place)).rejects.toMatchObject({ code: 'list_not_found' });
+    await two.create(list, 'bert');
+    await two.reload();
+    expect(listed(two, 'mules')).toEqual([]);
+  });
+});
+
 test('over HTTP: upload in both formats, wrong lines by number, search, and removal', async () => {
   const { app, metrics, adminToken } = await controlFixture();
   const ask = async <T>(method: string, path: string, body?: string, type = 'application/json') => {

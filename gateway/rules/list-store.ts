@@ -14,9 +14,9 @@ import {
 import { DEFAULT_LISTS } from '../../scoring/risk/default-rules.ts';
 import { canonicalValue, RiskList, RiskLists } from '../../scoring/risk/lists.ts';
 import type { DocChange, Store } from '../../store/contract.ts';
-import type { Audit } from '../audit.ts';
-import { Serial } from './serial.ts';
-import { entryChange, LISTS_COLLECTION, readLists, type StoredList } from './stored-lists.ts';
+import type { AdminChange, Audit } from '../audit.ts';
+import { Serial } from '../serial.ts';
+import { entryChange, listChange, readLists, type StoredList } from './stored-lists.ts';
 
 /** How long an entry that has ended is kept: backtests of the last quarter ask what was listed then. */
 const ENDED_KEPT_MS = 90 * 86_400_000;
@@ -29,7 +29,10 @@ export interface ListStoreOptions {
   readonly now: () => number;
 }
 
-/** Block, allow and watch lists. Rules ask `lists`, in memory; every change is journalled in the same step as its documents, and shows in the next answer. */
+/**
+ * Block, allow and watch lists. Rules ask `lists`, in memory; every change is journalled in the same step as its documents, and shows in the next answer. It moves the
+ * revision of the list, from the one that this gateway has read: of two gateways that change a list at once, the second reads first what the other one wrote.
+ */
 export class ListStore {
   readonly lists = new RiskLists();
   readonly #options: ListStoreOptions;
@@ -44,38 +47,38 @@ export class ListStore {
   static async open(options: ListStoreOptions): Promise<ListStore> {
     const lists = new ListStore(options);
     await lists.reload();
-    for (const list of DEFAULT_LISTS) if (!lists.#about.has(list.name)) await lists.create(list, 'gatehouse');
+    for (const list of DEFAULT_LISTS) {
+      await lists.#change(async () => {
+        if (!lists.#about.has(list.name)) await lists.#create(list, 'gatehouse');
+      });
+    }
     return lists;
   }
 
   /** `usedBy`: which rules in force ask each list. */
   list(usedBy: (name: string) => readonly string[]): ListSummary[] {
     return [...this.#about.values()]
-      .map((list) => ({ ...list, entries: this.#get(list.name).size, used_by: [...usedBy(list.name)] }))
+      .map(({ revision: _, ...list }) => ({ ...list, entries: this.#get(list.name).size, used_by: [...usedBy(list.name)] }))
       .sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   create(request: CreateListRequest, actor: string): Promise<void> {
-    return this.#serial.run(async () => {
+    return this.#change(async () => {
       if (this.#about.has(request.name)) throw new GatehouseError('list_conflict', `there is a list ${request.name} already`);
       if (this.#about.size >= LISTS_MAX) throw new GatehouseError('list_conflict', `there are ${LISTS_MAX} lists already`);
-      const value: StoredList = { ...request, author: actor, created_ms: this.#options.now() };
-      await this.#options.audit.record({ actor, action: 'list.create', detail: { ...request } }, [
-        { collection: LISTS_COLLECTION, id: request.name, value },
-      ]);
-      this.#take(value);
+      await this.#create(request, actor);
     });
   }
 
   /** Deletes a list with its entries. `usedBy` as for `list`: one that a rule asks stays. */
   delete(name: string, actor: string, usedBy: (name: string) => readonly string[]): Promise<void> {
-    return this.#serial.run(async () => {
+    return this.#change(async () => {
       const list = this.#get(name);
       const rules = usedBy(name);
       if (rules.length > 0) throw new GatehouseError('list_conflict', `${name} is asked by ${rules.join(', ')}`);
       const entries = [...list.values()].map(({ value }): DocChange => entryChange(name, value, undefined));
       await this.#options.audit.record({ actor, action: 'list.delete', detail: { name, entries: list.size } }, [
-        { collection: LISTS_COLLECTION, id: name, value: undefined },
+        listChange(name, this.#about.get(name), undefined),
         ...entries,
       ]);
       this.#about.delete(name);
@@ -88,7 +91,7 @@ export class ListStore {
    * together are full.
    */
   add(name: string, requests: readonly ListEntryRequest[], actor: string, place: (i: number) => string): Promise<ListChangeResponse> {
-    return this.#serial.run(async () => {
+    return this.#change(async () => {
       const list = this.#get(name);
       const nowMs = this.#options.now();
       const entries = this.#canonical(name, requests, actor, nowMs, place);
@@ -98,7 +101,8 @@ export class ListStore {
         throw new GatehouseError('list_conflict', `all lists together hold at most ${LIST_ENTRIES_MAX} entries`);
       const changes = [...entries.values()].map((entry) => entryChange(name, entry.value, entry));
       for (const gone of ended) changes.push(entryChange(gone.list, gone.value, undefined));
-      await this.#options.audit.record({ actor, action: 'list.add', detail: { name, ...audited([...entries.values()]) } }, changes);
+      const lists = new Set([name, ...ended.map((gone) => gone.list)]);
+      await this.#record(lists, { actor, action: 'list.add', detail: { name, ...audited([...entries.values()]) } }, changes);
       for (const gone of ended) this.lists.lists.get(gone.list)!.delete(gone.value);
       for (const entry of entries.values()) list.set(entry);
       return { added, replaced: entries.size - added, removed: 0, entries: list.size };
@@ -107,11 +111,12 @@ export class ListStore {
 
   /** Removes entries; values that are not there are no fault. */
   remove(name: string, values: readonly string[], reason: string, actor: string): Promise<ListChangeResponse> {
-    return this.#serial.run(async () => {
+    return this.#change(async () => {
       const list = this.#get(name);
       const { of } = this.#about.get(name)!;
       const there = [...new Set(values.map((value) => canonicalValue(of, value) ?? value))].filter((value) => list.get(value) !== undefined);
-      await this.#options.audit.record(
+      await this.#record(
+        [name],
         { actor, action: 'list.remove', detail: { name, reason, values: there } },
         there.map((value) => entryChange(name, value, undefined)),
       );
@@ -129,19 +134,37 @@ export class ListStore {
 
   /** Reads the store again, after another gateway changed it. */
   reload(): Promise<void> {
-    return this.#serial.run(async () => {
-      const { about, lists } = await readLists(this.#options.store);
-      this.#about.clear();
-      this.lists.lists.clear();
-      // In place: the compiled rules ask this very object.
-      for (const [name, list] of about) this.#about.set(name, list);
-      for (const [name, list] of lists.lists) this.lists.lists.set(name, list);
-    });
+    return this.#serial.run(() => this.#read());
   }
 
-  #take(list: StoredList): void {
+  async #read(): Promise<void> {
+    const { about, lists } = await readLists(this.#options.store);
+    this.#about.clear();
+    this.lists.lists.clear();
+    // In place: the compiled rules ask this very object.
+    for (const [name, list] of about) this.#about.set(name, list);
+    for (const [name, list] of lists.lists) this.lists.lists.set(name, list);
+  }
+
+  #change<T>(work: () => Promise<T>): Promise<T> {
+    return this.#serial.change(work, () => this.#read());
+  }
+
+  async #create(request: CreateListRequest, actor: string): Promise<void> {
+    const list: StoredList = { ...request, author: actor, created_ms: this.#options.now() };
+    await this.#options.audit.record({ actor, action: 'list.create', detail: { ...request } }, [listChange(list.name, undefined, list)]);
     this.#about.set(list.name, list);
     this.lists.lists.set(list.name, new RiskList(list));
+  }
+
+  /** Journals and writes changed entries of these lists. */
+  async #record(names: Iterable<string>, change: AdminChange, entries: readonly DocChange[]): Promise<void> {
+    const moved = Array.from(names, (name) => {
+      const from = this.#about.get(name)!;
+      return { from, to: { ...from, revision: (from.revision ?? 0) + 1 } };
+    });
+    await this.#options.audit.record(change, [...moved.map(({ from, to }) => listChange(to.name, from, to)), ...entries]);
+    for (const { to } of moved) this.#about.set(to.name, to);
   }
 
   #get(name: string): RiskList {

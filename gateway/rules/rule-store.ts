@@ -16,16 +16,13 @@ import { RULES_MAX, RuleBook } from '../../scoring/risk/rules.ts';
 import type { DocChange, Store } from '../../store/contract.ts';
 import type { Audit, Log } from '../audit.ts';
 import type { Config } from '../config.ts';
+import { isConflict, Serial } from '../serial.ts';
 import { changesOfFile } from './rules-file.ts';
-import { Serial } from './serial.ts';
 import { evaluated, inForce, RULESETS_COLLECTION, type Ruleset, readRules, ruleChange, ruleKey, rulesetName } from './stored.ts';
 
 /** Who wrote the rules that ship with the gateway, and what the breaker does. */
 export const SHIPPED_AUTHOR = 'gatehouse';
 const BREAKER_ACTOR = 'circuit-breaker';
-
-/** Tries of a change that other gateways get ahead of: each try reads what they wrote, and analysts are few. */
-const TRIES_MAX = 5;
 
 /** Which steps a person may take. A draft gets on by a finished backtest alone; what is retired is written anew. */
 const STEPS: Readonly<Record<RuleState, readonly RuleState[]>> = {
@@ -240,18 +237,8 @@ export class RuleStore {
     });
   }
 
-  /** One change at a time; one that another gateway got ahead of is made again on what that one wrote. */
   #change<T>(work: () => Promise<T>): Promise<T> {
-    return this.#serial.run(async () => {
-      for (let tries = 1; ; tries++) {
-        try {
-          return await work();
-        } catch (error) {
-          if (!isConflict(error) || tries === TRIES_MAX) throw error;
-          await this.#read();
-        }
-      }
-    });
+    return this.#serial.change(work, () => this.#read());
   }
 
   #brokenInForce(): { readonly rule: RuleVersion; readonly problem: string }[] {
@@ -340,10 +327,6 @@ function stepProblem({ id, version, state }: RuleVersion, wanted: RuleState): st
   if (state === 'draft') return `version ${version} of ${id} is a draft: run a backtest of it first`;
   if (state === 'retired') return `version ${version} of ${id} is retired: write a new version`;
   return `version ${version} of ${id} is ${state} and cannot become ${wanted}`;
-}
-
-function isConflict(error: unknown): boolean {
-  return error instanceof GatehouseError && error.code === 'document_conflict';
 }
 
 function brokenAlert({ id, version, state }: RuleVersion, problem: string, atMs: number): Alert {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ListEntriesResponse } from '../../contracts/lists.ts';
+import type { ListChangeResponse, ListEntriesResponse } from '../../contracts/lists.ts';
 import type { BacktestJob, RulesResponse, RuleVersion } from '../../contracts/rules.ts';
 import type { ScoreResponse } from '../../contracts/score.ts';
 import { RedisServer } from '../../store/redis-server.testing.ts';
@@ -47,4 +47,15 @@ describeWith(REDIS, 'two gateways on one Redis', () => {
     expect((await control<RuleVersion>(two!, 'POST', '/v1/rules/shared/versions/1/state', { state: 'live' })).body.state).toBe('live');
     await expect.poll(() => decisionAt(one!, { merchant_id: 'm' }), { timeout: 10_000 }).toBe('review');
   }, 60_000);
+
+  test('both add to one list at once, and neither entry is lost', async () => {
+    const add = (gateway: TestGateway, n: number) =>
+      control<ListChangeResponse>(gateway, 'POST', '/v1/lists/blocked_devices/entries', { entries: [{ value: `d${n}`, reason: 'r' }] });
+    const answers = await Promise.all(Array.from({ length: 8 }, (_, n) => add(n % 2 === 0 ? one! : two!, n)));
+    expect(answers.map(({ status, body }) => [status, body.added])).toEqual(answers.map(() => [200, 1]));
+    for (const gateway of [one!, two!]) {
+      const total = async () => (await control<ListEntriesResponse>(gateway, 'GET', '/v1/lists/blocked_devices/entries')).body.total;
+      await expect.poll(total, { timeout: 10_000 }).toBe(answers.length);
+    }
+  }, 30_000);
 });

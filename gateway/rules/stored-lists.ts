@@ -4,17 +4,24 @@ import { type CreateListRequest, ListEntry } from '../../contracts/lists.ts';
 import { RiskList, RiskLists } from '../../scoring/risk/lists.ts';
 import type { DocChange, Store } from '../../store/contract.ts';
 
-export const LISTS_COLLECTION = 'lists';
+const LISTS_COLLECTION = 'lists';
 const ENTRIES_COLLECTION = 'list_entries';
 
 export interface StoredList extends CreateListRequest {
   readonly author: string;
   readonly created_ms: number;
+  /** Moves with each change of its entries; a list that was never changed has none. */
+  readonly revision?: number;
 }
 
 const Entry = Compile(ListEntry);
 
-/** Without an entry it goes. */
+/** From what this gateway has read of the list, undefined where it is new, to what it is from now on; without that it goes. */
+export function listChange(name: string, from: StoredList | undefined, to: StoredList | undefined): DocChange {
+  return { collection: LISTS_COLLECTION, id: name, value: to, expected: { value: from } };
+}
+
+/** Without an entry it goes. Whoever changes entries moves the revision of their list in the same step. */
 export function entryChange(list: string, value: string, entry: ListEntry | undefined): DocChange {
   // A list's name has no slash.
   return { collection: ENTRIES_COLLECTION, id: `${list}/${value}`, value: entry };

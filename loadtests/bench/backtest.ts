@@ -13,7 +13,7 @@ import type { Fact } from '../../contracts/fact.ts';
 import type { Rule } from '../../contracts/rules.ts';
 import type { ScoreRequest } from '../../contracts/score.ts';
 import { backtestInChild } from '../../gateway/rules/backtest-process.ts';
-import { entryChange, LISTS_COLLECTION } from '../../gateway/rules/stored-lists.ts';
+import { entryChange, listChange } from '../../gateway/rules/stored-lists.ts';
 import { EntityReplay } from '../../scoring/entity-replay.ts';
 import { DEFAULT_DECLARATIONS } from '../../scoring/features/defaults.ts';
 import { createFeatureEngine } from '../../scoring/features/engine.ts';
@@ -92,7 +92,7 @@ async function fill(dir: string): Promise<void> {
   await store.write(
     [],
     DEFAULT_LISTS.flatMap((list) => [
-      { collection: LISTS_COLLECTION, id: list.name, value: { ...list, author: 'bench', created_ms: START_MS } },
+      listChange(list.name, undefined, { ...list, author: 'bench', created_ms: START_MS }),
       ...Array.from({ length: LISTED }, (_, i) => {
         const value = list.of === 'ip' ? `10.200.${i >> 8}.${i & 255}` : `${list.of}-${USERS + i}`;
         return entryChange(list.name, value, { value, reason: 'bench', author: 'bench', created_ms: START_MS });
