@@ -17,7 +17,7 @@ export type Fact =
       readonly at_ms: number;
       readonly request: ScoreRequest & { timestamp_ms: number };
       readonly response: ScoreResponse;
-      readonly vector: readonly number[] | null;
+      readonly vector: ArrayLike<number> | null;
       readonly feature_hash: string;
       /** What the other model said of it while a challenger is tried: the challenger, or, where that one decided, the model that it challenges. */
       readonly other_model?: { readonly bundle: string; readonly score: number; readonly probability: number; readonly decision: DecisionName };

@@ -2,6 +2,7 @@ import type { AlertRecord } from './contract.ts';
 import type { DiskOp } from './disk.ts';
 import type { RedoStep } from './redo.ts';
 import type { CacheEntry } from './state-cache.ts';
+import type { KeyRecord } from './values.ts';
 
 /** Where the logs stand. Kept with every batch, so that an emptied journal goes on counting. */
 export interface LogPositions {
@@ -11,13 +12,21 @@ export interface LogPositions {
   alertsLast: number;
 }
 
+/** A unit's key record that isn't on disk yet, with the last batch that changed it. */
+export interface PendingKey extends KeyRecord {
+  readonly key: string;
+  answer: Uint8Array | undefined;
+  batch: number;
+}
+
 /** Changes that become durable together. Open until it is sealed, which turns everything into `ops`; nothing joins it after that. */
 export class Batch<S> {
   readonly id: number;
   readonly ops: DiskOp[] = [];
   /** Entries whose state it changed, each once: those whose `batch` is its id. */
   readonly dirty: CacheEntry<S>[] = [];
-  readonly keys = new Set<string>();
+  /** Records that it changed, each once: those whose `batch` is its id. */
+  readonly keys: PendingKey[] = [];
   readonly docs = new Set<string>();
   readonly alerts: AlertRecord[] = [];
   /** Resolves when the batch is durable, rejects when it is lost. */
@@ -46,7 +55,7 @@ export class Batch<S> {
   }
 
   get empty(): boolean {
-    return this.ops.length === 0 && this.dirty.length === 0 && this.keys.size === 0 && !this.flushStates;
+    return this.ops.length === 0 && this.dirty.length === 0 && this.keys.length === 0 && !this.flushStates;
   }
 }
 

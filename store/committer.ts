@@ -14,12 +14,6 @@ const COMMIT_TIMEOUT_MS = 30_000;
  * commit of the first would hold up the second for a whole sync.
  */
 const LAZY_COMMIT_MS = 5;
-/**
- * An idle disk starts as soon as so many wait for it, without the end of the event loop's turn: it writes while the rest of the turn's requests are still in work.
- * Fewer would spend a sync on too little.
- */
-const EAGER_WAITERS = 16;
-
 export interface CommitterHooks<S> {
   /** Turn everything in the batch into `ops`. */
   seal(batch: Batch<S>): void;
@@ -72,8 +66,7 @@ export class Committer<S> {
   /** Resolves when the batch is durable; rejects when it is lost. */
   wait(batch: Batch<S>): Promise<void> {
     batch.waiters++;
-    if (batch === this.#open && batch.waiters >= EAGER_WAITERS && this.#committing.length === 0) void this.#pump();
-    else this.#schedule();
+    this.#schedule();
     return batch.done;
   }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
 import { GatehouseError } from '../contracts/errors.ts';
+import { decisionOf } from './decision.suite.ts';
 import type { Disk, DiskKey, DiskOp, DiskRow, Table } from './disk.ts';
 import { type EmbeddedOptions, openEmbedded } from './embedded.ts';
 import { alertOf, fact, item, SUITE_RETENTION, SUITE_START_MS, storeSuite, type Tally, tallyCodec, unit, user } from './store.suite.ts';
@@ -176,17 +177,6 @@ describe('group commit', () => {
     await vi.waitFor(() => expect(disk.range('journal', 1, 1)).toHaveLength(1));
   });
 
-  test('sets an idle disk to work within the turn once many wait', async () => {
-    const disk = new TestDisk();
-    const store = await openEmbedded(disk, OPTIONS);
-    const before = disk.commits;
-    const writes = Array.from({ length: 16 }, (_, i) => store.write([fact(i)]));
-    expect(disk.commits).toBe(before + 1);
-    writes.push(store.write([fact(16)]));
-    await Promise.all(writes);
-    expect(disk.commits).toBe(before + 2);
-  });
-
   test('waits for nobody who did not ask for durability, and keeps the decision for those who did', async () => {
     const disk = new TestDisk();
     const store = await openEmbedded(disk, OPTIONS);
@@ -288,7 +278,21 @@ test('a store of the format before is taken over, and marked so that the older v
   ]);
   const store = await openEmbedded(disk, OPTIONS);
   expect((await store.states([user('u')]))[0]?.count).toBe(1);
-  expect(decodeValue(disk.get('meta', 'format')!)).toBe(3);
+  expect(decodeValue(disk.get('meta', 'format')!)).toBe(4);
+});
+
+test('a decision of the format before, whose vector is an array, is read as one whose vector is a block', async () => {
+  const disk = new TestDisk();
+  const store = await openEmbedded(disk, OPTIONS);
+  const vector = Float32Array.of(0, 1, 0.1, Number.NaN, -1e30);
+  const decision = { ...decisionOf('t1'), vector };
+  await store.write([decision, decision]);
+  await disk.commit([{ table: 'journal', key: 1, value: encodeValue({ ...decision, vector: Array.from(vector) }) }]);
+  await store.close();
+  const [old, block] = [disk.get('journal', 1)!, disk.get('journal', 2)!];
+  expect(Buffer.compare(old, block)).not.toBe(0);
+  const again = await openEmbedded(disk, OPTIONS);
+  for (const { fact: read } of await again.read(0, 10)) expect(read).toEqual({ ...decision, vector: Array.from(vector) });
 });
 
 test('no table holds a byte of an erased state, neither the redo log nor a row', async () => {

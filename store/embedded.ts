@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { GatehouseError } from '../contracts/errors.ts';
 import type { Fact } from '../contracts/fact.ts';
 import type { Alert } from '../contracts/push.ts';
-import { type Batch, type LogPositions, Slabs } from './batch.ts';
+import { type Batch, type LogPositions, type PendingKey, Slabs } from './batch.ts';
 import { Committer } from './committer.ts';
 import {
   type AlertRecord,
@@ -28,7 +28,7 @@ import {
   decodeValue,
   documentConflict,
   encodeKeyRecord,
-  encodeShared,
+  encodeRecordShared,
   encodeValue,
   type KeyRecord,
   packDoc,
@@ -37,9 +37,9 @@ import {
 
 /**
  * The format of what is on disk. Raise it when an older Gatehouse could misread what this one writes. 2: states may be newer in the redo log than in their rows. 3: records and
- * states may be erased.
+ * states may be erased. 4: a fact's vector may be a block of float32.
  */
-const FORMAT = 3;
+const FORMAT = 4;
 /** The oldest format that is taken over as it is. */
 const FORMAT_OLDEST = 1;
 /** Records decoded in one go; at about 5 us each the event loop is held for under 3 ms. */
@@ -59,9 +59,6 @@ export interface EmbeddedOptions<S> {
   readonly newEpoch: () => string;
 }
 
-/** A record that isn't on disk yet, with the batch that will bring it there. */
-type Pending<T> = T & { readonly batch: number };
-
 /**
  * The embedded store: one process, one writer. Reads see memory first, writes change memory at once (so that read-modify-write
  * needs no lock) and become durable through the group commit of `Committer`.
@@ -75,8 +72,9 @@ export class EmbeddedStore<S> implements Store<S> {
   readonly #committer: Committer<S>;
   readonly #purger: Purger;
   readonly #slabs = new Slabs();
-  readonly #keys = new Map<string, Pending<KeyRecord>>();
-  readonly #docs = new Map<string, Pending<{ readonly bytes: Uint8Array | undefined }>>();
+  readonly #keys = new Map<string, PendingKey>();
+  /** Documents that aren't on disk yet, with the batch that will bring them there. */
+  readonly #docs = new Map<string, { readonly bytes: Uint8Array | undefined; readonly batch: number }>();
   readonly #listeners = new Listeners<[AlertRecord, string]>();
   readonly #epoch: string;
   #logs: LogPositions;
@@ -122,8 +120,7 @@ export class EmbeddedStore<S> implements Store<S> {
     this.#guard();
     const durable = options.durable !== false;
     const batch = this.#committer.join(1);
-    const name = safeKey(key);
-    const record = this.#key(name);
+    const record = this.#key(key);
     if (record === undefined) {
       throw new GatehouseError('store_unavailable', `there is no unit ${JSON.stringify(key)} to decide on: its write was lost or is past retention`);
     }
@@ -132,7 +129,7 @@ export class EmbeddedStore<S> implements Store<S> {
       if (durable) await this.#committer.barrier();
       return { won: false, answer: record.answer };
     }
-    this.#setKey(batch, name, { ...record, answer: this.#slabs.copy(answer) });
+    this.#setAnswer(batch, key, record, this.#slabs.copy(answer));
     this.#appendFact(batch, decision);
     if (alert) this.#appendAlert(batch, alert);
     this.#committer.count(batch, 1);
@@ -142,7 +139,7 @@ export class EmbeddedStore<S> implements Store<S> {
 
   async lookup(key: string): Promise<{ readonly offset: number; readonly answer: Uint8Array | undefined } | undefined> {
     this.#guard();
-    const record = this.#key(safeKey(key));
+    const record = this.#key(key);
     return record && { offset: record.offset, answer: record.answer };
   }
 
@@ -181,9 +178,8 @@ export class EmbeddedStore<S> implements Store<S> {
     for (const { offset, fact } of facts) if (offset >= journalFirst && offset <= journalLast) this.#put(batch, 'journal', offset, fact);
     for (const { offset, alert } of alerts) if (offset >= alertsFirst && offset <= alertsLast) this.#put(batch, 'alerts', offset, alert);
     for (const key of answers) {
-      const name = safeKey(key);
-      const record = this.#key(name);
-      if (record?.answer !== undefined) this.#setKey(batch, name, { ...record, answer: ERASED_ANSWER });
+      const record = this.#key(key);
+      if (record?.answer !== undefined) this.#setAnswer(batch, key, record, ERASED_ANSWER);
     }
     const now = this.#clock();
     for (const ref of states) this.#states.erase(batch, ref, now);
@@ -320,9 +316,8 @@ export class EmbeddedStore<S> implements Store<S> {
   }
 
   #take(unit: Unit<S>): UnitResult<S> {
-    const name = safeKey(unit.key);
     const now = this.#clock();
-    const known = this.#key(name);
+    const known = this.#key(unit.key);
     if (known !== undefined) {
       const conflict = known.digest !== unit.digest;
       this.#duplicates++;
@@ -344,21 +339,32 @@ export class EmbeddedStore<S> implements Store<S> {
       states.push(state);
     }
     const offset = this.#appendFact(batch, unit.fact);
-    this.#setKey(batch, name, { offset, digest: unit.digest, atMs: now, answer: undefined });
+    this.#addKey(batch, { key: unit.key, offset, digest: unit.digest, atMs: now, answer: undefined, batch: batch.id });
     this.#committer.count(batch, 1);
     return { offset, duplicate: false, conflict: false, states, answer: undefined };
   }
 
-  #key(name: string): KeyRecord | undefined {
-    const pending = this.#keys.get(name);
+  #key(key: string): PendingKey | KeyRecord | undefined {
+    const pending = this.#keys.get(key);
     if (pending) return pending;
-    const bytes = this.#disk.get('keys', name);
+    const bytes = this.#disk.get('keys', safeKey(key));
     return bytes && decodeKeyRecord(bytes);
   }
 
-  #setKey(batch: Batch<S>, name: string, record: KeyRecord): void {
-    this.#keys.set(name, { offset: record.offset, digest: record.digest, atMs: record.atMs, answer: record.answer, batch: batch.id });
-    batch.keys.add(name);
+  #addKey(batch: Batch<S>, record: PendingKey): void {
+    this.#keys.set(record.key, record);
+    batch.keys.push(record);
+  }
+
+  /** `record` is what `#key` gave for the key. */
+  #setAnswer(batch: Batch<S>, key: string, record: PendingKey | KeyRecord, answer: Uint8Array): void {
+    if (!('batch' in record)) {
+      this.#addKey(batch, { key, offset: record.offset, digest: record.digest, atMs: record.atMs, answer, batch: batch.id });
+      return;
+    }
+    record.answer = answer;
+    if (record.batch !== batch.id) batch.keys.push(record);
+    record.batch = batch.id;
   }
 
   #appendFact(batch: Batch<S>, fact: Fact): number {
@@ -368,7 +374,7 @@ export class EmbeddedStore<S> implements Store<S> {
   }
 
   #put(batch: Batch<S>, table: 'journal' | 'alerts', offset: number, record: Fact | Alert): void {
-    batch.ops.push({ table, key: offset, value: this.#slabs.copy(encodeShared(record)) });
+    batch.ops.push({ table, key: offset, value: this.#slabs.copy(encodeRecordShared(record)) });
   }
 
   #appendAlert(batch: Batch<S>, alert: Alert): void {
@@ -379,10 +385,7 @@ export class EmbeddedStore<S> implements Store<S> {
   }
 
   #seal(batch: Batch<S>): void {
-    for (const name of batch.keys) {
-      const record = this.#keys.get(name);
-      if (record) batch.ops.push({ table: 'keys', key: name, value: encodeKeyRecord(record, this.#slabs) });
-    }
+    for (const record of batch.keys) batch.ops.push({ table: 'keys', key: safeKey(record.key), value: encodeKeyRecord(record, this.#slabs) });
     this.#states.seal(batch);
     batch.positions = { ...this.#logs };
     batch.ops.push({ table: 'meta', key: 'logs', value: encodeValue(batch.positions) });
@@ -391,7 +394,7 @@ export class EmbeddedStore<S> implements Store<S> {
   #committed(batches: readonly Batch<S>[]): void {
     this.#states.committed(batches);
     for (const batch of batches) {
-      for (const name of batch.keys) if (this.#keys.get(name)?.batch === batch.id) this.#keys.delete(name);
+      for (const { key, batch: last } of batch.keys) if (last === batch.id) this.#keys.delete(key);
       for (const key of batch.docs) if (this.#docs.get(key)?.batch === batch.id) this.#docs.delete(key);
       if (batch.positions) this.#durable = batch.positions;
       for (const record of batch.alerts) this.#listeners.tell(record, this.#epoch);

@@ -63,8 +63,8 @@ export class EntityStates<S> {
 
   /** Encode what the batch changed. */
   seal(batch: Batch<S>): void {
-    for (const { key, state, touchedMs } of batch.dirty) {
-      this.#redo.put(key, touchedMs, state === undefined ? ERASED_STATE : this.#codec.encodeShared(state));
+    for (const { place, state, touchedMs } of batch.dirty) {
+      this.#redo.put(place, touchedMs, state === undefined ? ERASED_STATE : this.#codec.encodeShared(state));
     }
     batch.redo = this.#redo.seal(batch.flushStates, batch.ops);
   }
@@ -106,9 +106,9 @@ export class EntityStates<S> {
       return cached;
     }
     this.#misses++;
-    const key = stateKey(kind, id);
-    const entry: CacheEntry<S> = { kind, id, key, state: undefined, touchedMs: 0, batch: 0, used: false, newer: undefined, older: undefined };
-    const bytes = this.#redo.get(key) ?? this.#disk.get('states', key);
+    const place = this.#redo.place(stateKey(kind, id));
+    const entry: CacheEntry<S> = { kind, id, place, state: undefined, touchedMs: 0, batch: 0, used: false, newer: undefined, older: undefined };
+    const bytes = this.#redo.read(place) ?? this.#disk.get('states', place.key);
     if (bytes === undefined || isErased(bytes)) return entry;
     entry.touchedMs = stateTouchedMs(bytes);
     entry.state = this.#codec.decode(bytes.subarray(STATE_HEADER_BYTES));

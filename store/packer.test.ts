@@ -1,7 +1,7 @@
-import { decode, encode } from '@msgpack/msgpack';
+import { decode, ExtensionCodec, encode } from '@msgpack/msgpack';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Packer } from './packer.ts';
+import { FLOATS_TYPE, Packer, readFloats } from './packer.ts';
 
 const packer = new Packer();
 /** No -0 here: the general encoder loses its sign. */
@@ -95,7 +95,25 @@ test('long arrays, texts and bytes have the wide heads', () => {
 test('what is not plain is refused: it would come back as something else', () => {
   const cycle: Record<string, unknown> = {};
   cycle['self'] = cycle;
-  for (const value of [1n, () => 1, Symbol('s'), new Date(0), new Map(), cycle, new Float32Array(1)])
+  for (const value of [1n, () => 1, Symbol('s'), new Date(0), new Map(), cycle, new Float64Array(1)])
     expect(() => packer.pack(value)).toThrow(TypeError);
   expect(decode(packer.pack({ after: 'all' }))).toEqual({ after: 'all' });
+});
+
+test('float32 come back to the bit, as numbers one by one or as a block', () => {
+  const extensionCodec = new ExtensionCodec();
+  extensionCodec.register({ type: FLOATS_TYPE, encode: () => null, decode: readFloats });
+  const blocks = new Packer({ floatBlocks: true });
+  fc.assert(
+    fc.property(fc.float32Array({ maxLength: 300 }), (vector) => {
+      const numbers = Array.from(vector);
+      expect(decode(packer.pack({ vector, after: 1 }))).toEqual({ vector: numbers, after: 1 });
+      expect(decode(blocks.pack({ vector, after: 1 }), { extensionCodec })).toEqual({ vector: numbers, after: 1 });
+    }),
+    { seed: 23, numRuns: 500 },
+  );
+  // Longer than the packer's first buffer.
+  const long = Float32Array.from({ length: 5_000 }, (_, i) => i / 3);
+  expect(decode(blocks.pack(long), { extensionCodec })).toEqual(Array.from(long));
+  expect(blocks.pack(new Float32Array(97)).length).toBeLessThan(97 * 4 + 10);
 });

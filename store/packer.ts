@@ -7,17 +7,26 @@ const HEAD_BYTES_MAX = 9;
 /** UTF-8 takes at most three bytes for a unit of UTF-16. */
 const BYTES_PER_UNIT = 3;
 const TWO_32 = 2 ** 32;
+/** The extension type of MessagePack under which a block of numbers stands. */
+export const FLOATS_TYPE = 1;
+const FLOAT_BYTES = 4;
 
 /**
  * Writes plain values (what JSON can say, and bytes) as MessagePack into one buffer that is reused. Every payment writes some hundred numbers and
  * names into the journal, and a writer for just these takes half the time of a general one; any reader of MessagePack reads it.
  *
- * A number that a float32 holds exactly is written as one: 5 bytes instead of 9 for each value of a feature vector, and nothing lost.
+ * A number that a float32 holds exactly is written as one: 5 bytes instead of 9, and nothing lost. A Float32Array is written as an array of such numbers, or,
+ * with `floatBlocks`, as one block: a payment's vector took longer than all the rest of its decision. `readFloats` reads it.
  */
 export class Packer {
+  readonly #floatBlocks: boolean;
   #bytes = new Uint8Array(BUFFER_BYTES_AT_FIRST);
   #view = new DataView(this.#bytes.buffer);
   #at = 0;
+
+  constructor(options: { readonly floatBlocks?: boolean } = {}) {
+    this.#floatBlocks = options.floatBlocks === true;
+  }
 
   /** The value's bytes, only good until the next call. Keys with undefined are left out. Throws TypeError for what is not plain. */
   pack(value: unknown): Uint8Array {
@@ -61,7 +70,10 @@ export class Packer {
       this.#head(value.length, 0x90, 0xdc);
       for (let i = 0; i < value.length; i++) this.#value(value[i], depth + 1);
     } else if (value instanceof Uint8Array) this.#binary(value);
-    else {
+    else if (value instanceof Float32Array) {
+      if (this.#floatBlocks) this.#floats(value);
+      else this.#object(Array.from(value), depth);
+    } else {
       const prototype: unknown = Object.getPrototypeOf(value);
       if (prototype !== Object.prototype && prototype !== null) throw new TypeError('only plain objects, arrays and bytes can be stored');
       this.#map(value as Record<string, unknown>, depth);
@@ -109,6 +121,16 @@ export class Packer {
     this.#reserve(value.length);
     this.#bytes.set(value, this.#at);
     this.#at += value.length;
+  }
+
+  #floats(value: Float32Array): void {
+    const bytes = value.length * FLOAT_BYTES;
+    this.#reserve(HEAD_BYTES_MAX + bytes);
+    this.#bytes[this.#at++] = 0xc9;
+    this.#view.setUint32(this.#at, bytes);
+    this.#bytes[this.#at + 4] = FLOATS_TYPE;
+    this.#at += 5;
+    for (let i = 0; i < value.length; i++, this.#at += FLOAT_BYTES) this.#view.setFloat32(this.#at, value[i]!);
   }
 
   #number(value: number): void {
@@ -223,4 +245,12 @@ export class Packer {
     this.#bytes = larger;
     this.#view = new DataView(larger.buffer);
   }
+}
+
+/** The numbers of a block, as they were before they were packed. */
+export function readFloats(block: Uint8Array): number[] {
+  const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
+  const out = new Array<number>(block.length / FLOAT_BYTES);
+  for (let i = 0; i < out.length; i++) out[i] = view.getFloat32(i * FLOAT_BYTES);
+  return out;
 }

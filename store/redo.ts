@@ -23,14 +23,19 @@ export function isErased(value: Uint8Array): boolean {
 interface Segment {
   readonly id: number;
   readonly row: Buffer;
-  readonly keys: readonly string[];
-  /** Where the value of each key begins and ends in `row`, two numbers a key. */
+  readonly places: readonly RedoPlace[];
+  /** Where the value of each place begins and ends in `row`, two numbers a place. */
   readonly bounds: readonly number[];
 }
 
-/** Where the newest durable value of a key stands. Moved from segment to segment with the key, because a busy key changes with every batch. */
-interface Place {
-  segment: Segment;
+/**
+ * Where the newest durable value of a key stands in the log. Moved from segment to segment with the key, because a busy key changes with every batch; whoever
+ * changes a state keeps its place, so that a commit looks up nothing.
+ */
+export interface RedoPlace {
+  readonly key: string;
+  /** None while the log has no durable value of the key. */
+  segment: Segment | undefined;
   from: number;
   to: number;
 }
@@ -60,7 +65,8 @@ const ROW_BYTES_AT_FIRST = 64 * 1024;
  */
 export class RedoLog {
   readonly #bytesMax: number;
-  readonly #newest = new Map<string, Place>();
+  /** Those that have a segment. */
+  readonly #places = new Map<string, RedoPlace>();
   #segments: Segment[] = [];
   /** How many of the oldest segments batches on their way to the disk retire. */
   #retiring = 0;
@@ -69,7 +75,7 @@ export class RedoLog {
   /** The row that is being gathered: reused from batch to batch, and copied once when it is sealed. */
   #gathered = Buffer.allocUnsafeSlow(ROW_BYTES_AT_FIRST);
   #gatheredBytes = 0;
-  #gatheredKeys: string[] = [];
+  #gatheredPlaces: RedoPlace[] = [];
   #gatheredBounds: number[] = [];
   bytes = 0;
 
@@ -78,23 +84,28 @@ export class RedoLog {
     this.#bytesMax = bytesMax;
     for (let start = 0; ; start = this.#nextId) {
       const rows = disk.range('redo', start, READ_SLICE);
-      for (const { key, value } of rows) this.#add(parse(Number(key), Buffer.from(value.buffer, value.byteOffset, value.byteLength)));
+      for (const { key, value } of rows) this.#add(this.#parse(Number(key), Buffer.from(value.buffer, value.byteOffset, value.byteLength)));
       if (rows.length < READ_SLICE) return;
     }
   }
 
   get states(): number {
-    return this.#newest.size;
+    return this.#places.size;
+  }
+
+  /** The key's place, for `read` and `put`. One at a time may be kept of a key while what was put with it is not durable. */
+  place(key: string): RedoPlace {
+    return this.#places.get(key) ?? { key, segment: undefined, from: 0, to: 0 };
   }
 
   /** The newest durable value of a state that has not reached its row; only good until it is retired, so decode it at once. */
-  get(key: string): Uint8Array | undefined {
-    const place = this.#newest.get(key);
-    return place?.segment.row.subarray(place.from, place.to);
+  read({ segment, from, to }: RedoPlace): Uint8Array | undefined {
+    return segment?.row.subarray(from, to);
   }
 
-  /** A state that the batch which is sealed next has changed. `encoded` is copied. */
-  put(key: string, touchedMs: number, encoded: Uint8Array): void {
+  /** A state that the batch which is sealed next has changed, once a batch. `encoded` is copied. */
+  put(place: RedoPlace, touchedMs: number, encoded: Uint8Array): void {
+    const { key } = place;
     let at = this.#gatheredBytes;
     this.#reserve(ENTRY_HEADER_BYTES + key.length * KEY_BYTES_PER_UNIT + STATE_HEADER_BYTES + encoded.length);
     const row = this.#gathered;
@@ -105,7 +116,7 @@ export class RedoLog {
     row.writeDoubleBE(touchedMs, at);
     row.set(encoded, at + STATE_HEADER_BYTES);
     this.#gatheredBytes = at + STATE_HEADER_BYTES + encoded.length;
-    this.#gatheredKeys.push(key);
+    this.#gatheredPlaces.push(place);
     this.#gatheredBounds.push(at, this.#gatheredBytes);
   }
 
@@ -127,7 +138,11 @@ export class RedoLog {
 
   committed({ added, retired }: RedoStep): void {
     for (const segment of retired) {
-      for (const key of segment.keys) if (this.#newest.get(key)?.segment === segment) this.#newest.delete(key);
+      for (const place of segment.places) {
+        if (place.segment !== segment) continue;
+        place.segment = undefined;
+        this.#places.delete(place.key);
+      }
       this.bytes -= segment.row.length;
       this.#retiringBytes -= segment.row.length;
     }
@@ -147,11 +162,10 @@ export class RedoLog {
     const retired: Segment[] = [];
     for (let left = bytes; left > 0 && this.#retiring < this.#segments.length; this.#retiring++) {
       const segment = this.#segments[this.#retiring]!;
-      for (const key of segment.keys) {
-        const place = this.#newest.get(key);
-        if (place?.segment !== segment) continue;
+      for (const place of segment.places) {
+        if (place.segment !== segment) continue;
         const value = segment.row.subarray(place.from, place.to);
-        ops.push({ table: 'states', key, value: isErased(value) ? undefined : value });
+        ops.push({ table: 'states', key: place.key, value: isErased(value) ? undefined : value });
       }
       ops.push({ table: 'redo', key: segment.id, value: undefined });
       retired.push(segment);
@@ -165,16 +179,13 @@ export class RedoLog {
     this.#segments.push(segment);
     this.#nextId = Math.max(this.#nextId, segment.id + 1);
     this.bytes += segment.row.length;
-    const { keys, bounds } = segment;
-    for (let i = 0; i < keys.length; i++) {
-      const [from, to] = [bounds[2 * i]!, bounds[2 * i + 1]!];
-      const place = this.#newest.get(keys[i]!);
-      if (place === undefined) this.#newest.set(keys[i]!, { segment, from, to });
-      else {
-        place.segment = segment;
-        place.from = from;
-        place.to = to;
-      }
+    const { places, bounds } = segment;
+    for (let i = 0; i < places.length; i++) {
+      const place = places[i]!;
+      if (place.segment === undefined) this.#places.set(place.key, place);
+      place.segment = segment;
+      place.from = bounds[2 * i]!;
+      place.to = bounds[2 * i + 1]!;
     }
   }
 
@@ -186,14 +197,29 @@ export class RedoLog {
   }
 
   #takeGathered(): Segment | undefined {
-    if (this.#gatheredKeys.length === 0) return undefined;
+    if (this.#gatheredPlaces.length === 0) return undefined;
     const row = Buffer.allocUnsafeSlow(this.#gatheredBytes);
     row.set(this.#gathered.subarray(0, this.#gatheredBytes));
-    const segment: Segment = { id: this.#nextId++, row, keys: this.#gatheredKeys, bounds: this.#gatheredBounds };
+    const segment: Segment = { id: this.#nextId++, row, places: this.#gatheredPlaces, bounds: this.#gatheredBounds };
     this.#gatheredBytes = 0;
-    this.#gatheredKeys = [];
+    this.#gatheredPlaces = [];
     this.#gatheredBounds = [];
     return segment;
+  }
+
+  #parse(id: number, row: Buffer): Segment {
+    const places: RedoPlace[] = [];
+    const bounds: number[] = [];
+    for (let at = 0; at < row.length; ) {
+      const keyAt = at + ENTRY_HEADER_BYTES;
+      const from = keyAt <= row.length ? keyAt + row.readUInt16BE(at) : Number.POSITIVE_INFINITY;
+      const to = from <= row.length ? from + row.readUInt32BE(at + 2) : Number.POSITIVE_INFINITY;
+      if (to > row.length) throw new GatehouseError('store_incompatible', `row ${id} of the redo log does not hold together`);
+      places.push(this.place(row.toString('utf8', keyAt, from)));
+      bounds.push(from, to);
+      at = to;
+    }
+    return { id, row, places, bounds };
   }
 }
 
@@ -205,19 +231,4 @@ function writeKey(row: Buffer, key: string, at: number): number {
     row[at + i] = unit;
   }
   return key.length;
-}
-
-function parse(id: number, row: Buffer): Segment {
-  const keys: string[] = [];
-  const bounds: number[] = [];
-  for (let at = 0; at < row.length; ) {
-    const keyAt = at + ENTRY_HEADER_BYTES;
-    const from = keyAt <= row.length ? keyAt + row.readUInt16BE(at) : Number.POSITIVE_INFINITY;
-    const to = from <= row.length ? from + row.readUInt32BE(at + 2) : Number.POSITIVE_INFINITY;
-    if (to > row.length) throw new GatehouseError('store_incompatible', `row ${id} of the redo log does not hold together`);
-    keys.push(row.toString('utf8', keyAt, from));
-    bounds.push(from, to);
-    at = to;
-  }
-  return { id, row, keys, bounds };
 }

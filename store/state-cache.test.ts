@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import { type CacheEntry, StateCache } from './state-cache.ts';
 
 function entry(id: string, batch = 0): CacheEntry<number> {
-  return { kind: 'user', id, key: `user:${id}`, state: 1, touchedMs: 0, batch, used: false, newer: undefined, older: undefined };
+  const place = { key: `user:${id}`, segment: undefined, from: 0, to: 0 };
+  return { kind: 'user', id, place, state: 1, touchedMs: 0, batch, used: false, newer: undefined, older: undefined };
 }
 function ids(cache: StateCache<number>, count: number): string[] {
   return Array.from({ length: count }, (_, i) => `u${i}`).filter((id) => cache.peek('user', id) !== undefined);

@@ -1,11 +1,12 @@
 import { ENTITY_KINDS, type EntityKind } from './contract.ts';
+import type { RedoPlace } from './redo.ts';
 
 /** One entity's decoded state. `batch` is the last batch that changed it: while that isn't durable the entry is the only truth. */
 export interface CacheEntry<S> {
   readonly kind: EntityKind;
   readonly id: string;
-  /** What the disk knows it by. Kept, because making it from the id at each change took as long as a look-up. */
-  readonly key: string;
+  /** Where the log has it. Kept, because finding it by its key at each change and each commit took as long as encoding the state. */
+  readonly place: RedoPlace;
   state: S | undefined;
   touchedMs: number;
   batch: number;

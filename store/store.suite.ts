@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Fact } from '../contracts/fact.ts';
 import type { Alert } from '../contracts/push.ts';
 import type { EntityRef, RetentionPolicy, StateCodec, Store, Unit } from './contract.ts';
+import { decisionSuite } from './decision.suite.ts';
 import { eraseSuite } from './erase.suite.ts';
 import { expectedSuite } from './expected.suite.ts';
 import { decodeValue, encodeShared, encodeValue } from './values.ts';
@@ -51,8 +52,8 @@ export function alertOf(n: number): Alert {
 
 export const user = (id: string): EntityRef => ({ kind: 'user', id });
 export const item = (id: string): EntityRef => ({ kind: 'item', id });
-const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
-const text = (value: Uint8Array | undefined): string | undefined => value && new TextDecoder().decode(value);
+export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+export const text = (value: Uint8Array | undefined): string | undefined => value && new TextDecoder().decode(value);
 
 /** One store under test. */
 export interface StoreUnderTest {
@@ -96,6 +97,7 @@ export function storeSuite(name: string, open: (retention: RetentionPolicy) => P
   };
   const counts = async (store: Store<Tally>, refs: EntityRef[]) => (await store.states(refs)).map((state) => state?.count);
 
+  decisionSuite(name, run);
   eraseSuite(name, run);
   expectedSuite(name, run);
 
@@ -252,45 +254,6 @@ export function storeSuite(name: string, open: (retention: RetentionPolicy) => P
       const records = await store.read(0, 100);
       expect(records.map((record) => record.offset)).toEqual(Array.from({ length: 40 }, (_, i) => i + 1));
       expect(new Set(records.map((record) => JSON.stringify(record.fact))).size).toBe(40);
-    });
-  });
-
-  describe(`${name}: decide`, () => {
-    run('lets the first decider win and gives its answer to all', async ({ store }) => {
-      await store.ingest([unit('t:1', [user('u')])]);
-      const results = await Promise.all([1, 2, 3].map((n) => store.decide('t:1', fact(n), bytes(`answer ${n}`), alertOf(n))));
-      const winner = results.findIndex((result) => result.won) + 1;
-      expect(results.filter((result) => result.won)).toHaveLength(1);
-      expect(results.map((result) => text(result.answer))).toEqual(Array(3).fill(`answer ${winner}`));
-      expect((await store.read(0, 10)).map((record) => record.fact)).toEqual([
-        unit('t:1', []).fact,
-        fact(winner),
-        { kind: 'alert', at_ms: alertOf(winner).at_ms, alert: alertOf(winner) },
-      ]);
-      expect(await store.alerts(0, 10)).toEqual([{ offset: 1, alert: alertOf(winner) }]);
-      expect(text((await store.lookup('t:1'))?.answer)).toBe(`answer ${winner}`);
-      const [again] = await store.ingest([unit('t:1', [user('u')])]);
-      expect(again?.duplicate).toBe(true);
-      expect(text(again?.answer)).toBe(`answer ${winner}`);
-      const [clash] = await store.ingest([unit('t:1', [user('u')], 'other')]);
-      expect(clash).toMatchObject({ conflict: true, answer: undefined });
-    });
-
-    run('keeps every byte of an answer, and an empty one', async ({ store }) => {
-      const answer = Uint8Array.from({ length: 256 }, (_, i) => i);
-      await store.ingest([unit('t:1', []), unit('t:2', [])]);
-      await store.decide('t:1', fact(1), answer);
-      await store.decide('t:2', fact(2), new Uint8Array());
-      expect(Array.from((await store.lookup('t:1'))?.answer ?? [])).toEqual(Array.from(answer));
-      expect((await store.lookup('t:2'))?.answer?.length).toBe(0);
-      expect((await store.decide('t:2', fact(3), answer)).won).toBe(false);
-    });
-
-    run('rejects a key that it does not know', async ({ store }) => {
-      await expect(store.decide('t:none', fact(1), bytes('x'), alertOf(1))).rejects.toMatchObject({ code: 'store_unavailable' });
-      expect(await store.lookup('t:none')).toBeUndefined();
-      expect(await store.bounds()).toEqual({ first: 1, last: 0 });
-      expect(await store.alerts(0, 10)).toEqual([]);
     });
   });
 

@@ -1,12 +1,15 @@
-import { Decoder } from '@msgpack/msgpack';
+import { Decoder, ExtensionCodec } from '@msgpack/msgpack';
 import { GatehouseError } from '../contracts/errors.ts';
 import type { Fact } from '../contracts/fact.ts';
 import type { Alert } from '../contracts/push.ts';
 import type { Slabs } from './batch.ts';
-import { Packer } from './packer.ts';
+import { FLOATS_TYPE, Packer, readFloats } from './packer.ts';
 
 const packer = new Packer();
-const decoder = new Decoder();
+const recordPacker = new Packer({ floatBlocks: true });
+const extensionCodec = new ExtensionCodec();
+extensionCodec.register({ type: FLOATS_TYPE, encode: () => null, decode: readFloats });
+const decoder = new Decoder({ extensionCodec });
 
 /** MessagePack bytes of a plain value; keys with undefined are left out. The bytes are only good until the next call. */
 export function encodeShared(value: unknown): Uint8Array {
@@ -16,6 +19,11 @@ export function encodeShared(value: unknown): Uint8Array {
 /** MessagePack bytes of a plain value; keys with undefined are left out. */
 export function encodeValue(value: unknown): Uint8Array {
   return packer.pack(value).slice();
+}
+
+/** A fact or an alert as the embedded store writes it. The bytes are only good until the next call. */
+export function encodeRecordShared(record: Fact | Alert): Uint8Array {
+  return recordPacker.pack(record);
 }
 
 export function decodeValue(bytes: Uint8Array): unknown {

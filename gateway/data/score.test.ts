@@ -103,7 +103,7 @@ test('a payment attempt that came as an event is judged once its score is asked 
 });
 
 test('duplicates do not move a single feature of what follows', async () => {
-  const vectors: (readonly number[] | null)[] = [];
+  const vectors: (ArrayLike<number> | null)[] = [];
   for (const [who, times] of [
     ['careful', 1],
     ['insistent', 7],

@@ -153,7 +153,7 @@ export async function judge(engine: FeatureEngine, input: Judged & { readonly ve
       at_ms: nowMs,
       request,
       response,
-      vector: plain(vector),
+      vector,
       feature_hash: engine.hash(FRAUD_SET),
       ...(opinion && { other_model: opinion }),
       ruleset: rules.ruleset,
@@ -200,13 +200,6 @@ async function strangenessOf(
   } catch (cause) {
     return { anomaly: Number.NaN, cause };
   }
-}
-
-/** A loop: Array.from goes through the iterator, ten times as slow. */
-function plain(vector: Float32Array): number[] {
-  const out = new Array<number>(vector.length);
-  for (let i = 0; i < vector.length; i++) out[i] = vector[i]!;
-  return out;
 }
 
 function featuresOf(engine: FeatureEngine, vector: Float32Array): Record<string, number | null> {
