@@ -228,12 +228,22 @@ async function writeLoadBundle(
   await writeFile(join(folder, 'fraud.onnx'), treeEnsembleToOnnx(fraud));
   await writeFile(join(folder, 'fraud-trees.json'), JSON.stringify(fraud));
   await writeFile(join(folder, 'ranker.onnx'), treeEnsembleToOnnx(ranker));
+  await writeFile(join(folder, 'ranker-trees.json'), JSON.stringify(ranker));
   await writeFile(join(folder, 'user-tower.onnx'), foldInModel({ itemFactors: factors, factors: FACTORS, regularization: 0.1 }));
   await writeFile(join(folder, 'neighbours.msgpack'), encode(neighbours(items, random)));
   await writeFile(join(folder, 'popularity.msgpack'), encode(popularity(items)));
   await writeFile(join(folder, 'content.msgpack'), contentBytes(fitContent(items, {}, { seed: options.seed })));
   const snapshot = await writeSnapshot(index, folder, { name: 'items' });
-  const files = ['fraud.onnx', 'fraud-trees.json', 'ranker.onnx', 'user-tower.onnx', 'neighbours.msgpack', 'popularity.msgpack', 'content.msgpack'];
+  const files = [
+    'fraud.onnx',
+    'fraud-trees.json',
+    'ranker.onnx',
+    'ranker-trees.json',
+    'user-tower.onnx',
+    'neighbours.msgpack',
+    'popularity.msgpack',
+    'content.msgpack',
+  ];
   const entries = await Promise.all(files.map((name) => entryOf(folder, name)));
   const featuresIn = (set: string) => [{ name: 'features', shape: [-1, engine.names(set).length] }];
   const manifest: BundleManifest = {
@@ -269,6 +279,7 @@ async function writeLoadBundle(
         outputs: [{ name: 'score', shape: [-1, 1] }],
         set: RANK_SET,
         hash: engine.hash(RANK_SET),
+        trees: 'ranker-trees.json',
       },
       user_tower: {
         file: 'user-tower.onnx',

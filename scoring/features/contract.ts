@@ -230,6 +230,8 @@ export interface FeatureEngine {
   readItem(set: string, state: EntityState | undefined, nowMs: number, out: Float64Array, offset: number): void;
   /** As `vectors`, value for value, for candidates that are kept as columns. */
   rows(set: string, subject: Subject, candidates: CandidateColumns, out: Float32Array): void;
+  /** The same numbers by column, as rankers take them: feature f of candidate c at f * count + c. */
+  columns(set: string, subject: Subject, candidates: CandidateColumns, out: Float32Array): void;
   /** Calls `visit` with each entry of a history, newest first, ties by item id. The entry may change after the next event. */
   eachInHistory(state: EntityState | undefined, name: string, visit: (entry: HistoryEntry) => void): void;
   /** Newest first, ties by item id; empty where there is no such history. A copy. */

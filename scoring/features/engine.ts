@@ -89,6 +89,10 @@ export function createFeatureEngine(declarations: FeatureDeclarations): FeatureE
       const stateOf: StateOf = (kind) => ownOrNone(subject.states[kind]);
       setOf(set).program.columnRows(subject, stateOf, candidates, out);
     },
+    columns(set, subject, candidates, out) {
+      const stateOf: StateOf = (kind) => ownOrNone(subject.states[kind]);
+      setOf(set).program.writeColumns(subject, stateOf, candidates, out);
+    },
     eachInHistory(state, name, visit) {
       const entries = entriesOf(state, name);
       for (let i = entries.length - 1; i >= 0; i--) visit(entries[i]!);

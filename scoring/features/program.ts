@@ -184,16 +184,27 @@ export class SetProgram {
 
   /** As `rows`, of items whose numbers were read before: one loop over all candidates a step, instead of all steps a candidate. */
   columnRows(subject: Subject, stateOf: StateOf, candidates: CandidateColumns, out: Float32Array): void {
+    const data = this.computeColumns(subject, stateOf, candidates);
+    const width = this.values.length;
+    for (let f = 0, from = 0; f < width; f++) {
+      for (let c = 0, at = f; c < candidates.count; c++, from++, at += width) out[at] = data[from]!;
+    }
+  }
+
+  /** The same without turning columns into rows. */
+  writeColumns(subject: Subject, stateOf: StateOf, candidates: CandidateColumns, out: Float32Array): void {
+    const data = this.computeColumns(subject, stateOf, candidates);
+    const end = this.values.length * candidates.count;
+    for (let at = 0; at < end; at++) out[at] = data[at]!;
+  }
+
+  private computeColumns(subject: Subject, stateOf: StateOf, candidates: CandidateColumns): Float64Array {
     this.readSubject(subject, stateOf);
     const { values, columns } = this;
-    const { count } = candidates;
     columns.load(candidates, values.length, this.readers.get('item')?.slots.length ?? 0);
     for (const group of Object.values(this.sharedSteps)) for (const { to } of group) columns.fill(to, values[to]!);
     this.runColumns(subject, candidates);
-    const { data } = columns;
-    for (let f = 0; f < values.length; f++) {
-      for (let c = 0, from = f * count, at = f; c < count; c++, from++, at += values.length) out[at] = data[from]!;
-    }
+    return columns.data;
   }
 
   /** Everything that is the same for all candidates. */

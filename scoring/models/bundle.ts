@@ -26,6 +26,7 @@ import { type AdaptedModel, adaptModel, checkTensors, loadRefusal, probabilityOf
 import { shareOf } from './anomaly.ts';
 import { MicroBatcher } from './batcher.ts';
 import { calibrator } from './calibration.ts';
+import { createForest } from './forest.ts';
 import { createNextItem } from './next-item.ts';
 import { loadOnnx, type OnnxModel, type TensorInfo } from './onnx.ts';
 import { floats } from './outputs.ts';
@@ -81,7 +82,9 @@ export async function loadBundle(dir: string, deps: BundleDeps): Promise<LoadedB
     return session;
   };
   let content: OpenContent | undefined;
+  let isReleased = false;
   const release = async (): Promise<void> => {
+    isReleased = true;
     await content?.close();
     await Promise.all(sessions.map((session) => session.release()));
   };
@@ -105,20 +108,30 @@ export async function loadBundle(dir: string, deps: BundleDeps): Promise<LoadedB
     let ranker: RecommendModels['ranker'];
     if (models.ranker?.adapter) {
       const { file, set, adapter } = models.ranker;
-      const rank = (await openAdapted(models.ranker, adapter)).run;
-      ranker = { rank };
-      probes.push([file, () => probeRows(file, deps.engine.names(set).length, rank, (values) => requireMeaning(file, adapter, values))]);
+      const { run } = await openAdapted(models.ranker, adapter);
+      const width = deps.engine.names(set).length;
+      ranker = { rank: (columns, n) => run(rowsOf(columns, n, width), n) };
+      probes.push([file, () => probeRows(file, width, run, (values) => requireMeaning(file, adapter, values))]);
     } else if (models.ranker) {
       const { file, set, hash, inputs, outputs, trees } = models.ranker;
       const width = requireSet(deps.engine, file, set, hash, inputs);
       const session = await open(file, inputs, outputs);
-      const rank = async (rows: Float32Array, n: number): Promise<Float32Array> =>
+      const run = async (rows: Float32Array, n: number): Promise<Float32Array> =>
         floats(file, 'score', n, await session.run({ features: { data: rows, dims: [n, width] } }));
       const ensemble = trees === undefined ? undefined : await readTrees(dir, trees, width);
-      ranker = { rank, ...(ensemble && { shap: { base: expectedValue(ensemble), contributions: createShap(ensemble) } }) };
-      probes.push([file, () => probeRows(file, width, rank)]);
-      if (trees !== undefined && ensemble)
-        probes.push([trees, () => compareTrees(trees, ensemble, async (rows, n) => ({ score: await rank(rows, n) }))]);
+      const shap = ensemble && { base: expectedValue(ensemble), contributions: createShap(ensemble) };
+      // The trees say the same as the model, as the probe sees to, in a fraction of its time.
+      const forest = ensemble && createForest(ensemble);
+      const byTrees = async (columns: Float32Array, n: number): Promise<Float32Array> => {
+        if (isReleased) throw new Error('the model was released');
+        return forest!(columns, n);
+      };
+      ranker = { rank: forest ? byTrees : (columns, n) => run(rowsOf(columns, n, width), n), ...(shap && { shap }) };
+      probes.push([file, () => probeRows(file, width, run)]);
+      if (trees !== undefined && ensemble) {
+        probes.push([trees, () => compareTrees(trees, ensemble, async (rows, n) => ({ score: await run(rows, n) }))]);
+        if (forest) probes.push([trees, () => compareTrees(trees, ensemble, async (rows, n) => ({ score: forest(columnsOf(rows, n, width), n) }))]);
+      }
     }
 
     let fraud: FraudModel | undefined;
@@ -247,6 +260,17 @@ function snapshot(entry: NonNullable<BundleManifest['indexes']['items']>): Snaps
     ...(efConstruction === undefined ? {} : { efConstruction }),
     ...(sphere === undefined ? {} : { sphere }),
   };
+}
+
+/** Rows side by side as columns, and back: feature f of row r of n at f * n + r. */
+function columnsOf(rows: Float32Array, n: number, width: number): Float32Array {
+  const columns = new Float32Array(n * width);
+  for (let row = 0; row < n; row++) for (let f = 0; f < width; f++) columns[f * n + row] = rows[row * width + f]!;
+  return columns;
+}
+
+function rowsOf(columns: Float32Array, n: number, width: number): Float32Array {
+  return columnsOf(columns, width, n);
 }
 
 type RowModel = NonNullable<BundleManifest['models']['ranker']>;

@@ -77,14 +77,18 @@ describe.each([
           for (const handle of order) refs.push({ kind: 'item', id: handles.idOf(handle) });
           const [user, session, ...states] = await store.states(refs);
           const subject = { nowMs, states: { user, session } };
+          const given = { count: ITEMS, handles: order, items: catalogue, context, itemNumbers: table.values };
+          const ranked = new Float32Array(ITEMS * width);
+          engine.rows(RANK_SET, subject, given, ranked);
           const columns = new Float32Array(ITEMS * width);
-          engine.rows(RANK_SET, subject, { count: ITEMS, handles: order, items: catalogue, context, itemNumbers: table.values }, columns);
+          engine.columns(RANK_SET, subject, given, columns);
           const candidates = states.map(
             (state, c): Candidate => ({ item: catalogue.at(order[c]!), state, context: context.map((column) => column[c]!) }),
           );
           const rows = new Float32Array(ITEMS * width);
           engine.vectors(RANK_SET, subject, candidates, rows);
-          expect(columns).toEqual(rows);
+          expect(ranked).toEqual(rows);
+          expect(columns).toEqual(rows.map((_, at) => rows[(at % ITEMS) * width + Math.floor(at / ITEMS)]!));
         }
       }),
       { seed: 12, numRuns: 60 },

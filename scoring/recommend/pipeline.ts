@@ -28,9 +28,10 @@ const NO_LIMITS = {};
 /** Working memory kept for the next requests, some 100 KB each: as many as are in work at once on a busy gateway. */
 const IDLE_MAX = 64;
 
-/** Scores rows of the `rank` feature set: `rows` is n x features, the answer has n scores. */
+/** Scores candidates by the `rank` feature set. */
 export interface Ranker {
-  rank(rows: Float32Array, n: number): Promise<Float32Array>;
+  /** Feature f of candidate c of n stands at f * n + c. The scores are valid until the next call. */
+  rank(columns: Float32Array, n: number): Promise<Float32Array>;
   /** Absent: nothing can tell what a feature added to a score. */
   readonly shap?: RankShap | undefined;
 }
@@ -80,7 +81,9 @@ export interface Recommendation {
 /** What one request works on; kept for the next one. */
 class Work {
   readonly gathering: Gathering;
-  readonly rows: Float32Array;
+  /** What the ranker sees: a column a feature. */
+  readonly columns: Float32Array;
+  readonly row: Float32Array;
   readonly context: readonly Float64Array[];
   /** Positions of the candidates, the best first. */
   readonly order: Int32Array;
@@ -91,7 +94,8 @@ class Work {
 
   constructor(deps: RecommendDeps) {
     this.gathering = new Gathering(deps);
-    this.rows = new Float32Array(deps.candidatesMax * deps.engine.names(RANK_SET).length);
+    this.columns = new Float32Array(deps.candidatesMax * deps.engine.names(RANK_SET).length);
+    this.row = new Float32Array(deps.engine.names(RANK_SET).length);
     this.context = deps.engine.contextKeys(RANK_SET).map((key) => this.gathering.set.column(key));
     this.order = new Int32Array(deps.candidatesMax);
     this.keys = new Float64Array(deps.candidatesMax);
@@ -190,7 +194,7 @@ export function createRecommender(deps: RecommendDeps) {
     if (models) for (const source of missing) degradedBy.push(`source_${source}`);
     lap('candidates');
 
-    const scorer: Scorer = { by: 'blend', shap: models?.ranker?.shap, row: (i) => work.rows.subarray(i * width, (i + 1) * width) };
+    const scorer: Scorer = { by: 'blend', shap: models?.ranker?.shap, row: (i) => rowOf(work, i) };
     const ranked = await rank(work, models?.ranker, { nowMs, states: { user, session } }, deadline, degradedBy, lap);
     const { set } = gathering;
     const model = ranked ?? blend(set);
@@ -215,6 +219,12 @@ export function createRecommender(deps: RecommendDeps) {
     if (items.length < limit) fill(items, limit, placement, evaluated, nowMs);
     lap('select');
     return { items, degradedBy, exploration: slate.log };
+  }
+
+  /** What the ranker saw of a candidate; valid until the next call. */
+  function rowOf({ gathering, columns, row }: Work, position: number): Float32Array {
+    for (let f = 0; f < width; f++) row[f] = columns[f * gathering.set.count + position]!;
+    return row;
   }
 
   /** Handles of the ids that the catalogue knows. */
@@ -250,7 +260,7 @@ export function createRecommender(deps: RecommendDeps) {
 
   /** The ranker's score a candidate; undefined where there is none, or it is late, or fails: the blend stands in. */
   async function rank(
-    { gathering: { set }, context, rows }: Work,
+    { gathering: { set }, context, columns }: Work,
     ranker: Ranker | undefined,
     subject: Subject,
     deadline: number,
@@ -272,14 +282,14 @@ export function createRecommender(deps: RecommendDeps) {
         return undefined;
       }
     }
-    engine.rows(RANK_SET, subject, { count, handles: set.handles, items: catalogue, context, itemNumbers: itemNumbers.values }, rows);
+    engine.columns(RANK_SET, subject, { count, handles: set.handles, items: catalogue, context, itemNumbers: itemNumbers.values }, columns);
     lap('features');
     if (now() > deadline) {
       degradedBy.push('deadline');
       return undefined;
     }
     try {
-      const ranked = await ranker.rank(rows.subarray(0, count * width), count);
+      const ranked = await ranker.rank(columns.subarray(0, count * width), count);
       // One NaN would leave the order to chance.
       if (ranked.length !== count || !ranked.every(Number.isFinite)) throw new Error('the ranker gave scores that are no numbers');
       return ranked;

@@ -103,7 +103,9 @@ describe('a model that was exported', () => {
     const { version } = await add(join(HERE, 'lightgbm-ranker.json'));
     const batch = new Float32Array(rows.length * names.length);
     rows.forEach((row, i) => {
-      batch.set(vectorOf(names, features, row), i * names.length);
+      vectorOf(names, features, row).forEach((value, f) => {
+        batch[f * rows.length + i] = value;
+      });
     });
     const got = await withBundle(version, ({ recommend }) => recommend.ranker!.rank(batch, rows.length));
     answers.forEach((answer, i) => {
