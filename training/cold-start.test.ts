@@ -1,51 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import type { TimedEvent } from '../contracts/event.ts';
-import { DEFAULT_DECLARATIONS } from '../scoring/features/defaults.ts';
-import { createFeatureEngine } from '../scoring/features/engine.ts';
 import { calibrator } from '../scoring/models/calibration.ts';
 import { BLOCKS, blockEnds, crossFitted } from './cold-start.ts';
 import { type FittedFraud, fitFraud } from './fraud.ts';
-import { FraudRows } from './fraud-rows.ts';
+import { FROM_MS, large, NAMES, ordinary, PAYMENTS, rowsOf } from './fraud-rows.testing.ts';
+import type { FraudRows } from './fraud-rows.ts';
 import { predict } from './learners/gbdt/predict.ts';
-import { seededRandom } from './learners/random.ts';
-import { Replay } from './replay.ts';
-
-const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
-const NAMES = engine.names('fraud');
-const FROM_MS = 1_700_000_000_000;
-const HOUR_MS = 3_600_000;
-const PAYMENTS = 1_200;
-
-/** Payments of many customers, one an hour; what `frauds` picks is fraud and large, or looks like the rest. */
-function rowsOf(
-  frauds: (i: number) => boolean,
-  amountOf: (i: number, isFraud: boolean) => number,
-  aged?: { readonly newAccounts: boolean },
-): FraudRows {
-  const payments = Array.from({ length: PAYMENTS }, (_, i): TimedEvent => {
-    const common = { event_id: `p${i}`, transaction_id: `p${i}`, name: 'payment_attempt', user_id: `u${i}` } as const;
-    return { ...common, timestamp_ms: FROM_MS + i * HOUR_MS, value: amountOf(i, frauds(i)) };
-  });
-  const log = {
-    outcomes: new Map(payments.map(({ event_id }, i) => [event_id, { isFraud: frauds(i), atMs: 0 }])),
-    paymentsMs: Float64Array.from(payments, (event) => event.timestamp_ms),
-  };
-  const rows = new FraudRows(NAMES.length, { fromMs: 0, toMs: Number.POSITIVE_INFINITY }, log);
-  const replay = new Replay(engine);
-  const apply = (event: TimedEvent): void => replay.apply({ kind: 'event', at_ms: event.timestamp_ms, event });
-  for (const [i, event] of payments.entries()) {
-    if (aged?.newAccounts && frauds(i)) apply({ event_id: `s${i}`, name: 'sign_up', user_id: `u${i}`, timestamp_ms: event.timestamp_ms - 1_000 });
-    apply(event);
-    rows.take(replay, event);
-  }
-  return rows;
-}
 
 /** Sixteen frauds, one every three days and a bit. */
 const everyFewDays = (i: number): boolean => i % 73 === 40;
-const random = seededRandom(7);
-const ordinary = Array.from({ length: PAYMENTS }, () => 10 + 80 * random.next());
-const large = (i: number, isFraud: boolean): number => (isFraud ? 240 + ordinary[i]! : ordinary[i]!);
 const fitted = (rows: FraudRows, costs = {}) => fitFraud(rows, NAMES, { costs }, 1, () => {});
 
 test('blocks have equally many frauds, and all payments', () => {

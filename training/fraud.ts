@@ -1,7 +1,8 @@
 import type { Calibration, RiskThresholds } from '../contracts/bundle.ts';
 import { calibrator } from '../scoring/models/calibration.ts';
 import { type DriftReference, referenceOf } from '../scoring/risk/drift.ts';
-import { BLOCKS, blockEnds, crossFitted, savingBesideRules } from './cold-start.ts';
+import { decisionsOfRules, savingBesideRules } from './beside-rules.ts';
+import { BLOCKS, blockEnds, crossFitted } from './cold-start.ts';
 import { RISK_COSTS, type RiskCosts, thresholdsOfActions } from './evaluation/action-thresholds.ts';
 import { fitPlatt } from './evaluation/calibration.ts';
 import { averagePrecision, calibrationBins, precisionRecallCurve, rocAuc, rocCurve } from './evaluation/metrics.ts';
@@ -66,6 +67,8 @@ export interface FittedFraud {
   readonly params: GbdtParams & { readonly members: number };
   readonly calibration: Calibration;
   readonly thresholds: RiskThresholds;
+  /** False: what it would save beside the rules is not certain, and all that its thresholds do is to ask for a person's look. */
+  readonly automatic: boolean;
   /** Of the payments that the model was measured on. */
   readonly reference: DriftReference;
   readonly metrics: Readonly<Record<string, number>>;
@@ -91,7 +94,8 @@ interface Measured {
 
 /**
  * Measures and calibrates on the newest payments a model that learned from the older ones, or, of few known frauds, block of time by block; then learns from
- * all of them. A string says why there is none: a model of few frauds also has to save something beside the shipped rules, for certain.
+ * all of them. Thresholds are chosen for the stronger of model and shipped rules. Where the model may save nothing beside the rules, it challenges and declines
+ * nobody; of few frauds there is none then. A string says why there is none.
  */
 export async function fitFraud(
   rows: FraudRows,
@@ -115,21 +119,24 @@ export async function fitFraud(
   const days = (rows.atMs(rows.count - 1) - rows.atMs(from)) / DAY_MS;
   const reviewsMax = policy.reviewsPerDay === undefined ? REVIEW_SHARE_MAX * payments : policy.reviewsPerDay * days;
   const costs = { ...RISK_COSTS, ...policy.costs };
-  const judged = { rows: newer, atMs: (row: number) => rows.atMs(from + row), probabilities, amounts, names };
-  const saving = ends && savingBesideRules(judged, ends, costs, reviewsMax / payments, seed);
-  if (saving && saving.low <= 0)
+  const ruled = decisionsOfRules(newer, amounts, names);
+  const judged = { probabilities, labels: newer.labels, amounts, ruled, ...(weights && { weights }), atMs: (row: number) => rows.atMs(from + row) };
+  const saving = savingBesideRules(judged, ends ?? blockEnds(rows, from), costs, reviewsMax / payments, seed);
+  if (ends && saving.low <= 0)
     return `${frauds} known frauds, and a model of so few may save nothing beside the rules: ${saving.low.toFixed(1)} to ${saving.high.toFixed(1)} a day`;
   const model = await fitAveraged(rows.slice(0, rows.count), params, members, {
     seed,
     progress: (done, total) => progress(total + done, 2 * total),
   });
-  const chosen = thresholdsOfActions({ probabilities, labels: newer.labels, amounts, ...(weights && { weights }) }, costs, reviewsMax);
+  const automatic = saving.low > 0;
+  const chosen = thresholdsOfActions(judged, costs, { reviewsMax, automatic });
   const base = { amount: amounts, 'merchant fraud rate': column(newer, names.indexOf('merchant_fraud_rate_30d')) };
   return {
     model,
     params: { ...GBDT_DEFAULTS, ...params, members },
     calibration,
     thresholds: chosen.thresholds,
+    automatic,
     reference: {
       features: names.map((name, i) => referenceOf(name, newer.rows, { column: i, width: newer.f, weights })),
       score: referenceOf('score', raw, { weights }),
@@ -143,7 +150,7 @@ export async function fitFraud(
       fraud_average_precision_amount: averagePrecision(base.amount, newer.labels, weights),
       fraud_auc_merchant_fraud_rate: rocAuc(base['merchant fraud rate'], newer.labels),
       fraud_average_precision_merchant_fraud_rate: averagePrecision(base['merchant fraud rate'], newer.labels, weights),
-      ...(saving && { fraud_saving_a_day_at_least: saving.low }),
+      fraud_saving_a_day_at_least: saving.low,
     },
     rows: { learned: measured.learned, measured: newer.n, frauds },
     cutMs: rows.atMs(from),

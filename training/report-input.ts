@@ -147,7 +147,7 @@ function retrievalReport({ factors, regularization, alpha, itemIds, userIndex }:
   };
 }
 
-function checksOf({ log, skipped, fraudRows }: ReportParts): QualityCheck[] {
+function checksOf({ log, skipped, fraud, fraudRows }: ReportParts): QualityCheck[] {
   const { checks, acts, events, outcomes } = log;
   const payments = log.paymentsMs.length;
   const share = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole);
@@ -177,6 +177,15 @@ function checksOf({ log, skipped, fraudRows }: ReportParts): QualityCheck[] {
       payments === 0 || outcomes.size > 0,
       `${outcomes.size} of ${payments}; ${fraudRows.frauds()} frauds among ${fraudRows.count} payments learned from`,
     ),
+    ...(typeof fraud === 'string' || fraud === undefined
+      ? []
+      : [
+          check(
+            'The fraud model saves something beside the shipped rules',
+            fraud.automatic,
+            `at least ${fraud.metrics['fraud_saving_a_day_at_least']!.toFixed(2)} a day${fraud.automatic ? '' : ': it asks for reviews alone, and challenges and declines nobody'}`,
+          ),
+        ]),
     ...Object.entries(skipped).map(([model, reason]): QualityCheck => ({ name: `${model} model`, status: 'warn', detail: `left out: ${reason}` })),
   ];
 }

@@ -2,9 +2,11 @@ import { describe, expect, test } from 'vitest';
 import { seededRandom } from '../learners/random.ts';
 import { type ActionRows, RISK_COSTS, type RiskCosts, thresholdsOfActions } from './action-thresholds.ts';
 
+const RULED = ['approve', 'review', 'challenge', 'decline'] as const;
+
 /** What rows cost under given thresholds, action by action. */
 function costOf(
-  { probabilities, labels, amounts, weights }: ActionRows,
+  { probabilities, labels, amounts, weights, ruled }: ActionRows,
   costs: RiskCosts,
   t: { review: number; challenge: number; decline: number },
 ) {
@@ -12,17 +14,19 @@ function costOf(
   for (let i = 0; i < probabilities.length; i++) {
     const [p, isFraud, amount, times] = [probabilities[i]!, labels[i]! > 0, amounts[i]!, weights?.[i] ?? 1];
     const [lost, refused] = [amount + costs.chargebackFee, costs.margin * amount + costs.goodwill];
-    if (p >= t.decline) cost += isFraud ? 0 : times * refused;
-    else if (p >= t.challenge) cost += times * (isFraud ? (1 - costs.challengeStops) * lost : costs.challengeLoses * refused);
-    else if (p >= t.review) {
+    const rule = RULED.indexOf((ruled?.[i] ?? 'approve') as (typeof RULED)[number]);
+    if (p >= t.decline || rule === 3) cost += isFraud ? 0 : times * refused;
+    else if (p >= t.challenge || rule === 2) cost += times * (isFraud ? (1 - costs.challengeStops) * lost : costs.challengeLoses * refused);
+    else if (p >= t.review || rule === 1) {
       cost += times * (costs.review + (isFraud ? (1 - costs.reviewFinds) * lost : 0));
-      reviews += times;
     } else cost += isFraud ? times * lost : 0;
+    // The capacity is kept for rows between the thresholds, whatever a rule makes of them beyond review.
+    if (rule === 0 && p >= t.review && p < t.challenge) reviews += times;
   }
   return { cost, reviews };
 }
 
-function rowsOf(seed: number, n: number, weighted: boolean): ActionRows {
+function rowsOf(seed: number, n: number, weighted: boolean, ruled: boolean): ActionRows {
   const random = seededRandom(seed);
   // Few distinct probabilities, so that rows share them.
   const probabilities = Float64Array.from({ length: n }, () => random.int(8) / 8);
@@ -30,24 +34,29 @@ function rowsOf(seed: number, n: number, weighted: boolean): ActionRows {
     probabilities,
     labels: Float64Array.from(probabilities, (p) => (random.next() < p * p ? 1 : 0)),
     amounts: Float64Array.from({ length: n }, () => Math.round(200 * random.next() ** 3)),
+    ...(ruled ? { ruled: Array.from({ length: n }, () => RULED[Math.max(0, random.int(8) - 4)]!) } : {}),
     ...(weighted ? { weights: Float64Array.from({ length: n }, () => 1 + random.int(4)) } : {}),
   };
 }
 
 describe('thresholds of actions', () => {
-  test('are the best of all there are, with and without a limit of reviews', () => {
+  test.each([
+    ['with no rules', false, true],
+    ['beside rules', true, true],
+    ['beside rules, for a person’s look alone', true, false],
+  ])('are the best of all there are %s, with and without a limit of reviews', (_, ruled, automatic) => {
     for (let seed = 1; seed <= 40; seed++) {
-      const rows = rowsOf(seed, 30, seed % 2 === 0);
+      const rows = rowsOf(seed, 30, seed % 2 === 0, ruled);
       const cuts = [...new Set(rows.probabilities as Float64Array), 1.01];
       for (const reviewsMax of [Number.POSITIVE_INFINITY, 6, 0]) {
         let least = Number.POSITIVE_INFINITY;
-        for (const decline of cuts)
-          for (const challenge of cuts.filter((cut) => cut <= decline))
+        for (const decline of automatic ? cuts : [1.01])
+          for (const challenge of cuts.filter((cut) => cut <= decline && (automatic || cut === 1.01)))
             for (const review of cuts.filter((cut) => cut <= challenge)) {
               const { cost, reviews } = costOf(rows, RISK_COSTS, { review, challenge, decline });
               if (reviews <= reviewsMax && cost < least) least = cost;
             }
-        const chosen = thresholdsOfActions(rows, RISK_COSTS, reviewsMax);
+        const chosen = thresholdsOfActions(rows, RISK_COSTS, { reviewsMax, automatic });
         const { cost, reviews } = costOf(rows, RISK_COSTS, chosen.thresholds);
         expect(cost).toBeCloseTo(least, 6);
         expect(chosen.cost).toBeCloseTo(least, 6);

@@ -1,4 +1,6 @@
 import type { RiskThresholds } from '../../contracts/bundle.ts';
+import type { DecisionName } from '../../contracts/score.ts';
+import { stronger } from '../../scoring/risk/decision.ts';
 import { requireData, requireParam } from '../learners/contract.ts';
 
 /** What actions and their mistakes cost, in the currency of the amounts; shares are between 0 and 1. */
@@ -38,14 +40,23 @@ export interface ActionRows {
   readonly amounts: ArrayLike<number>;
   /** How many payments each row stands for, where rows were sampled; 1 if left out. */
   readonly weights?: ArrayLike<number>;
+  /** What is decided of each row without the model, whose action counts where it is the stronger one; all are approved if left out. */
+  readonly ruled?: readonly DecisionName[];
+}
+
+export interface ActionLimits {
+  /** Payments that the model may send to review, beside those that are anyway. */
+  readonly reviewsMax?: number;
+  /** False: a person looks, and nothing happens to a payer by itself. */
+  readonly automatic?: boolean;
 }
 
 export interface ActionThresholds {
   readonly thresholds: RiskThresholds;
-  /** Cost of all rows with these thresholds, and with none of the actions. */
+  /** Cost of all rows with these thresholds, and without the model. */
   readonly cost: number;
   readonly costOfNone: number;
-  /** Payments that would be reviewed. */
+  /** Payments that the model would send to review. */
   readonly reviews: number;
 }
 
@@ -54,7 +65,11 @@ export interface ActionThresholds {
  * way to cut the rows by probability (dynamic programming over the cuts, the capacity as a sliding window). An action that never pays shares its
  * threshold with the next stronger one; 1.01 stands for none at all. Missing amounts count as 0. Throws `training_data_insufficient` without rows.
  */
-export function thresholdsOfActions(rows: ActionRows, costs: RiskCosts, reviewsMax = Number.POSITIVE_INFINITY): ActionThresholds {
+export function thresholdsOfActions(
+  rows: ActionRows,
+  costs: RiskCosts,
+  { reviewsMax = Number.POSITIVE_INFINITY, automatic = true }: ActionLimits = {},
+): ActionThresholds {
   const n = rows.probabilities.length;
   requireData(n > 0, 'there are no payments to choose thresholds on');
   requireParam(
@@ -81,9 +96,13 @@ export function thresholdsOfActions(rows: ActionRows, costs: RiskCosts, reviewsM
   let best = { cost: Number.POSITIVE_INFINITY, reviewFrom: 0, reviewTo: 0 };
   for (let at = 0; at <= n; at++) {
     if (!isCut(at)) continue;
-    while (deque.length > head && before(deque.at(-1)!) > before(at)) deque.pop();
-    deque.push(at);
-    while (sums.weight[at]! - sums.weight[deque[head]!]! > reviewsMax) head++;
+    if (automatic || at === 0) {
+      while (deque.length > head && before(deque.at(-1)!) > before(at)) deque.pop();
+      deque.push(at);
+    }
+    while (head < deque.length && sums.reviewed[at]! - sums.reviewed[deque[head]!]! > reviewsMax) head++;
+    // Reviews that have to begin at the top have reached their limit.
+    if (head === deque.length) break;
     const cost = before(deque[head]!) + sums.review[at]! + sums.approve[n]! - sums.approve[at]!;
     if (cost < best.cost) best = { cost, reviewFrom: deque[head]!, reviewTo: at };
   }
@@ -96,41 +115,42 @@ export function thresholdsOfActions(rows: ActionRows, costs: RiskCosts, reviewsM
     thresholds: { review, challenge, decline },
     cost,
     costOfNone: sums.approve[n]!,
-    reviews: sums.weight[reviewTo]! - sums.weight[reviewFrom]!,
+    reviews: sums.reviewed[reviewTo]! - sums.reviewed[reviewFrom]!,
   };
 }
 
 /** No probability reaches it. */
 const NEVER = 1.01;
 
-/** What one payment costs under an action; an amount that is missing counts as 0. */
-export function costOfAction(action: PricedAction, isFraud: boolean, amount: number, costs: RiskCosts): number {
+/** What one payment costs under a decision; an amount that is missing counts as 0. What is worse than declining costs as much. */
+export function costOfDecision(decision: DecisionName, isFraud: boolean, amount: number, costs: RiskCosts): number {
   const worth = Number.isFinite(amount) ? amount : 0;
   const lost = worth + costs.chargebackFee;
   const refused = costs.margin * worth + costs.goodwill;
-  if (action === 'approve') return isFraud ? lost : 0;
-  if (action === 'review') return costs.review + (isFraud ? (1 - costs.reviewFinds) * lost : 0);
-  if (action === 'challenge') return isFraud ? (1 - costs.challengeStops) * lost : costs.challengeLoses * refused;
+  if (decision === 'approve') return isFraud ? lost : 0;
+  if (decision === 'review') return costs.review + (isFraud ? (1 - costs.reviewFinds) * lost : 0);
+  if (decision === 'challenge') return isFraud ? (1 - costs.challengeStops) * lost : costs.challengeLoses * refused;
   return isFraud ? 0 : refused;
 }
 
-export type PricedAction = 'approve' | 'review' | 'challenge' | 'decline';
+type PricedAction = 'approve' | 'review' | 'challenge' | 'decline';
 
-/** Running sums over the ordered rows of what each action would cost, from 0 to n. */
-function costSums({ labels, amounts, weights }: ActionRows, order: Uint32Array, costs: RiskCosts) {
+/** Running sums over the ordered rows of what each action would cost, from 0 to n, and of the payments that a review would be new to. */
+function costSums({ labels, amounts, weights, ruled }: ActionRows, order: Uint32Array, costs: RiskCosts) {
   const n = order.length;
   const sums = () => new Float64Array(n + 1);
   const running = { approve: sums(), review: sums(), challenge: sums(), decline: sums() };
-  const weight = sums();
+  const reviewed = sums();
   for (let i = 0; i < n; i++) {
     const row = order[i]!;
     const times = weights === undefined ? 1 : weights[row]!;
     for (const action of PRICED_ACTIONS) {
-      running[action][i + 1] = running[action][i]! + times * costOfAction(action, labels[row]! > 0, amounts[row]!, costs);
+      const decision = ruled === undefined ? action : stronger(action, ruled[row]!);
+      running[action][i + 1] = running[action][i]! + times * costOfDecision(decision, labels[row]! > 0, amounts[row]!, costs);
     }
-    weight[i + 1] = weight[i]! + times;
+    reviewed[i + 1] = reviewed[i]! + (ruled === undefined || ruled[row] === 'approve' ? times : 0);
   }
-  return { ...running, weight };
+  return { ...running, reviewed };
 }
 
 const PRICED_ACTIONS: readonly PricedAction[] = ['approve', 'review', 'challenge', 'decline'];
