@@ -2,11 +2,11 @@ import { GatehouseError } from '../../contracts/errors.ts';
 import type { ScoreRequest } from '../../contracts/score.ts';
 import { JsonText } from '../../contracts/wire.ts';
 import type { EntityState } from '../../scoring/features/contract.ts';
-import { eventKey, eventUnit, paymentEvent } from '../../scoring/ingest.ts';
+import { eventUnit, paymentEvent } from '../../scoring/ingest.ts';
 import { withRate } from '../../scoring/rates.ts';
 import { assess, type FraudModel } from '../../scoring/risk/pipeline.ts';
 import { takesPart } from '../../scoring/risk/rollout.ts';
-import { type EntityKind, ERASED_ANSWER } from '../../store/contract.ts';
+import { type EntityKind, ERASED_ANSWER, type UnitResult } from '../../store/contract.ts';
 import type { DataDeps } from './plane.ts';
 import { settleTime } from './time.ts';
 
@@ -37,7 +37,13 @@ export function createScoreHandler(deps: DataDeps) {
     const event = withRate(paymentEvent(request, request.timestamp_ms), rates);
     const unit = eventUnit(engine, (id) => catalogue.get(id), event, nowMs);
     // `decide` waits for both, so the event itself need not be on disk before the model runs.
-    const [result] = await store.ingest([unit], { durable: false }).finally(() => itemNumbers.touched(event));
+    let results: readonly UnitResult<EntityState>[];
+    try {
+      results = await store.ingest([unit], { durable: false });
+    } finally {
+      itemNumbers.touched(event);
+    }
+    const [result] = results;
     if (!result) throw new Error('the store gave no result for a unit');
     if (result.conflict) throw new GatehouseError('event_conflict', `${request.transaction_id} was scored before with another content`);
     if (result.answer) return storedAnswer(result.answer);
@@ -81,7 +87,7 @@ export function createScoreHandler(deps: DataDeps) {
     if (outcome.imposed !== undefined && !restrictions.impose(outcome.imposed))
       log.error({ ...outcome.imposed }, 'too many restrictions: this one holds for its payment alone');
     const answer = JSON.stringify(outcome.response);
-    const decided = await store.decide(eventKey(request.transaction_id), outcome.decision, Buffer.from(answer, 'utf8'), outcome.alert, { durable });
+    const decided = await store.decide(unit.key, outcome.decision, Buffer.from(answer, 'utf8'), outcome.alert, { durable });
     stages.store.observe((performance.now() - assessed) / 1000);
     if (!decided.won) return storedAnswer(decided.answer);
     metrics.counter('decisions', outcome.response.decision).inc();

@@ -96,7 +96,11 @@ export class Exchange implements HttpRequest {
       return false;
     }
     if (isLast && this.#received === 0) {
-      if (total > 0) this.body = new Uint8Array(chunk.slice(0));
+      if (total > 0) {
+        // From the pool of small buffers: memory of its own costs as much as parsing what stands in it.
+        this.body = Buffer.allocUnsafe(total);
+        this.body.set(new Uint8Array(chunk));
+      }
       return true;
     }
     if (total > this.body.length) {

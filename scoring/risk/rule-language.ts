@@ -2,6 +2,7 @@ import { type ASTNode, Environment } from '@marcbachmann/cel-js';
 import { GatehouseError } from '../../contracts/errors.ts';
 import type { ListKind } from '../../contracts/lists.ts';
 import type { ScoreRequest } from '../../contracts/score.ts';
+import { closureOf, type RuleNames } from './rule-closures.ts';
 
 /** What rules may ask of lists. */
 export interface ListLookup {
@@ -44,6 +45,7 @@ const TX_STRINGS = [
   'currency',
   'country',
 ] as const;
+export type TxString = (typeof TX_STRINGS)[number];
 
 export class Tx {
   request: ScoreRequest;
@@ -78,11 +80,13 @@ export class RuleLanguage {
   readonly #environment: Environment;
   readonly #featureNames: readonly string[];
   readonly #lists: ListLookup;
+  readonly #names: RuleNames;
 
   /** `asked` answers `in_list` while a rule is evaluated. */
   constructor(featureNames: readonly string[], lists: ListLookup, asked: (name: string, value: string) => boolean) {
     this.#featureNames = featureNames;
     this.#lists = lists;
+    this.#names = { features: featureNames, strings: TX_STRINGS, readable, asked };
     this.Features = featureView(featureNames);
     const txFields: Record<string, string> = { amount: 'double' };
     for (const field of TX_STRINGS) txFields[field] = 'string';
@@ -107,7 +111,7 @@ export class RuleLanguage {
       const check = parsed.check();
       if (!check.valid) throw check.error ?? new Error('the expression has type errors');
       if (check.type !== 'bool') throw new PlaceError(`the expression is a ${check.type}, and a rule needs a bool`, 0, 'compare it with something');
-      return { when: parsed as unknown as CompiledRule['when'], lists };
+      return { when: closureOf(parsed.ast, this.#names) ?? (parsed as unknown as CompiledRule['when']), lists };
     } catch (cause) {
       throw this.#explained(when, cause);
     }
