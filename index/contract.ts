@@ -31,6 +31,8 @@ export interface VectorIndex {
   readonly dimensions: number;
   readonly metric: Metric;
   readonly size: number;
+  /** Another number after each change of what a search may find: as long as it stays, so do answers that were kept. */
+  readonly version: number;
   /** The registry that its ids have their handles from. */
   readonly handles: Handles;
   has(id: string): boolean;

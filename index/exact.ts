@@ -19,6 +19,7 @@ export class ExactIndex implements VectorIndex {
   readonly kind = 'exact';
   /** The stored vectors, for snapshots. */
   readonly slab: VectorSlab;
+  #version = 0;
 
   constructor(slab: VectorSlab) {
     this.slab = slab;
@@ -36,6 +37,10 @@ export class ExactIndex implements VectorIndex {
     return this.slab.size;
   }
 
+  get version(): number {
+    return this.#version;
+  }
+
   get handles(): Handles {
     return this.slab.handles;
   }
@@ -46,10 +51,13 @@ export class ExactIndex implements VectorIndex {
 
   upsert(id: string, vector: Float32Array): void {
     this.slab.put(id, vector);
+    this.#version++;
   }
 
   remove(id: string): boolean {
-    return this.slab.remove(id);
+    if (!this.slab.remove(id)) return false;
+    this.#version++;
+    return true;
   }
 
   get(id: string): Float32Array | undefined {

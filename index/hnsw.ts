@@ -81,6 +81,7 @@ export class HnswIndex implements VectorIndex {
   #graph: Graph | undefined;
   #renewal: Renewal | undefined;
   #released = false;
+  #version = 0;
   /** Slots at which the sphere is next compared with the norms. */
   #sphereCheckSlots: number;
 
@@ -102,6 +103,10 @@ export class HnswIndex implements VectorIndex {
 
   get size(): number {
     return this.#slab.size;
+  }
+
+  get version(): number {
+    return this.#version;
   }
 
   get handles(): Handles {
@@ -133,11 +138,13 @@ export class HnswIndex implements VectorIndex {
   upsert(id: string, vector: Float32Array): void {
     if (this.#graph === undefined) {
       this.#slab.put(id, vector);
+      this.#version++;
       if (!this.#released && this.#slab.slotCount >= this.#settings.graphFromSlots) this.#build();
       return;
     }
     const slot = this.#slab.putFresh(id, vector);
     if (slot === undefined) return;
+    this.#version++;
     this.#graph.insert(this.#slab, slot);
     if (this.#renewal) putInto(this.#renewal, id, vector);
     this.#renewWhereDue();
@@ -145,6 +152,7 @@ export class HnswIndex implements VectorIndex {
 
   remove(id: string): boolean {
     if (!this.#slab.remove(id)) return false;
+    this.#version++;
     this.#renewal?.slab.remove(id);
     if (this.#graph) this.#renewWhereDue();
     return true;

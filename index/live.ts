@@ -104,6 +104,7 @@ export class LiveIndex implements VectorIndex {
   #child: CompactionProcess | undefined;
   #retryAtMs = 0;
   #closed = false;
+  #version = 0;
 
   constructor(options: LiveIndexOptions, of: string, segments: Segments, shape: GraphShape, basePath: string | undefined) {
     this.#options = options;
@@ -126,6 +127,10 @@ export class LiveIndex implements VectorIndex {
     return this.#slab.size;
   }
 
+  get version(): number {
+    return this.#version;
+  }
+
   get handles(): Handles {
     return this.#slab.handles;
   }
@@ -140,12 +145,13 @@ export class LiveIndex implements VectorIndex {
     this.#compactWhereDue();
     const { deltaSlotsMax = DELTA_SLOTS_MAX } = this.#options;
     if (this.#segments.deltaSlots >= deltaSlotsMax) throw new GatehouseError('index_busy', `${deltaSlotsMax} updates wait to be compacted`);
-    this.#segments.upsert(id, vector);
+    if (this.#segments.upsert(id, vector)) this.#version++;
     this.#mirror?.upsert(id, vector);
   }
 
   remove(id: string): boolean {
     if (!this.#segments.remove(id)) return false;
+    this.#version++;
     this.#mirror?.remove(id);
     this.#compactWhereDue();
     return true;
@@ -304,6 +310,8 @@ export class LiveIndex implements VectorIndex {
     const before = this.#segments;
     const old = graph === undefined ? [] : target.rebase(graph, slots);
     this.#segments = target;
+    // Searches find what waited for the base's graph.
+    this.#version++;
     this.#mirror = undefined;
     return target === before ? old : [...old, ...before.graphs];
   }

@@ -65,15 +65,16 @@ export class Segments {
     return this.#segments[0]!.graph?.sphere;
   }
 
-  /** Throws as the contract's `upsert` does. */
-  upsert(id: string, vector: Float32Array): void {
+  /** Returns whether anything changed. Throws as the contract's `upsert` does. */
+  upsert(id: string, vector: Float32Array): boolean {
     const { slab } = this;
     const before = slab.slotOf(id);
     const slot = slab.putFresh(id, vector);
-    if (slot === undefined) return;
+    if (slot === undefined) return false;
     if (before !== undefined) this.#died(before);
     this.#active.live++;
     this.catchUp(INSERTS_PER_WRITE);
+    return true;
   }
 
   remove(id: string): boolean {

@@ -60,6 +60,25 @@ export function vectorSuite<T extends VectorIndex>(
       expect(ids(index.search(Float32Array.of(9, 9), 5))).toEqual(['b']);
     });
 
+    test('has another version after each change, and the same one as long as there is none', () => {
+      const index = small();
+      const versions = [index.version];
+      for (const change of [
+        () => index.upsert('a', Float32Array.of(1, 2)),
+        () => index.upsert('a', Float32Array.of(3, 4)),
+        () => index.upsert('b', Float32Array.of(3, 4)),
+        () => index.remove('a'),
+      ]) {
+        change();
+        versions.push(index.version);
+      }
+      expect(new Set(versions).size).toBe(5);
+      index.remove('a');
+      index.search(Float32Array.of(1, 1), 1);
+      expect(() => index.upsert('c', new Float32Array(3))).toThrow(RangeError);
+      expect(index.version).toBe(versions[4]);
+    });
+
     test('get returns a copy and upsert keeps one', () => {
       const index = small();
       const vector = Float32Array.of(1, 2);

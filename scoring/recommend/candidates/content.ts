@@ -1,6 +1,7 @@
 import { NO_HANDLE } from '../../../contracts/handles.ts';
 import type { VectorIndex } from '../../../index/contract.ts';
 import type { CandidateContext, CandidateSource, SourceRun } from './contract.ts';
+import { nearbyOf, nearbyTo } from './nearby.ts';
 import { nearestTo } from './nearest.ts';
 import type { CandidateSet } from './set.ts';
 
@@ -57,9 +58,19 @@ function seedsOf(index: VectorIndex, { item, session, interactions, purchases }:
 
 function run(context: CandidateContext, index: VectorIndex, seeds: Seeds): SourceRun {
   return {
-    find: (max, found) => nearestTo(index, sumOf(seeds, index.dimensions), max, context, found, EF),
+    find: (max, found) => near(index, seeds, max, context, found),
     score: (candidates) => noteSimilar(candidates, index, seeds),
   };
+}
+
+/** An item's page is opened by many, a visitor's last items are their own. */
+function near(index: VectorIndex, seeds: Seeds, max: number, context: CandidateContext, found: Int32Array): number {
+  const query = sumOf(seeds, index.dimensions);
+  // Of a page whose item says nothing of itself, it is the visitor's that are asked about.
+  if (seeds.handles[0] !== context.item) return nearestTo(index, query, max, context, found, EF);
+  const nearby = nearbyOf(index);
+  const searched = nearby.get(context.item, index) ?? nearby.put(context.item, index, query);
+  return nearbyTo(index, searched, max, context, found, EF);
 }
 
 function sumOf({ handles, vectors }: Seeds, dimensions: number): Float32Array {

@@ -2,7 +2,7 @@ import type { VectorIndex } from '../../../index/contract.ts';
 import { historyWeights } from '../retrieval.ts';
 import { rankColumn } from './best.ts';
 import type { CandidateContext, CandidateSource, SourceRun } from './contract.ts';
-import { nearestTo } from './nearest.ts';
+import { keyOf, nearbyOf, nearbyTo, type Searched } from './nearby.ts';
 
 /** What is near to the visitor's vector, which is folded from everything that they touched. The columns: similarity, and its rank. */
 export const userVector: CandidateSource = {
@@ -18,15 +18,19 @@ export const userVector: CandidateSource = {
     const weights = context.map();
     historyWeights(context.interactions, context.session, context.purchases, weights);
     if (weights.count === 0) return undefined;
-    return userTower.fold(weights).then((user) => user && run(context, itemIndex, user));
+    const nearby = nearbyOf(userTower);
+    const key = keyOf(weights);
+    const known = nearby.get(key, itemIndex);
+    if (known) return run(context, itemIndex, known);
+    return userTower.fold(weights).then((user) => user && run(context, itemIndex, nearby.put(key, itemIndex, user)));
   },
 };
 
-function run(context: CandidateContext, index: VectorIndex, user: Float32Array): SourceRun {
+function run(context: CandidateContext, index: VectorIndex, user: Searched): SourceRun {
   return {
-    find: (max, found) => nearestTo(index, user, max, context, found),
+    find: (max, found) => nearbyTo(index, user, max, context, found),
     score(candidates, [column, rank]) {
-      index.similaritiesTo(user, candidates.handles, candidates.count, column!);
+      index.similaritiesTo(user.query, candidates.handles, candidates.count, column!);
       rankColumn(column!, candidates.count, rank!);
     },
   };

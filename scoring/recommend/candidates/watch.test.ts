@@ -49,6 +49,10 @@ test('a source that computed too long is left out as well, and each is told once
     shop.ask({ user_id: 'u1', limit: 6 }, { ...PLAIN, source_deadlines_ms: { user_vector: limitMs } }, { itemIndex, userTower }, clock + 1000);
   expect((await ask(6)).degradedBy).toContain('source_user_vector');
   expect(told.get('user_vector')).toEqual({ outcome: 'late', ms: 7 });
+  // Of a visitor who touched nothing since, what came late is known by now.
+  expect((await ask(6)).degradedBy).not.toContain('source_user_vector');
+  expect(told.get('user_vector')).toEqual({ outcome: 'answered', ms: 0 });
+  await shop.say('view_item', 'i1', NOW - 1);
   const intime = await ask(7);
   expect(intime.degradedBy).not.toContain('source_user_vector');
   expect(told.get('user_vector')).toEqual({ outcome: 'answered', ms: 7 });
