@@ -17,6 +17,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   bundle: async () => (await import('./bundle.ts')).bundleCommand(),
   backtest: async () => (await import('./backtest.ts')).backtestCommand(),
   replay: async () => (await import('./replay.ts')).replayCommand(),
+  rebuild: async () => (await import('./rebuild.ts')).rebuildCommand(),
   'evaluate-policy': async () => (await import('./evaluate-policy.ts')).evaluatePolicyCommand(),
   key: async () => (await import('./key.ts')).keyCommand(),
 };

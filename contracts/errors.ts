@@ -113,6 +113,16 @@ export const ERRORS = {
     title: 'The store was written by an incompatible version',
     fix: 'Export it with that version, or start with an empty folder.',
   },
+  rebuild_unsupported: {
+    status: 500,
+    title: 'The states of this store cannot be rebuilt',
+    fix: 'Let the windows of new features fill; see docs/features.md.',
+  },
+  rebuild_incomplete: {
+    status: 500,
+    title: 'The journal does not reach back far enough to rebuild every feature',
+    fix: 'Rebuild with --partial if what is named may count less than now.',
+  },
   platform_unsupported: { status: 500, title: 'No native binary fits this machine', fix: 'Use Node 20, 22 or 24 on glibc Linux, macOS or Windows.' },
   input_unreadable: { status: 500, title: 'The input cannot be read', fix: 'Check the path and the format.' },
   mapping_invalid: { status: 500, title: 'The mapping file is wrong', fix: 'Compare it with the examples in training/sources/mappings.' },

@@ -2,7 +2,7 @@ import type { Alert } from '../contracts/push.ts';
 import type { FeatureDeclarations, Window } from '../scoring/features/contract.ts';
 import { stateKey } from '../scoring/features/set-hash.ts';
 import { WINDOW_SPECS } from '../scoring/features/tiles.ts';
-import type { Store } from '../store/contract.ts';
+import type { DocChange, Store } from '../store/contract.ts';
 import type { Log } from './audit.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -16,6 +16,35 @@ const NAMED_MAX = 10;
 /** What states hold, by `stateKey`: since when it is counted, 0 from the first event on. */
 type Declared = Readonly<Record<string, number>>;
 
+/** A feature that is counted in states. */
+interface Counted {
+  readonly name: string;
+  readonly key: string;
+  readonly windowMs: number;
+}
+
+function countedIn({ sets }: FeatureDeclarations): Counted[] {
+  return Object.entries(sets).flatMap(([set, all]) =>
+    all.flatMap((feature) => {
+      const key = stateKey(feature);
+      const window = 'window' in feature && feature.window ? feature.window : FILLING_MS;
+      return key === undefined ? [] : [{ name: `${set}.${feature.name}`, key, windowMs: WINDOW_SPECS[window].windowMs }];
+    }),
+  );
+}
+
+/** What is known of the features after their states were made anew from events since `sinceMs`, 0 for all that there were. */
+export function countedSince(declarations: FeatureDeclarations, sinceMs: number): DocChange {
+  return { collection: COLLECTION, id: DOCUMENT, value: Object.fromEntries(countedIn(declarations).map(({ key }) => [key, sinceMs])) };
+}
+
+/** Features that events since `sinceMs` do not fill at `nowMs`, by name. */
+export function notFilled(declarations: FeatureDeclarations, sinceMs: number, nowMs: number): string[] {
+  return countedIn(declarations)
+    .filter(({ windowMs }) => nowMs < sinceMs + windowMs)
+    .map(({ name }) => name);
+}
+
 export interface FeatureChangeOptions {
   readonly store: Pick<Store<never>, 'doc' | 'write' | 'bounds' | 'raise'>;
   readonly declarations: FeatureDeclarations;
@@ -25,25 +54,11 @@ export interface FeatureChangeOptions {
 }
 
 /**
- * Compares what is declared with what this store's states were counted for. What is new starts empty: a state is moved forward by events that are counted
- * once, and the store has no way to put another one in its place. So it is said, in the log, as an alert and as a warning for as long as the feature's window
- * has not passed. Answers what is still filling, a sentence or none. Rejects with the store's errors.
+ * Compares what is declared with what this store's states were counted for. What is new starts empty, until `gatehouse rebuild` makes the states anew. So it is said, in
+ * the log, as an alert and as a warning for as long as the feature's window has not passed. Answers what is still filling, a sentence or none. Rejects with the store's errors.
  */
 export async function openFeatureChange({ store, declarations, log, metrics, now }: FeatureChangeOptions): Promise<() => readonly string[]> {
-  const features = Object.entries(declarations.sets).flatMap(([set, all]) =>
-    all.flatMap((feature) => {
-      const key = stateKey(feature);
-      return key === undefined
-        ? []
-        : [
-            {
-              name: `${set}.${feature.name}`,
-              key,
-              windowMs: WINDOW_SPECS['window' in feature && feature.window ? feature.window : FILLING_MS].windowMs,
-            },
-          ];
-    }),
-  );
+  const features = countedIn(declarations);
   const known = (await store.doc(COLLECTION, DOCUMENT)) as Declared | undefined;
   const { last } = await store.bounds();
   // A store without events has nothing that a feature could have missed; of one from before this was kept, nobody knows.
@@ -57,13 +72,15 @@ export async function openFeatureChange({ store, declarations, log, metrics, now
   metrics.gauge('featuresFilling').set(filling().length);
   if (fresh.length > 0) {
     const names = fresh.map(({ name }) => name);
-    log.warn({ features: names }, 'these features were not declared before: they start empty, and are not rebuilt from the journal');
+    log.warn({ features: names }, 'these features were not declared before: they start empty, until `gatehouse rebuild` counts the journal for them');
     await store.raise(alertOf(names, now()));
   }
   return () => {
     const names = filling();
     metrics.gauge('featuresFilling').set(names.length);
-    return names.length === 0 ? [] : [`features that were declared later than the first events are still filling: ${listed(names)}`];
+    return names.length === 0
+      ? []
+      : [`features that were declared later than the first events are still filling (\`gatehouse rebuild\` fills them): ${listed(names)}`];
   };
 }
 
@@ -76,12 +93,13 @@ function alertOf(names: readonly string[], atMs: number): Alert {
     title: `${names.length} features were not declared before and start empty`,
     reasons: [
       listed(names),
-      'A model that is trained now sees fuller values than the gateway has until their windows have passed. States are not rebuilt from the journal: import it into a new data folder for full ones.',
+      'A model that is trained now sees fuller values than the gateway has until their windows have passed. `gatehouse rebuild` counts the journal for them while the gateway is stopped.',
     ],
   };
 }
 
-function listed(names: readonly string[]): string {
+/** The first of them, and how many more there are. */
+export function listed(names: readonly string[]): string {
   const more = names.length - NAMED_MAX;
   return names.slice(0, NAMED_MAX).join(', ') + (more > 0 ? ` and ${more} more` : '');
 }

@@ -1,5 +1,10 @@
-/** The ordered tables of an embedded store. `journal`, `alerts` and `redo` have number keys, the others string keys. */
-export const TABLES = ['meta', 'journal', 'alerts', 'keys', 'states', 'redo', 'docs'] as const;
+/**
+ * The ordered tables of an embedded store. `journal`, `alerts` and `redo` have number keys, the others string keys. `rebuilt` is for states that are being made anew
+ * (`rebuild.ts`).
+ */
+export const TABLES = ['meta', 'journal', 'alerts', 'keys', 'states', 'rebuilt', 'redo', 'docs'] as const;
+/** Where in `meta` it stands how far a rebuild has come, as long as `rebuilt` holds states that the next one may go on with. */
+export const REBUILD_KEY = 'rebuild';
 export type Table = (typeof TABLES)[number];
 export type DiskKey = string | number;
 
@@ -26,6 +31,10 @@ export interface Disk {
   range(table: Table, start: DiskKey, limit: number): DiskRow[];
   /** All of `ops`, in order, or none. Resolves when they would survive a power cut. The caller waits before it commits again. */
   commit(ops: readonly DiskOp[]): Promise<void>;
+  /** `commit` of `ops`, and in the same step `rebuilt` and `states` change places. */
+  swapStates(ops: readonly DiskOp[]): Promise<void>;
+  /** Every row goes, some at a time: a process that ends meanwhile leaves a part. */
+  clear(table: Table): Promise<void>;
   /** Size of the files, in bytes. */
   bytes(): number;
   close(): Promise<void>;

@@ -1,47 +1,10 @@
 import { describe, expect, test, vi } from 'vitest';
 import { GatehouseError } from '../contracts/errors.ts';
 import { decisionOf } from './decision.suite.ts';
-import type { Disk, DiskKey, DiskOp, DiskRow, Table } from './disk.ts';
 import { type EmbeddedOptions, openEmbedded } from './embedded.ts';
 import { alertOf, fact, item, SUITE_RETENTION, SUITE_START_MS, storeSuite, type Tally, tallyCodec, unit, user } from './store.suite.ts';
+import { TestDisk } from './test-disk.testing.ts';
 import { decodeValue, encodeValue } from './values.ts';
-
-/** A disk in memory, whose commits wait for `release` or fail as told. */
-class TestDisk implements Disk {
-  readonly tables = new Map<Table, Map<DiskKey, Uint8Array>>();
-  commits = 0;
-  failWith: Error | undefined;
-  /** While set, commits wait. */
-  gate: Promise<void> | undefined;
-
-  get(table: Table, key: DiskKey): Uint8Array | undefined {
-    const value = this.tables.get(table)?.get(key);
-    return value && Uint8Array.from(value);
-  }
-
-  range(table: Table, start: DiskKey, limit: number): DiskRow[] {
-    const rows = [...(this.tables.get(table) ?? [])].filter(([key]) => key >= start).sort(([a], [b]) => (a < b ? -1 : 1));
-    return rows.slice(0, limit).map(([key, value]) => ({ key, value }));
-  }
-
-  async commit(ops: readonly DiskOp[]): Promise<void> {
-    this.commits++;
-    await this.gate;
-    if (this.failWith) throw this.failWith;
-    for (const { table, key, value } of ops) {
-      const rows = this.tables.get(table) ?? new Map<DiskKey, Uint8Array>();
-      this.tables.set(table, rows);
-      if (value) rows.set(key, Uint8Array.from(value));
-      else rows.delete(key);
-    }
-  }
-
-  bytes(): number {
-    return 0;
-  }
-
-  async close(): Promise<void> {}
-}
 
 const OPTIONS: EmbeddedOptions<Tally> = {
   codec: tallyCodec,

@@ -17,7 +17,7 @@ import {
   type Unit,
   type UnitResult,
 } from './contract.ts';
-import type { Disk, DiskKey, Table } from './disk.ts';
+import { type Disk, type DiskKey, REBUILD_KEY, type Table } from './disk.ts';
 import { EntityStates } from './entity-states.ts';
 import { docKey, docPrefix, safeKey } from './keys.ts';
 import { Listeners } from './listeners.ts';
@@ -37,7 +37,7 @@ import {
 
 /**
  * The format of what is on disk. Raise it when an older Gatehouse could misread what this one writes. 2: states may be newer in the redo log than in their rows. 3: records and
- * states may be erased. 4: a fact's vector may be a block of float32.
+ * states may be erased. 4: a fact's vector may be a block of float32, and states may stand in the table `rebuilt`, as the disk knows.
  */
 const FORMAT = 4;
 /** The oldest format that is taken over as it is. */
@@ -191,6 +191,9 @@ export class EmbeddedStore<S> implements Store<S> {
     this.#guard();
     await this.#committer.barrier();
     await this.#flushStates();
+    // States that a rebuild left unfinished, or behind it.
+    await this.#removeRows('meta', [REBUILD_KEY]);
+    await this.#disk.clear('rebuilt');
   }
 
   async states(refs: readonly EntityRef[]): Promise<(S | undefined)[]> {
@@ -433,6 +436,15 @@ export class EmbeddedStore<S> implements Store<S> {
   }
 }
 
+/** Raises the format of a store that this version can read as it is. Throws `store_incompatible` for another. */
+export async function takeOver(disk: Disk, format: Uint8Array): Promise<void> {
+  const version = Number(decodeValue(format));
+  if (!(version >= FORMAT_OLDEST && version <= FORMAT)) {
+    throw new GatehouseError('store_incompatible', `the store has format ${version}, this version reads ${FORMAT_OLDEST} to ${FORMAT}`);
+  }
+  if (version < FORMAT) await disk.commit([{ table: 'meta', key: 'format', value: encodeValue(FORMAT) }]);
+}
+
 /** Read or set up what the store keeps about itself. Throws `store_incompatible` for a disk of a newer format. */
 export async function openEmbedded<S>(disk: Disk, options: EmbeddedOptions<S>): Promise<EmbeddedStore<S>> {
   const format = disk.get('meta', 'format');
@@ -446,11 +458,7 @@ export async function openEmbedded<S>(disk: Disk, options: EmbeddedOptions<S>): 
     ]);
     return new EmbeddedStore(disk, options, epoch, logs);
   }
-  const version = Number(decodeValue(format));
-  if (!(version >= FORMAT_OLDEST && version <= FORMAT)) {
-    throw new GatehouseError('store_incompatible', `the store has format ${version}, this version reads ${FORMAT_OLDEST} to ${FORMAT}`);
-  }
-  if (version < FORMAT) await disk.commit([{ table: 'meta', key: 'format', value: encodeValue(FORMAT) }]);
+  await takeOver(disk, format);
   const [epoch, logs] = [disk.get('meta', 'epoch'), disk.get('meta', 'logs')];
   if (epoch === undefined || logs === undefined) throw new GatehouseError('store_incompatible', 'the store has lost its own description');
   return new EmbeddedStore(disk, options, decodeValue(epoch) as string, decodeValue(logs) as LogPositions);

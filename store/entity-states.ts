@@ -117,6 +117,7 @@ export class EntityStates<S> {
   }
 }
 
-function stateKey(kind: EntityKind, id: string): string {
+/** What a state's row is known by. */
+export function stateKey(kind: EntityKind, id: string): string {
   return `${kind}:${safeKey(id)}`;
 }

@@ -8,6 +8,7 @@ import { type Disk, type DiskKey, type DiskOp, type DiskRow, TABLES, type Table 
 import { openEmbedded } from './embedded.ts';
 import { type JournalReader, openJournal } from './journal.ts';
 import { type FolderLock, lockFolder } from './lock.ts';
+import { openRebuild, type RebuildOptions, type StatesRebuild } from './rebuild.ts';
 
 /** Decoded states kept in memory: about 100 MB with states of half a kilobyte. */
 const CACHE_ENTRIES_MAX = 200_000;
@@ -18,6 +19,9 @@ const NO_ROOM = new Set<unknown>([-30792, 28, 122, 27, 'ENOSPC', 'EDQUOT', 'EFBI
 
 /** LMDB reports a write cut short by a full disk as EIO; with less free space than this it is the space and not the disk. */
 const FREE_BYTES_LOW = 16 * 1024 * 1024;
+
+/** There while the tables of states have changed places. LMDB cannot rename a table. */
+const SWAPPED = 'states_swapped';
 
 export interface LmdbStoreOptions<S> {
   /** The folder that the store has for itself. It is created if need be. */
@@ -64,12 +68,32 @@ export function openLmdbJournal(path: string): JournalReader {
   return openJournal(new LmdbDisk(path));
 }
 
+/**
+ * Open an embedded store to make its states anew, for this process alone. Throws `input_unreadable` where there is no store, `store_locked` while a gateway has it,
+ * `data_dir_unwritable` or `store_incompatible`.
+ */
+export async function openLmdbRebuild<S>(path: string, options: RebuildOptions<S>): Promise<StatesRebuild<S>> {
+  if (!existsSync(join(path, 'data.mdb'))) throw new GatehouseError('input_unreadable', `there is no store in ${path}`);
+  const lock = await lockFolder(path);
+  let disk: LmdbDisk | undefined;
+  try {
+    disk = new LmdbDisk(path, lock);
+    return await openRebuild(disk, options);
+  } catch (error) {
+    if (disk) await disk.close();
+    else lock.release();
+    throw error;
+  }
+}
+
 class LmdbDisk implements Disk {
   readonly #path: string;
   /** None: it only reads. */
   readonly #lock: FolderLock | undefined;
   readonly #root: RootDatabase<Buffer, DiskKey>;
   readonly #tables: Record<Table, Database<Buffer, DiskKey>>;
+  /** Whether the states stand in the table that is called `rebuilt` on the disk. */
+  #swapped: boolean;
 
   constructor(path: string, lock?: FolderLock) {
     this.#path = path;
@@ -87,10 +111,14 @@ class LmdbDisk implements Disk {
         // Each commit is one explicit batch. The implicit batch of an event turn would add a promise of its own that nobody can catch.
         eventTurnBatching: false,
       });
-      this.#tables = Object.fromEntries(TABLES.map((name) => [name, this.#root.openDB<Buffer, DiskKey>(name, { encoding: 'binary' })])) as Record<
+      // Who only reads cannot make a table that an older version has not made yet, and asks for no states.
+      const names = TABLES.filter((name) => lock !== undefined || name !== 'rebuilt');
+      this.#tables = Object.fromEntries(names.map((name) => [name, this.#root.openDB<Buffer, DiskKey>(name, { encoding: 'binary' })])) as Record<
         Table,
         Database<Buffer, DiskKey>
       >;
+      this.#swapped = this.get('meta', SWAPPED) !== undefined;
+      if (this.#swapped) this.#swap();
     } catch (cause) {
       throw asStoreError(cause, `LMDB cannot open ${path}`, path);
     }
@@ -120,6 +148,26 @@ class LmdbDisk implements Disk {
     } catch (error) {
       throw asStoreError(await commitCause(error), 'LMDB could not commit', this.#path);
     }
+  }
+
+  async swapStates(ops: readonly DiskOp[]): Promise<void> {
+    await this.commit([...ops, { table: 'meta', key: SWAPPED, value: this.#swapped ? undefined : Buffer.of(1) }]);
+    this.#swapped = !this.#swapped;
+    this.#swap();
+  }
+
+  async clear(table: Table): Promise<void> {
+    try {
+      await this.#tables[table].clearAsync();
+    } catch (error) {
+      throw asStoreError(await commitCause(error), `LMDB could not clear ${table}`, this.#path);
+    }
+  }
+
+  #swap(): void {
+    const { states, rebuilt } = this.#tables;
+    this.#tables.states = rebuilt;
+    this.#tables.rebuilt = states;
   }
 
   bytes(): number {

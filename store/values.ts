@@ -77,6 +77,14 @@ export function keyRecordAtMs(bytes: Uint8Array): number {
 // touchedMs f64 | state as its codec wrote it
 export const STATE_HEADER_BYTES = 8;
 
+/** The row of a state. */
+export function stateRow(touchedMs: number, encoded: Uint8Array): Buffer {
+  const row = Buffer.allocUnsafe(STATE_HEADER_BYTES + encoded.length);
+  row.writeDoubleBE(touchedMs, 0);
+  row.set(encoded, STATE_HEADER_BYTES);
+  return row;
+}
+
 export function stateTouchedMs(bytes: Uint8Array): number {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getFloat64(0);
 }

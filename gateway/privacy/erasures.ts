@@ -16,7 +16,8 @@ const WAITING_MAX = 1_000;
 /** Finished erasures that are listed; the journal keeps them all. */
 const DONE_MAX = 1_000;
 const ALERTS_PAGE = 512;
-const ERASE = 'user.erase';
+/** What is journalled when a person's erasure is asked for. */
+export const ERASE = 'user.erase';
 /** What another gateway on the same store hears of when nothing of a person is left there. */
 export const ERASE_DONE = 'user.erase.done';
 const STATES_PER_STEP = 256;
