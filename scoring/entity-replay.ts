@@ -1,6 +1,6 @@
 import type { TimedEvent } from '../contracts/event.ts';
 import type { Fact } from '../contracts/fact.ts';
-import type { EntityKind, EntityRef } from '../store/contract.ts';
+import { ENTITY_KINDS, type EntityKind } from '../store/contract.ts';
 import type { EntityState, FeatureEngine, Subject } from './features/contract.ts';
 import { Catalogue } from './recommend/catalogue.ts';
 
@@ -11,7 +11,10 @@ import { Catalogue } from './recommend/catalogue.ts';
 export class EntityReplay {
   readonly engine: FeatureEngine;
   readonly catalogue: Catalogue;
-  readonly #states = new Map<string, EntityState>();
+  /** By id, a map a kind: keys of both would have to be made, and hashed, for each look-up. */
+  readonly #states = Object.fromEntries(ENTITY_KINDS.map((kind) => [kind, new Map<string, EntityState>()])) as Readonly<
+    Record<EntityKind, Map<string, EntityState>>
+  >;
   readonly #lookup = (itemId: string) => this.catalogue.get(itemId);
 
   constructor(engine: FeatureEngine, catalogue = new Catalogue()) {
@@ -21,32 +24,33 @@ export class EntityReplay {
 
   /** Entities that have a state. */
   get entities(): number {
-    return this.#states.size;
+    let count = 0;
+    for (const kind of ENTITY_KINDS) count += this.#states[kind].size;
+    return count;
   }
 
   apply(fact: Fact): void {
     if (fact.kind === 'event') {
       const { event } = fact;
       for (const ref of this.engine.entities(event)) {
-        const key = keyOf(ref);
-        this.#states.set(key, this.engine.apply(ref, this.#states.get(key), event, this.#lookup));
+        const states = this.#states[ref.kind];
+        const before = states.get(ref.id);
+        const state = this.engine.apply(ref, before, event, this.#lookup);
+        // As a rule it was changed in place.
+        if (state !== before) states.set(ref.id, state);
       }
     } else if (fact.kind === 'item_put') this.catalogue.put(fact.item);
     else if (fact.kind === 'item_delete') this.catalogue.delete(fact.item_id);
   }
 
   state(kind: EntityKind, id: string | undefined): EntityState | undefined {
-    return id === undefined ? undefined : this.#states.get(keyOf({ kind, id }));
+    return id === undefined ? undefined : this.#states[kind].get(id);
   }
 
   /** What a payment's vector is read from: the states of all that it names, itself included. Items are many and say nothing of fraud. */
   paymentSubject(event: TimedEvent): Subject {
     const states: Partial<Record<EntityKind, EntityState | undefined>> = {};
-    for (const ref of this.engine.entities(event)) if (ref.kind !== 'item') states[ref.kind] = this.#states.get(keyOf(ref));
+    for (const { kind, id } of this.engine.entities(event)) if (kind !== 'item') states[kind] = this.#states[kind].get(id);
     return { nowMs: event.timestamp_ms, states, event };
   }
-}
-
-function keyOf({ kind, id }: EntityRef): string {
-  return `${kind}:${id}`;
 }

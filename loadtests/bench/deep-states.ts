@@ -3,7 +3,7 @@
  * day, a report on each a week later), replayed in memory as a backtest of imported payments does. After the days that fill every window and list, each
  * stage is measured in CPU time on the days that follow: states brought forward, vector, states encoded; then the stored states are decoded.
  *
- *   node --expose-gc dist/loadtests/bench/deep-states.js [days]
+ *   node --expose-gc dist/loadtests/bench/deep-states.js [days] [customers]
  */
 import type { TimedEvent } from '../../contracts/event.ts';
 import { EntityReplay } from '../../scoring/entity-replay.ts';
@@ -14,23 +14,27 @@ import { FRAUD_SET } from '../../scoring/risk/pipeline.ts';
 import type { EntityKind } from '../../store/contract.ts';
 import { seededRandom } from '../../training/learners/random.ts';
 
-const CUSTOMERS = 5_000;
-const TERMINALS = 10_000;
+const TERMINALS_A_CUSTOMER = 2;
+const PAYMENTS_A_CUSTOMER_AND_DAY = 1.92;
 /** A customer pays at terminals near by. */
 const TERMINALS_NEAR = 100;
-const PAYMENTS_A_DAY = 9_600;
 const DAY_MS = 86_400_000;
-const STEP_MS = DAY_MS / PAYMENTS_A_DAY;
-const LABEL_DELAY = 7 * PAYMENTS_A_DAY;
 const FRAUD_SHARE = 0.01;
 /** The widest window, and what makes every list full. */
 const FILL_DAYS = 97;
 const START_MS = Date.UTC(2026, 0, 1);
-/** A stage after the other is added, each for this many payments in turn, so that what warms up or drifts meets all alike. */
-const CHUNK = 2_400;
+/** A stage after the other is added, each for this part of a day in turn, so that what warms up or drifts meets all alike. */
+const CHUNKS_A_DAY = 4;
+const COLLECTIONS = 4;
 const STAGES = ['states brought forward', 'vector', 'states encoded'] as const;
 
 const days = Number(process.argv[2] ?? 21);
+const CUSTOMERS = Number(process.argv[3] ?? 5_000);
+const TERMINALS = CUSTOMERS * TERMINALS_A_CUSTOMER;
+const PAYMENTS_A_DAY = CUSTOMERS * PAYMENTS_A_CUSTOMER_AND_DAY;
+const STEP_MS = DAY_MS / PAYMENTS_A_DAY;
+const LABEL_DELAY = 7 * PAYMENTS_A_DAY;
+const CHUNK = PAYMENTS_A_DAY / CHUNKS_A_DAY;
 const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
 const random = seededRandom(1);
 const usual = Array.from({ length: CUSTOMERS }, () => 5 + random.next() * 95);
@@ -117,9 +121,13 @@ const kinds: readonly (readonly [EntityKind, string, number])[] = [
   ['merchant', 't', TERMINALS],
 ];
 /** What is still referred to after a collection; undefined without --expose-gc. */
-function heldBytes(): number | undefined {
+async function heldBytes(): Promise<number | undefined> {
   if (!globalThis.gc) return undefined;
-  globalThis.gc();
+  // Buffers are given back by a thread of their own, and only after the collection that follows.
+  for (let i = 0; i < COLLECTIONS; i++) {
+    globalThis.gc();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
   const { heapUsed, arrayBuffers } = process.memoryUsage();
   return heapUsed + arrayBuffers;
 }
@@ -131,7 +139,7 @@ for (const [k, [kind]] of kinds.entries()) {
   const bytes = stored[k]!;
   print(`a stored state of a ${kind}`, bytes.reduce((sum, { length }) => sum + length, 0) / bytes.length, 'bytes');
   for (const one of bytes) engine.codec.decode(one);
-  const before = heldBytes();
+  const before = await heldBytes();
   const decoded: EntityState[] = new Array(bytes.length);
   print(
     'reading it',
@@ -140,6 +148,6 @@ for (const [k, [kind]] of kinds.entries()) {
     }),
     'us',
   );
-  const after = heldBytes();
+  const after = await heldBytes();
   if (before !== undefined && after !== undefined) print('what it then holds in memory', (after - before) / decoded.length, 'bytes');
 }

@@ -6,11 +6,13 @@ const BUFFER_BYTES_AT_FIRST = 4096;
 const ZIGZAG_MAX = 2 ** 50;
 /** Fewer bytes than these are copied one by one. */
 const LOOP_BYTES_MAX = 64;
+const TWO_14 = 2 ** 14;
+const TWO_21 = 2 ** 21;
 const TWO_28 = 2 ** 28;
-const TWO_31 = 2 ** 31;
 const TWO_32 = 2 ** 32;
 /** A 53-bit hash as it is written. */
 export const HASH_BYTES = 7;
+export const DOUBLE_BYTES = 8;
 
 /** Writes into a buffer that is reused from state to state. Callers reserve room first, then write without checks. */
 export class ByteWriter {
@@ -139,55 +141,84 @@ export class ByteWriter {
   }
 }
 
-/** Reads bytes that this process wrote itself: nothing is checked. */
+/** The whole number at `at` of bytes that this process wrote itself: nothing is checked. It takes `varintBytes` of it. */
+export function varintAt(bytes: Uint8Array, at: number): number {
+  let value = bytes[at]!;
+  if (value < 128) return value;
+  value = (value & 127) | (bytes[at + 1]! << 7);
+  if (value < TWO_14) return value;
+  value = (value & (TWO_14 - 1)) | (bytes[at + 2]! << 14);
+  if (value < TWO_21) return value;
+  value = (value & (TWO_21 - 1)) | (bytes[at + 3]! << 21);
+  return value < TWO_28 ? value : longVarintAt(bytes, at + 4, value & (TWO_28 - 1));
+}
+
+/** What is written of a number is all that it needs, so its length can be told from it: that keeps a loop's place in a register. */
+export function varintBytes(value: number): number {
+  if (value < TWO_14) return value < 128 ? 1 : 2;
+  if (value < TWO_28) return value < TWO_21 ? 3 : 4;
+  let bytes = 5;
+  for (let rest = Math.floor(value / TWO_28); rest >= 128; rest /= 128) bytes++;
+  return bytes;
+}
+
+/** The rest of a number whose lowest 28 bits are read. */
+function longVarintAt(bytes: Uint8Array, from: number, low: number): number {
+  let value = low;
+  let byte = 128;
+  for (let at = from, factor = TWO_28; byte >= 128; factor *= 128) {
+    byte = bytes[at++]!;
+    value += (byte & 127) * factor;
+  }
+  return value;
+}
+
+/** The number that was written as this varint, which is not 0 (then its 8 bytes follow). */
+export function numberOf(varint: number): number {
+  if (varint < TWO_28) return (varint & 1) === 1 ? varint >> 1 : -(varint >> 1);
+  const half = Math.floor(varint / 2);
+  return varint - half * 2 === 1 ? half : -half;
+}
+
+const double = new Float64Array(1);
+const doubleBytes = new Uint8Array(double.buffer);
+
+export function doubleAt(bytes: Uint8Array, at: number): number {
+  for (let i = 0; i < 8; i++) doubleBytes[i] = bytes[at + i]!;
+  return double[0]!;
+}
+
+export function hashAt(bytes: Uint8Array, at: number): number {
+  const low = (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
+  return (bytes[at + 4]! | (bytes[at + 5]! << 8) | (bytes[at + 6]! << 16)) * TWO_32 + low;
+}
+
+/** Reads such bytes one after the other. */
 export class Cursor {
   at = 0;
   private bytes: Uint8Array = new Uint8Array(0);
-  private readonly double = new Float64Array(1);
-  private readonly doubleBytes = new Uint8Array(this.double.buffer);
 
   open(bytes: Uint8Array, at: number): void {
     this.bytes = bytes;
     this.at = at;
   }
 
-  /** Five groups of 7 bits at most as 32-bit integers, which is what most numbers have. */
   varint(): number {
-    const { bytes } = this;
-    let { at } = this;
-    let byte = bytes[at++]!;
-    let value = byte & 127;
-    for (let shift = 7; byte >= 128 && shift < 28; shift += 7) {
-      byte = bytes[at++]!;
-      value |= (byte & 127) << shift;
-    }
-    for (let factor = TWO_28; byte >= 128; factor *= 128) {
-      byte = bytes[at++]!;
-      value += (byte & 127) * factor;
-    }
-    this.at = at;
+    const value = varintAt(this.bytes, this.at);
+    this.at += varintBytes(value);
     return value;
   }
 
   number(): number {
     const value = this.varint();
-    if (value === 0) return this.raw();
-    if (value < TWO_31) return (value & 1) === 1 ? value >> 1 : -(value >> 1);
-    const half = Math.floor(value / 2);
-    return value - half * 2 === 1 ? half : -half;
+    if (value !== 0) return numberOf(value);
+    this.at += DOUBLE_BYTES;
+    return doubleAt(this.bytes, this.at - DOUBLE_BYTES);
   }
 
   hash(): number {
-    const { bytes, at } = this;
-    this.at = at + HASH_BYTES;
-    const low = (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
-    return (bytes[at + 4]! | (bytes[at + 5]! << 8) | (bytes[at + 6]! << 16)) * TWO_32 + low;
-  }
-
-  private raw(): number {
-    for (let i = 0; i < 8; i++) this.doubleBytes[i] = this.bytes[this.at + i]!;
-    this.at += 8;
-    return this.double[0]!;
+    this.at += HASH_BYTES;
+    return hashAt(this.bytes, this.at - HASH_BYTES);
   }
 }
 

@@ -20,7 +20,6 @@ import { keepDistinct, keepNewest, openTop, precedes, type Top } from './top.ts'
 export const ENTRY_BYTES_MAX = 26;
 
 const piece = new ByteWriter();
-const nothing = new ByteWriter();
 const cursor = new Cursor();
 const plain: Top = { data: new Float64Array(0), count: 0 };
 
@@ -40,11 +39,11 @@ export function addValue(state: State, spec: TopSpec, atMs: number, key: number,
     packList(state, spec, plain);
     return;
   }
-  if (state.numbers[spec.at + COUNT] === spec.entriesMax) dropOldest(state, spec);
+  const oldest = state.numbers[spec.at + COUNT] === spec.entriesMax ? dropOldest(state, spec) : 0;
   beginEntry(state, spec, atMs, key);
   piece.hash(key);
   piece.number(value);
-  state.splice(spec.section, state.sectionTo(spec.section), 0, piece);
+  state.rotate(spec.section, state.sectionFrom(spec.section), oldest, piece);
 }
 
 /** Adds a sighting of `key`, or brings its entry forward. */
@@ -66,15 +65,16 @@ export function addKey(state: State, spec: TopSpec, atMs: number, key: number): 
     packList(state, spec, plain);
     return;
   }
-  if (!removeKey(state, spec, key) && count === entriesMax) dropOldest(state, spec);
+  const oldest = !removeKey(state, spec, key) && count === entriesMax ? dropOldest(state, spec) : 0;
   beginEntry(state, spec, atMs, key);
   piece.hash(key);
-  state.splice(section, state.sectionTo(section), 0, piece);
+  state.rotate(section, state.sectionFrom(section), oldest, piece);
 }
 
 /** Adds a sighting of `key`, where it is among the newest. */
 export function addSighting(state: State, spec: TopSpec, atMs: number, key: number): void {
   const { section } = spec;
+  dropped = 0;
   const place = isNewest(state, spec, atMs, key) ? placeForNewest(state, spec, key) : -1;
   if (place < 0) {
     unpackList(state, spec, plain);
@@ -84,7 +84,7 @@ export function addSighting(state: State, spec: TopSpec, atMs: number, key: numb
   }
   beginEntry(state, spec, atMs, key);
   piece.u8(place);
-  state.splice(section, state.sectionTo(section), 0, piece);
+  state.rotate(section, state.sectionFrom(section) + 1 + state.bytes[state.sectionFrom(section)]! * HASH_BYTES, dropped, piece);
 }
 
 function isNewest({ numbers }: State, { at }: TopSpec, atMs: number, key: number): boolean {
@@ -103,8 +103,8 @@ function beginEntry({ numbers }: State, { at }: TopSpec, atMs: number, key: numb
   numbers[at + NEWEST_KEY] = key;
 }
 
-/** Lets the oldest entry of any list but sightings go. */
-function dropOldest(state: State, { at, section, role }: TopSpec): void {
+/** Lets the oldest entry of any list but sightings go; its bytes, so many at the beginning of the section, are still to be taken out. */
+function dropOldest(state: State, { at, section, role }: TopSpec): number {
   const { numbers } = state;
   const from = state.sectionFrom(section);
   cursor.open(state.bytes, from + HASH_BYTES);
@@ -112,7 +112,7 @@ function dropOldest(state: State, { at, section, role }: TopSpec): void {
   const count = numbers[at + COUNT]! - 1;
   if (count > 0) numbers[at + OLDEST_MS] = numbers[at + OLDEST_MS]! + cursor.varint();
   numbers[at + COUNT] = count;
-  state.splice(section, from, cursor.at - from, nothing);
+  return cursor.at - from;
 }
 
 /** Takes out the entry of a key that is not the only one; false where there is none. */
@@ -134,6 +134,9 @@ function removeKey(state: State, { at, section }: TopSpec, key: number): boolean
   }
   return false;
 }
+
+/** Of the oldest sighting that goes: bytes after the table that are still to be taken out. */
+let dropped = 0;
 
 /** The key's place in the table once there is room for its sighting; -1, with nothing changed, where the table has to be made anew. */
 function placeForNewest(state: State, { at, section, entriesMax }: TopSpec, key: number): number {
@@ -159,7 +162,7 @@ function placeForNewest(state: State, { at, section, entriesMax }: TopSpec, key:
     if (place === keys || state.bytes[cursor.at] !== 0) return -1;
     numbers[at + OLDEST_MS] = numbers[at + OLDEST_MS]! + step;
     numbers[at + COUNT] = count - 1;
-    state.splice(section, entriesFrom, cursor.at - entriesFrom, nothing);
+    dropped = cursor.at - entriesFrom;
   } else if (place === keys) {
     piece.hash(key);
     state.bytes[from] = keys + 1;

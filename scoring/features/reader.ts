@@ -1,8 +1,8 @@
-import { Cursor, HASH_BYTES } from './bytes.ts';
+import { Cursor, DOUBLE_BYTES, doubleAt, HASH_BYTES, numberOf, varintAt, varintBytes } from './bytes.ts';
 import type { Feature, Window } from './contract.ts';
 import { COUNT, type KindSchema, type Level, NEWEST_MS, OLDEST_MS, OLDEST_TILE, ROW, ROWS, type TopSpec, topOf } from './schema.ts';
 import type { State } from './state.ts';
-import { columnsInUse, flagBytes, isFlagged, sealedFrom } from './tables.ts';
+import { columnsInUse, flagBytes, sealedFrom } from './tables.ts';
 import { WINDOW_SPECS } from './tiles.ts';
 
 interface LevelRead {
@@ -66,35 +66,48 @@ function readLevel({ level, windowTiles, offsets, slot }: LevelRead, state: Stat
   const windows = windowTiles.length;
   if (totals.length < windows * stride) totals = new Float64Array(windows * stride);
   for (let w = 0; w < windows; w++) for (let c = 1; c < stride; c++) totals[w * stride + c] = blank[c]!;
+  const sums = totals;
   const current = Math.floor(nowMs / tileMs);
   const rows = numbers[at + ROWS]!;
   if (rows > 1) {
     const usedCount = columnsInUse(state, level, used);
     const flagsEach = flagBytes(usedCount);
     let tile = numbers[at + OLDEST_TILE]!;
-    cursor.open(bytes, sealedFrom(state, level));
+    let from = sealedFrom(state, level);
     for (let i = 1; i < rows; i++) {
-      if (i > 1) tile += cursor.varint();
-      const flags = cursor.at;
-      cursor.at += flagsEach;
+      if (i > 1) {
+        const step = varintAt(bytes, from);
+        tile += step;
+        from += varintBytes(step);
+      }
       const total = totalOf(windowTiles, current - tile) * stride;
-      for (let u = 0; u < usedCount; u++) {
-        if (!isFlagged(bytes, flags, u)) continue;
-        const value = cursor.number();
-        if (total >= 0) addTo(total + used[u]!, blank[used[u]!]!, value);
+      const flags = from;
+      from += flagsEach;
+      for (let f = 0; f < flagsEach; f++) {
+        for (let bits = bytes[flags + f]!, u = f * 8; bits !== 0; bits >>= 1, u++) {
+          if ((bits & 1) === 0) continue;
+          const varint = varintAt(bytes, from);
+          from += varintBytes(varint);
+          let value = numberOf(varint);
+          if (varint === 0) {
+            value = doubleAt(bytes, from);
+            from += DOUBLE_BYTES;
+          }
+          if (total >= 0) addTo(sums, total + used[u]!, blank[used[u]!]!, value);
+        }
       }
     }
   }
   if (rows > 0) {
     const total = totalOf(windowTiles, current - numbers[at + ROW]!) * stride;
-    if (total >= 0) for (let c = 1; c < stride; c++) addTo(total + c, blank[c]!, numbers[at + ROW + c]!);
+    if (total >= 0) for (let c = 1; c < stride; c++) addTo(sums, total + c, blank[c]!, numbers[at + ROW + c]!);
   }
   for (let w = 0; w < windows; w++) {
     for (let i = 0; i < offsets.length; i++) {
       const c = offsets[i]!;
       const total = w * stride + c;
-      if (w > 0) addTo(total, blank[c]!, totals[total - stride]!);
-      slots[slot + w * offsets.length + i] = totals[total]!;
+      if (w > 0) addTo(sums, total, blank[c]!, sums[total - stride]!);
+      slots[slot + w * offsets.length + i] = sums[total]!;
     }
   }
 }
@@ -107,9 +120,9 @@ function totalOf(windowTiles: readonly number[], age: number): number {
 }
 
 /** Sums and counts begin at 0, the smallest value at Infinity, the largest at -Infinity. */
-function addTo(total: number, blank: number, value: number): void {
-  if (blank === 0) totals[total] = totals[total]! + value;
-  else if (blank > 0 ? value < totals[total]! : value > totals[total]!) totals[total] = value;
+function addTo(sums: Float64Array, at: number, blank: number, value: number): void {
+  if (blank === 0) sums[at] = sums[at]! + value;
+  else if (blank > 0 ? value < sums[at]! : value > sums[at]!) sums[at] = value;
 }
 
 /** Keys last seen within the window; one last seen after `nowMs` is not yet counted. Exact to the millisecond. */

@@ -64,4 +64,11 @@ export class State implements EntityState {
     }
     piece.copyTo(bytes, at);
   }
+
+  /** Takes `removed` bytes out of a section at `at` and puts `piece` at its end: what the others hold moves only where the two differ in length. */
+  rotate(section: number, at: number, removed: number, piece: ByteWriter): void {
+    const to = this.sectionTo(section);
+    if (removed > 0) this.bytes.copyWithin(at, at + removed, to);
+    this.splice(section, to - removed, removed, piece);
+  }
 }

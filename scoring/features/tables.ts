@@ -90,66 +90,62 @@ function applyPlain(state: State, level: Level, steps: readonly ColumnStep[], ti
 
 /** Seals the open row and opens a newer one; false, with nothing lost, where rows that have to go would take a column out of use. */
 function openRow(state: State, level: Level, tile: number): boolean {
-  const { numbers } = state;
-  const { at, stride, blank, rowsMax, spanTiles } = level;
+  const { numbers, bytes } = state;
+  const { at, section, stride, blank, rowsMax, spanTiles } = level;
   const row = at + ROW;
-  while (numbers[at + ROWS]! > 1 && (numbers[at + OLDEST_TILE]! < tile - spanTiles || numbers[at + ROWS] === rowsMax)) {
-    if (!dropOldest(state, level)) return false;
+  const usedCount = columnsInUse(state, level, used);
+  const oldest = sealedFrom(state, level);
+  const counts = oldest - stride;
+  let rows = numbers[at + ROWS]!;
+  cursor.open(bytes, oldest);
+  for (; rows > 1 && (numbers[at + OLDEST_TILE]! < tile - spanTiles || rows === rowsMax); rows--) {
+    const flags = cursor.at;
+    for (let u = 0; u < usedCount; u++) {
+      const c = used[u]!;
+      if (bytes[counts + c] === 1 && numbers[row + c] === blank[c] && isFlagged(bytes, flags, u)) {
+        cursor.at = flags;
+        takeOut(state, level, oldest);
+        return false;
+      }
+    }
+    cursor.at += flagBytes(usedCount);
+    for (let u = 0; u < usedCount; u++) {
+      if (!isFlagged(bytes, flags, u)) continue;
+      const c = counts + used[u]!;
+      bytes[c] = bytes[c]! - 1;
+      cursor.number();
+    }
+    numbers[at + ROWS] = rows - 1;
+    if (rows > 2) numbers[at + OLDEST_TILE] = numbers[at + OLDEST_TILE]! + cursor.varint();
   }
-  if (numbers[row]! < tile - spanTiles) numbers[at + ROWS] = 1;
+  if (numbers[row]! < tile - spanTiles) takeOut(state, level, oldest);
   else {
-    seal(state, level);
-    numbers[at + ROWS] = numbers[at + ROWS]! + 1;
+    const isFirst = rows === 1;
+    if (isFirst) takeOut(state, level, oldest);
+    piece.reset();
+    piece.reserve(ROW_BYTES_MAX + stride * (CELL_BYTES_MAX + 1));
+    if (isFirst) {
+      for (let c = 1; c < stride; c++) piece.u8(0);
+      numbers[at + OLDEST_TILE] = numbers[row]!;
+    } else piece.varint(numbers[row]! - numbers[at + NEWEST_TILE]!);
+    numbers[at + NEWEST_TILE] = numbers[row]!;
+    writeCells(piece, numbers, row, level, used, usedCount);
+    state.rotate(section, isFirst ? state.sectionFrom(section) : oldest, isFirst ? 0 : cursor.at - oldest, piece);
+    for (let c = 1; c < stride; c++) if (numbers[row + c] !== blank[c]) state.bytes[counts + c] = state.bytes[counts + c]! + 1;
+    numbers[at + ROWS] = rows + 1;
   }
   numbers[row] = tile;
   for (let c = 1; c < stride; c++) numbers[row + c] = blank[c]!;
   return true;
 }
 
-/** Lets the oldest sealed row go; false, with nothing changed, where it was the last one that uses some column. */
-function dropOldest(state: State, level: Level): boolean {
-  const { numbers, bytes } = state;
-  const { at, section, stride, blank } = level;
-  const usedCount = columnsInUse(state, level, used);
-  const from = state.sectionFrom(section);
-  const flags = from + stride - 1;
-  for (let u = 0; u < usedCount; u++) {
-    const c = used[u]!;
-    if (isFlagged(bytes, flags, u) && bytes[from + c - 1] === 1 && numbers[at + ROW + c] === blank[c]) return false;
-  }
-  cursor.open(bytes, flags + flagBytes(usedCount));
-  for (let u = 0; u < usedCount; u++) {
-    if (!isFlagged(bytes, flags, u)) continue;
-    const count = from + used[u]! - 1;
-    bytes[count] = bytes[count]! - 1;
-    cursor.number();
-  }
-  const rows = numbers[at + ROWS]! - 1;
-  numbers[at + ROWS] = rows;
-  if (rows > 1) numbers[at + OLDEST_TILE] = numbers[at + OLDEST_TILE]! + cursor.varint();
-  const removedFrom = rows > 1 ? flags : from;
+/** Removes the sealed rows between `oldest` and the cursor; without any left, the counts of columns too. */
+function takeOut(state: State, level: Level, oldest: number): void {
+  const { section, at } = level;
+  if (state.sectionFrom(section) === state.sectionTo(section)) return;
+  const from = state.numbers[at + ROWS] === 1 ? state.sectionFrom(section) : oldest;
   piece.reset();
-  state.splice(section, removedFrom, cursor.at - removedFrom, piece);
-  return true;
-}
-
-/** Appends the open row to the sealed ones. Which columns are in use stays the same. */
-function seal(state: State, level: Level): void {
-  const { numbers } = state;
-  const { at, section, stride, blank } = level;
-  const row = at + ROW;
-  const usedCount = columnsInUse(state, level, used);
-  piece.reset();
-  piece.reserve(ROW_BYTES_MAX + stride * (CELL_BYTES_MAX + 1));
-  if (numbers[at + ROWS] === 1) {
-    for (let c = 1; c < stride; c++) piece.u8(0);
-    numbers[at + OLDEST_TILE] = numbers[row]!;
-  } else piece.varint(numbers[row]! - numbers[at + NEWEST_TILE]!);
-  numbers[at + NEWEST_TILE] = numbers[row]!;
-  writeCells(piece, numbers, row, level, used, usedCount);
-  state.splice(section, state.sectionTo(section), 0, piece);
-  const counts = state.sectionFrom(section) - 1;
-  for (let c = 1; c < stride; c++) if (numbers[row + c] !== blank[c]) state.bytes[counts + c] = state.bytes[counts + c]! + 1;
+  state.splice(section, from, cursor.at - from, piece);
 }
 
 /** Which of the columns in use hold something (bits), and their values. */
