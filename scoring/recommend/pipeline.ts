@@ -87,7 +87,6 @@ class Work {
   readonly context: readonly Float64Array[];
   /** Positions of the candidates, the best first. */
   readonly order: Int32Array;
-  readonly keys: Float64Array;
   readonly showing: Showing;
   /** Scores by the placement's objectives and boosts. */
   readonly weighed: Float64Array;
@@ -98,7 +97,6 @@ class Work {
     this.row = new Float32Array(deps.engine.names(RANK_SET).length);
     this.context = deps.engine.contextKeys(RANK_SET).map((key) => this.gathering.set.column(key));
     this.order = new Int32Array(deps.candidatesMax);
-    this.keys = new Float64Array(deps.candidatesMax);
     this.showing = new Showing(deps);
     this.weighed = new Float64Array(deps.candidatesMax);
   }
@@ -302,14 +300,14 @@ export function createRecommender(deps: RecommendDeps) {
   }
 
   function choose(
-    { gathering: { set }, order, keys }: Work,
+    { gathering: { set }, order }: Work,
     scores: ArrayLike<number>,
     request: Omit<SlateRequest, 'belief'>,
     models: RecommendModels | undefined,
     trace: Trace | undefined,
   ): Slate {
     const ordered = order.subarray(0, set.count);
-    rankOrder(scores, ordered, keys, (a, b) => handles.compare(set.handles[a]!, set.handles[b]!));
+    rankOrder(scores, ordered, (a, b) => handles.compare(set.handles[a]!, set.handles[b]!));
     const index = models?.itemIndex;
     const ranked: RankedCandidates = {
       order: ordered,

@@ -13,7 +13,7 @@ test('orders as a sort by comparison does', () => {
       const order = new Int32Array(scores.length);
       // Ties by another order than that of the positions, so that it shows.
       const tie = (a: number, b: number): number => b - a;
-      rankOrder(scores, order, new Float64Array(100), tie);
+      rankOrder(scores, order, tie);
       const wanted = scores.map((_, i) => i).sort((a, b) => scores[b]! - scores[a]! || tie(a, b));
       expect([...order]).toEqual(wanted);
     }),

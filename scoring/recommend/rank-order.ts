@@ -1,27 +1,61 @@
-/** Positions are the low digits of a key: with 32 bits of score above them a key is exact in a double. */
-const POSITIONS_MAX = 2 ** 20;
 const FLOAT = new Float32Array(1);
 const WORD = new Uint32Array(FLOAT.buffer);
+const DIGIT_BITS = 8;
+const DIGITS = 2 ** DIGIT_BITS;
+const PASSES = 32 / DIGIT_BITS;
+
+/** Only used between two awaits; they grow to the longest list. Words are by position. */
+let words = new Uint32Array(0);
+let moved = new Int32Array(0);
+/** How many words have a digit, then where those with it begin: a row a pass. */
+const places = new Uint32Array(PASSES * DIGITS);
 
 /**
  * Orders the positions 0 to `order.length` - 1 by score, the greatest first; `tie` decides between equals. Scores must be finite.
  *
- * The scores become whole numbers that sort as they do, with the position behind them, so that the built-in sort runs without calling back: a sixth of
- * the time of one with a comparison, for 200 scores. float32 tells nearly all scores apart; what it can't is compared exactly.
+ * The scores become whole numbers that sort as they do, and these are sorted by their digits, the last one first: for 200 scores a third of the time of a
+ * sort that compares. float32 tells nearly all scores apart; what it can't is compared exactly.
  */
-export function rankOrder(scores: ArrayLike<number>, order: Int32Array, keys: Float64Array, tie: (a: number, b: number) => number): void {
+export function rankOrder(scores: ArrayLike<number>, order: Int32Array, tie: (a: number, b: number) => number): void {
   const n = order.length;
-  for (let i = 0; i < n; i++) keys[i] = descending(scores[i]!) * POSITIONS_MAX + i;
-  keys.subarray(0, n).sort();
-  for (let i = 0; i < n; i++) order[i] = keys[i]! % POSITIONS_MAX;
+  if (words.length < n) {
+    words = new Uint32Array(n);
+    moved = new Int32Array(n);
+  }
+  places.fill(0);
+  for (let i = 0; i < n; i++) {
+    const word = descending(scores[i]!);
+    words[i] = word;
+    order[i] = i;
+    for (let pass = 0; pass < PASSES; pass++) places[pass * DIGITS + digitOf(word, pass)]!++;
+  }
+  for (let pass = 0; pass < PASSES; pass++) {
+    const row = pass * DIGITS;
+    let before = 0;
+    for (let digit = 0; digit < DIGITS; digit++) {
+      const count = places[row + digit]!;
+      places[row + digit] = before;
+      before += count;
+    }
+    // There and back: the passes are even in number.
+    const [from, to] = pass % 2 === 0 ? [order, moved] : [moved, order];
+    for (let i = 0; i < n; i++) {
+      const position = from[i]!;
+      to[places[row + digitOf(words[position]!, pass)]!++] = position;
+    }
+  }
   const exact = (a: number, b: number): number => scores[b]! - scores[a]! || tie(a, b);
   for (let from = 0; from < n; ) {
-    const word = Math.floor(keys[from]! / POSITIONS_MAX);
+    const word = words[order[from]!]!;
     let to = from + 1;
-    while (to < n && Math.floor(keys[to]! / POSITIONS_MAX) === word) to++;
+    while (to < n && words[order[to]!] === word) to++;
     if (to - from > 1) order.subarray(from, to).sort(exact);
     from = to;
   }
+}
+
+function digitOf(word: number, pass: number): number {
+  return (word >>> (pass * DIGIT_BITS)) & (DIGITS - 1);
 }
 
 /** The bits of a float, turned so that the greatest comes first. `+ 0` makes -0 and 0 one. */

@@ -39,19 +39,17 @@ export function gapColumn(column: Float64Array, count: number, gap: Float64Array
 
 /** Only used between two awaits; grows to the longest candidate list. */
 let order = new Int32Array(0);
-let keys = new Float64Array(0);
 let finite = new Float64Array(0);
 
 /** Fills a column with places by another, 1 for the largest; equals share the first of their places, and what is missing has none. */
 export function rankColumn(column: Float64Array, count: number, ranks: Float64Array): void {
   if (count > order.length) {
     order = new Int32Array(count);
-    keys = new Float64Array(count);
     finite = new Float64Array(count);
   }
   for (let c = 0; c < count; c++) finite[c] = Number.isNaN(column[c]!) ? -Number.MAX_VALUE : column[c]!;
   const ranked = order.subarray(0, count);
-  rankOrder(finite, ranked, keys, (a, b) => a - b);
+  rankOrder(finite, ranked, (a, b) => a - b);
   for (let i = 0; i < count; i++) {
     const c = ranked[i]!;
     const before = i > 0 ? ranked[i - 1]! : -1;

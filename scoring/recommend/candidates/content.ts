@@ -1,7 +1,7 @@
 import { NO_HANDLE } from '../../../contracts/handles.ts';
 import type { VectorIndex } from '../../../index/contract.ts';
 import type { CandidateContext, CandidateSource, SourceRun } from './contract.ts';
-import { nearbyOf, nearbyTo } from './nearby.ts';
+import { nearbyOf, nearbyTo, type Searched } from './nearby.ts';
 import { nearestTo } from './nearest.ts';
 import type { CandidateSet } from './set.ts';
 
@@ -24,6 +24,8 @@ export const content: CandidateSource = {
   start(context) {
     const index = context.models.content?.index;
     if (!index) return undefined;
+    const opened = context.item === NO_HANDLE ? undefined : nearbyOf(index).get(context.item, index);
+    if (opened) return run(context, index, { handles: [context.item], vectors: opened.query }, opened);
     const seeds = seedsOf(index, context);
     return seeds.handles.length === 0 || areKnown(seeds, context) ? undefined : run(context, index, seeds);
   },
@@ -56,21 +58,20 @@ function seedsOf(index: VectorIndex, { item, session, interactions, purchases }:
   return { handles, vectors };
 }
 
-function run(context: CandidateContext, index: VectorIndex, seeds: Seeds): SourceRun {
+function run(context: CandidateContext, index: VectorIndex, seeds: Seeds, opened?: Searched): SourceRun {
   return {
-    find: (max, found) => near(index, seeds, max, context, found),
+    find: (max, found) => near(index, seeds, opened, max, context, found),
     score: (candidates) => noteSimilar(candidates, index, seeds),
   };
 }
 
 /** An item's page is opened by many, a visitor's last items are their own. */
-function near(index: VectorIndex, seeds: Seeds, max: number, context: CandidateContext, found: Int32Array): number {
+function near(index: VectorIndex, seeds: Seeds, opened: Searched | undefined, max: number, context: CandidateContext, found: Int32Array): number {
+  if (opened) return nearbyTo(index, opened, max, context, found, EF);
   const query = sumOf(seeds, index.dimensions);
   // Of a page whose item says nothing of itself, it is the visitor's that are asked about.
   if (seeds.handles[0] !== context.item) return nearestTo(index, query, max, context, found, EF);
-  const nearby = nearbyOf(index);
-  const searched = nearby.get(context.item, index) ?? nearby.put(context.item, index, query);
-  return nearbyTo(index, searched, max, context, found, EF);
+  return nearbyTo(index, nearbyOf(index).put(context.item, index, query), max, context, found, EF);
 }
 
 function sumOf({ handles, vectors }: Seeds, dimensions: number): Float32Array {
@@ -84,6 +85,10 @@ function sumOf({ handles, vectors }: Seeds, dimensions: number): Float32Array {
 function noteSimilar(candidates: CandidateSet, index: VectorIndex, { handles, vectors }: Seeds): void {
   const positions: number[] = [];
   for (let c = 0; c < candidates.count; c++) if (candidates.isFrom(c, 'content')) positions.push(c);
+  if (handles.length === 1) {
+    for (const c of positions) candidates.similar[c] = handles[0]!;
+    return;
+  }
   const found = Int32Array.from(positions, (c) => candidates.handles[c]!);
   const similarities = new Float64Array(found.length);
   const best = new Float64Array(found.length).fill(Number.NEGATIVE_INFINITY);

@@ -2,6 +2,7 @@ import type { VectorIndex } from '../../../index/contract.ts';
 import type { HandleMap } from '../handle-map.ts';
 import type { CandidateContext } from './contract.ts';
 import { nearestTo } from './nearest.ts';
+import type { CandidateSet } from './set.ts';
 
 /** Vectors kept for one model, some 1 KB each: more visitors than are about in a quarter of an hour, or items whose pages are open. */
 export const SEARCHED_MAX = 10_000;
@@ -14,6 +15,8 @@ export interface Searched {
   /** Of the index when it was made. */
   readonly version: number;
   nearest: Int32Array;
+  /** Of these. */
+  similarities: Float64Array;
   /** How many were asked for. */
   reach: number;
 }
@@ -35,7 +38,7 @@ class NearbyCache {
   }
 
   put(key: number, index: VectorIndex, query: Float32Array): Searched {
-    const searched = { query, version: index.version, nearest: new Int32Array(0), reach: 0 };
+    const searched = { query, version: index.version, nearest: new Int32Array(0), similarities: new Float64Array(0), reach: 0 };
     this.#searched.delete(key);
     this.#searched.set(key, searched);
     if (this.#searched.size > SEARCHED_MAX) this.#searched.delete(this.#searched.keys().next().value!);
@@ -62,7 +65,8 @@ export function nearbyTo(index: VectorIndex, searched: Searched, max: number, co
   const reach = Math.ceil(FETCH_MARGIN * max);
   if (searched.reach < reach) {
     const nearest = new Int32Array(reach);
-    searched.nearest = nearest.subarray(0, index.nearest(query, reach, { ef }, nearest));
+    searched.similarities = new Float64Array(reach);
+    searched.nearest = nearest.subarray(0, index.nearest(query, reach, { ef }, nearest, searched.similarities));
     searched.reach = reach;
   }
   const { nearest } = searched;
@@ -71,6 +75,39 @@ export function nearbyTo(index: VectorIndex, searched: Searched, max: number, co
   // Shorter than it was asked for, the list is all that there is.
   return count === max || nearest.length < searched.reach ? count : nearestTo(index, query, max, context, found, ef);
 }
+
+/**
+ * Fills a column with each candidate's similarity, NaN where it has no vector. Of what the search found it is known: a vector is anywhere in memory, and
+ * reading it costs more than all that is computed with it.
+ */
+export function similarityColumn(
+  index: VectorIndex,
+  { query, nearest, similarities }: Searched,
+  candidates: CandidateSet,
+  column: Float64Array,
+  map: () => HandleMap,
+): void {
+  const known = map();
+  for (let i = 0; i < nearest.length; i++) known.put(nearest[i]!, similarities[i]!);
+  if (others.length < candidates.capacity) {
+    others = new Int32Array(candidates.capacity);
+    computed = new Float64Array(candidates.capacity);
+  }
+  let count = 0;
+  for (let c = 0; c < candidates.count; c++) {
+    const at = known.positionOf(candidates.handles[c]!);
+    column[c] = at < 0 ? ASKED : known.scores[at]!;
+    if (at < 0) others[count++] = candidates.handles[c]!;
+  }
+  index.similaritiesTo(query, others, count, computed);
+  for (let c = 0, at = 0; c < candidates.count; c++) if (column[c] === ASKED) column[c] = computed[at++]!;
+}
+
+/** No similarity. */
+const ASKED = Number.NEGATIVE_INFINITY;
+/** Only used between two awaits; they grow to the longest candidate list. */
+let others = new Int32Array(0);
+let computed = new Float64Array(0);
 
 const FLOAT = new Float64Array(1);
 const WORDS = new Int32Array(FLOAT.buffer);

@@ -2,7 +2,7 @@ import type { VectorIndex } from '../../../index/contract.ts';
 import { historyWeights } from '../retrieval.ts';
 import { rankColumn } from './best.ts';
 import type { CandidateContext, CandidateSource, SourceRun } from './contract.ts';
-import { keyOf, nearbyOf, nearbyTo, type Searched } from './nearby.ts';
+import { keyOf, nearbyOf, nearbyTo, type Searched, similarityColumn } from './nearby.ts';
 
 /** What is near to the visitor's vector, which is folded from everything that they touched. The columns: similarity, and its rank. */
 export const userVector: CandidateSource = {
@@ -30,7 +30,7 @@ function run(context: CandidateContext, index: VectorIndex, user: Searched): Sou
   return {
     find: (max, found) => nearbyTo(index, user, max, context, found),
     score(candidates, [column, rank]) {
-      index.similaritiesTo(user.query, candidates.handles, candidates.count, column!);
+      similarityColumn(index, user, candidates, column!, context.map);
       rankColumn(column!, candidates.count, rank!);
     },
   };

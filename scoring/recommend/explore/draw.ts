@@ -25,17 +25,23 @@ export function drawOf(name: string): Draw {
     return (t >>> 0) / 2 ** 32;
   };
   let spare = Number.NaN;
-  /** Box and Muller's come in pairs. */
+  /** Marsaglia's polar method: they come in pairs, without a sine. */
   const normal = (): number => {
     if (!Number.isNaN(spare)) {
       const kept = spare;
       spare = Number.NaN;
       return kept;
     }
-    const radius = Math.sqrt(-2 * Math.log(1 - next()));
-    const angle = 2 * Math.PI * next();
-    spare = radius * Math.sin(angle);
-    return radius * Math.cos(angle);
+    // A point of the unit circle: four tries in five hit it.
+    for (;;) {
+      const x = 2 * next() - 1;
+      const y = 2 * next() - 1;
+      const squares = x * x + y * y;
+      if (squares >= 1 || squares === 0) continue;
+      const scale = Math.sqrt((-2 * Math.log(squares)) / squares);
+      spare = y * scale;
+      return x * scale;
+    }
   };
   /** Marsaglia and Tsang (2000), with their squeeze before the logarithms; below 1 by their power of a uniform number. */
   const gamma = (shape: number): number => {
