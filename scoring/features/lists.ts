@@ -74,17 +74,18 @@ export function addKey(state: State, spec: TopSpec, atMs: number, key: number): 
 /** Adds a sighting of `key`, where it is among the newest. */
 export function addSighting(state: State, spec: TopSpec, atMs: number, key: number): void {
   const { section } = spec;
-  dropped = 0;
-  const place = isNewest(state, spec, atMs, key) ? placeForNewest(state, spec, key) : -1;
-  if (place < 0) {
+  if (!isNewest(state, spec, atMs, key)) {
     unpackList(state, spec, plain);
     keepNewest(plain, spec.width, spec.entriesMax, atMs, key);
     packList(state, spec, plain);
     return;
   }
+  const removed = state.numbers[spec.at + COUNT] === spec.entriesMax ? dropOldestSighting(state, spec) : 0;
+  const place = placeForNewest(state, spec, key);
   beginEntry(state, spec, atMs, key);
   piece.u8(place);
-  state.rotate(section, state.sectionFrom(section) + 1 + state.bytes[state.sectionFrom(section)]! * HASH_BYTES, dropped, piece);
+  const table = state.sectionFrom(section) + 1;
+  state.rotate(section, table + state.bytes[table - 1]! * HASH_BYTES, removed, piece);
 }
 
 function isNewest({ numbers }: State, { at }: TopSpec, atMs: number, key: number): boolean {
@@ -135,40 +136,58 @@ function removeKey(state: State, { at, section }: TopSpec, key: number): boolean
   return false;
 }
 
-/** Of the oldest sighting that goes: bytes after the table that are still to be taken out. */
-let dropped = 0;
-
-/** The key's place in the table once there is room for its sighting; -1, with nothing changed, where the table has to be made anew. */
-function placeForNewest(state: State, { at, section, entriesMax }: TopSpec, key: number): number {
-  const { numbers } = state;
-  const count = numbers[at + COUNT]!;
+/** The key's place in the table of a list that has room for its sighting; a new key gets the last place. */
+function placeForNewest(state: State, { at, section }: TopSpec, key: number): number {
   const from = state.sectionFrom(section);
-  piece.reset();
-  if (count === 0) {
-    piece.u8(1);
-    piece.hash(key);
-    state.splice(section, from, 0, piece);
-    return 0;
-  }
-  const keys = state.bytes[from]!;
-  const entriesFrom = from + 1 + keys * HASH_BYTES;
+  const keys = state.numbers[at + COUNT] === 0 ? 0 : state.bytes[from]!;
   cursor.open(state.bytes, from + 1);
-  let place = 0;
-  while (place < keys && cursor.hash() !== key) place++;
-  if (count === entriesMax) {
-    // The oldest is of the first key. The table stays as it is where the next one is of that key too, and no new key comes.
-    cursor.open(state.bytes, entriesFrom + 1);
-    const step = cursor.varint();
-    if (place === keys || state.bytes[cursor.at] !== 0) return -1;
-    numbers[at + OLDEST_MS] = numbers[at + OLDEST_MS]! + step;
-    numbers[at + COUNT] = count - 1;
-    dropped = cursor.at - entriesFrom;
-  } else if (place === keys) {
-    piece.hash(key);
-    state.bytes[from] = keys + 1;
-    state.splice(section, entriesFrom, 0, piece);
+  for (let place = 0; place < keys; place++) if (cursor.hash() === key) return place;
+  piece.reset();
+  if (keys === 0) piece.u8(1);
+  else state.bytes[from] = keys + 1;
+  piece.hash(key);
+  state.splice(section, keys === 0 ? from : from + 1 + keys * HASH_BYTES, 0, piece);
+  return keys;
+}
+
+/**
+ * Lets the oldest sighting go; its bytes, so many after the table, are still to be taken out. It is of the key in the first place, which moves behind
+ * those that are now seen before it, or out of the table.
+ */
+function dropOldestSighting(state: State, { at, section }: TopSpec): number {
+  const { numbers, bytes } = state;
+  const table = state.sectionFrom(section) + 1;
+  const keyCount = bytes[table - 1]!;
+  const entriesFrom = table + keyCount * HASH_BYTES;
+  const count = numbers[at + COUNT]! - 1;
+  cursor.open(bytes, entriesFrom + 1);
+  numbers[at + COUNT] = count;
+  numbers[at + OLDEST_MS] = numbers[at + OLDEST_MS]! + cursor.varint();
+  const removed = cursor.at - entriesFrom;
+  let last = 0;
+  let isSeenAgain = false;
+  for (let i = 0; i < count && !isSeenAgain; i++) {
+    if (i > 0) cursor.varint();
+    const place = bytes[cursor.at++]!;
+    if (place > last) last = place;
+    isSeenAgain = place === 0;
   }
-  return place;
+  if (last > 0) {
+    cursor.at = entriesFrom + removed;
+    for (let i = 0; i < count; i++) {
+      if (i > 0) cursor.varint();
+      const place = bytes[cursor.at]!;
+      bytes[cursor.at++] = place === 0 ? last : place <= last ? place - 1 : place;
+    }
+    cursor.at = table;
+    const key = cursor.hash();
+    bytes.copyWithin(table, table + HASH_BYTES, table + (last + 1) * HASH_BYTES);
+    piece.reset();
+    if (isSeenAgain) piece.hash(key);
+    else bytes[table - 1] = keyCount - 1;
+    state.splice(section, table + last * HASH_BYTES, HASH_BYTES, piece);
+  }
+  return removed;
 }
 
 function unpackList(state: State, spec: TopSpec, top: Top): void {
