@@ -20,13 +20,15 @@ export type Fact =
       readonly vector: ArrayLike<number> | null;
       readonly feature_hash: string;
       /** What the other model said of it while a challenger is tried: the challenger, or, where that one decided, the model that it challenges. */
-      readonly other_model?: { readonly bundle: string; readonly score: number; readonly probability: number; readonly decision: DecisionName };
+      readonly other_model?:
+        | { readonly bundle: string; readonly score: number; readonly probability: number; readonly decision: DecisionName }
+        | undefined;
       /** The rules in force, by the name under which the store keeps them. Decisions of older versions have none of these three. */
       readonly ruleset?: string;
       /** Shadow rules that would have acted. */
-      readonly shadow_hits?: readonly RuleHit[];
+      readonly shadow_hits?: readonly RuleHit[] | undefined;
       /** Every question to a list that was answered with yes, as `name=value`; all others were answered with no. */
-      readonly list_hits?: readonly string[];
+      readonly list_hits?: readonly string[] | undefined;
     }
   | { readonly kind: 'alert'; readonly at_ms: number; readonly alert: Alert }
   /** What was shown, so that a click can be credited and the ranker trained without skew. */

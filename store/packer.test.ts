@@ -82,6 +82,15 @@ test('keys with undefined are left out, whatever the size of the map; in an arra
   expect(decode(packer.pack([undefined, 1]))).toEqual([null, 1]);
 });
 
+test('a name is written the same the second time, and when there are more names than are remembered', () => {
+  const names = ['id', 'größe', 'a\ud800b', 'n'.repeat(100), ...Array.from({ length: 3_000 }, (_, i) => `attribute-${i}`)];
+  const value = Object.fromEntries(names.map((name, i) => [name, i]));
+  const own = new Packer();
+  const first = own.pack(value).slice();
+  expect(decode(first)).toEqual(value);
+  expect(own.pack(value)).toEqual(first);
+});
+
 test('a lone surrogate stays itself', () => {
   expect(decode(packer.pack('a\ud800b'))).toBe('a\ud800b');
   expect(decode(packer.pack('\udc00\ud800\u{1f600}'))).toBe('\udc00\ud800\u{1f600}');

@@ -7,6 +7,9 @@ const HEAD_BYTES_MAX = 9;
 /** UTF-8 takes at most three bytes for a unit of UTF-16. */
 const BYTES_PER_UNIT = 3;
 const TWO_32 = 2 ** 32;
+/** Names of fields that are remembered as bytes. The code has some hundred; attributes of items may be called anything. */
+const NAMES_MAX = 1024;
+const NAME_CHARS_MAX = 64;
 /** The extension type of MessagePack under which a block of numbers stands. */
 export const FLOATS_TYPE = 1;
 const FLOAT_BYTES = 4;
@@ -20,6 +23,7 @@ const FLOAT_BYTES = 4;
  */
 export class Packer {
   readonly #floatBlocks: boolean;
+  readonly #names = new Map<string, Uint8Array>();
   #bytes = new Uint8Array(BUFFER_BYTES_AT_FIRST);
   #view = new DataView(this.#bytes.buffer);
   #at = 0;
@@ -91,13 +95,29 @@ export class Packer {
       const entry = value[key];
       if (entry === undefined) continue;
       count++;
-      this.#text(key);
+      this.#name(key);
       this.#value(entry, depth + 1);
     }
     if (count === keys.length) return;
     if (bodyAt - headAt === 1) this.#bytes[headAt] = 0x80 | count;
     else if (bodyAt - headAt === 3) this.#view.setUint16(headAt + 1, count);
     else this.#view.setUint32(headAt + 1, count);
+  }
+
+  /** More than half of a payment's bytes are names, always the same: copied, they take a third of the time. */
+  #name(key: string): void {
+    const packed = this.#names.get(key);
+    if (packed === undefined) {
+      const from = this.#at;
+      this.#text(key);
+      if (this.#names.size < NAMES_MAX && key.length <= NAME_CHARS_MAX) this.#names.set(key, this.#bytes.slice(from, this.#at));
+      return;
+    }
+    this.#reserve(packed.length);
+    const bytes = this.#bytes;
+    let at = this.#at;
+    for (let i = 0; i < packed.length; i++) bytes[at++] = packed[i]!;
+    this.#at = at;
   }
 
   /** Head of an array or map: up to 15 within the type's byte, then 16 bits, then 32. */
