@@ -17,7 +17,7 @@ import { type KindReader, KindReaderBuilder } from './reader.ts';
 import { columnName, columnsOf, type KindSchema, type TopSpec, topOf } from './schema.ts';
 import { ShareTable } from './share.ts';
 import type { State } from './state.ts';
-import { type SubjectField, subjectValue } from './subject.ts';
+import { itemAgeDays, type SubjectField, subjectValue } from './subject.ts';
 import { UNITS_PER_ONE } from './tiles.ts';
 
 type Op = 'slot' | 'units' | 'mean' | 'subject' | 'context' | 'share' | 'differs' | 'derived';
@@ -194,8 +194,7 @@ export class SetProgram {
   /** The same without turning columns into rows. */
   writeColumns(subject: Subject, stateOf: StateOf, candidates: CandidateColumns, out: Float32Array): void {
     const data = this.computeColumns(subject, stateOf, candidates);
-    const end = this.values.length * candidates.count;
-    for (let at = 0; at < end; at++) out[at] = data[at]!;
+    out.set(data.subarray(0, this.values.length * candidates.count));
   }
 
   private computeColumns(subject: Subject, stateOf: StateOf, candidates: CandidateColumns): Float64Array {
@@ -293,17 +292,15 @@ export class SetProgram {
     for (const { to, at, by } of steps.mean) {
       for (let c = 0; c < n; c++) data[to * n + c] = meanOf(numbers[at * n + c]!, numbers[by * n + c]!);
     }
-    const item = { price: 0, stock: 0, created_ms: 0 };
     for (const { to, field } of steps.subject) {
-      for (let c = 0; c < n; c++) {
-        const own = handles[c]! * FACTS.width;
-        item.price = facts[own + FACTS.price]!;
-        item.stock = facts[own + FACTS.stock]!;
-        item.created_ms = facts[own + FACTS.createdMs]!;
-        data[to * n + c] = subjectValue(field, subject.nowMs, subject.event, item);
-      }
+      const fact = itemFactOf(field);
+      for (let c = 0; c < n; c++) data[to * n + c] = facts[handles[c]! * FACTS.width + fact]!;
+      if (field === 'item_age_days') for (let c = 0; c < n; c++) data[to * n + c] = itemAgeDays(data[to * n + c]!, subject.nowMs);
     }
-    for (const { to, at } of steps.context) for (let c = 0; c < n; c++) data[to * n + c] = context[at]![c]!;
+    for (const { to, at } of steps.context) {
+      const column = context[at]!;
+      for (let c = 0, own = to * n; c < n; c++, own++) data[own] = column[c]!;
+    }
     for (const { to, by, key } of steps.share) {
       const field = this.keyFields[key];
       const keyAt = field === 'category' ? FACTS.categoryKey : field === 'brand' ? FACTS.brandKey : -1;
@@ -332,6 +329,20 @@ class Columns {
 
   fill(column: number, value: number): void {
     this.data.fill(value, column * this.count, (column + 1) * this.count);
+  }
+}
+
+/** Where the fact stands that a subject's field of the item is read of. */
+function itemFactOf(field: SubjectField): number {
+  switch (field) {
+    case 'item_price':
+      return FACTS.price;
+    case 'item_stock':
+      return FACTS.stock;
+    case 'item_age_days':
+      return FACTS.createdMs;
+    default:
+      throw new Error(`${field} is nothing of an item`);
   }
 }
 

@@ -8,6 +8,11 @@ export type SubjectField = Extract<Feature, { aggregate: 'subject' }>['field'];
 
 const NO_ITEMS = (): undefined => undefined;
 
+/** NaN for an item of unknown age. */
+export function itemAgeDays(createdMs: number, nowMs: number): number {
+  return Math.max(0, nowMs - createdMs) / DAY_MS;
+}
+
 /** A number of the request itself. An amount passes through the same rounding as the sums that it is compared with. */
 export function subjectValue(field: SubjectField, nowMs: number, event: TimedEvent | undefined, item: ItemFacts | undefined): number {
   switch (field) {
@@ -26,7 +31,7 @@ export function subjectValue(field: SubjectField, nowMs: number, event: TimedEve
     case 'item_price':
       return item?.price ?? Number.NaN;
     case 'item_age_days':
-      return item?.created_ms === undefined ? Number.NaN : Math.max(0, nowMs - item.created_ms) / DAY_MS;
+      return itemAgeDays(item?.created_ms ?? Number.NaN, nowMs);
     case 'item_stock':
       return item?.stock ?? Number.NaN;
   }

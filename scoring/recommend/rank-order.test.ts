@@ -7,6 +7,7 @@ test('orders as a sort by comparison does', () => {
     fc.double({ noNaN: true, noDefaultInfinity: true, min: -1e30, max: 1e30 }),
     fc.constantFrom(0, -0, 1, 1 + 1e-12, 1 - 1e-12, -1, -1 - 1e-12),
     fc.integer({ min: -3, max: 3 }),
+    fc.constant(7),
   );
   fc.assert(
     fc.property(fc.array(score, { maxLength: 80 }), (scores) => {

@@ -3,6 +3,8 @@ const WORD = new Uint32Array(FLOAT.buffer);
 const DIGIT_BITS = 8;
 const DIGITS = 2 ** DIGIT_BITS;
 const PASSES = 32 / DIGIT_BITS;
+/** Moving them one by one costs the square of their number. */
+const INSERTED_MAX = 16;
 
 /** Only used between two awaits; they grow to the longest list. Words are by position. */
 let words = new Uint32Array(0);
@@ -49,8 +51,22 @@ export function rankOrder(scores: ArrayLike<number>, order: Int32Array, tie: (a:
     const word = words[order[from]!]!;
     let to = from + 1;
     while (to < n && words[order[to]!] === word) to++;
-    if (to - from > 1) order.subarray(from, to).sort(exact);
+    if (to - from > 1) sortEquals(order, from, to, exact);
     from = to;
+  }
+}
+
+/** By insertion where they are few: a sort that calls back has to be set up. */
+function sortEquals(order: Int32Array, from: number, to: number, compare: (a: number, b: number) => number): void {
+  if (to - from > INSERTED_MAX) {
+    order.subarray(from, to).sort(compare);
+    return;
+  }
+  for (let i = from + 1; i < to; i++) {
+    const position = order[i]!;
+    let at = i;
+    for (; at > from && compare(order[at - 1]!, position) > 0; at--) order[at] = order[at - 1]!;
+    order[at] = position;
   }
 }
 
