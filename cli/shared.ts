@@ -7,10 +7,10 @@ import { ITEMS_COLLECTION } from '../gateway/data/items.ts';
 import { openFeatures } from '../gateway/features-file.ts';
 import { openStore, readRates } from '../gateway/main.ts';
 import type { EntityState, FeatureEngine } from '../scoring/features/contract.ts';
-import { eventUnit } from '../scoring/ingest.ts';
+import { carrying, eventUnit } from '../scoring/ingest.ts';
 import { type RateTable, withRate } from '../scoring/rates.ts';
 import { Catalogue } from '../scoring/recommend/catalogue.ts';
-import type { DocChange, Store } from '../store/contract.ts';
+import type { DocChange, EntityRef, Store, Unit, UnitResult } from '../store/contract.ts';
 import { type ProgressReporter, progressBars } from '../training/progress.ts';
 
 /** Settings of the environment, with the data folder of the command line. */
@@ -71,11 +71,31 @@ export async function takeIn(shop: OpenShop, items: readonly Item[], events: rea
     for (const item of items) shop.catalogue.put(item);
   }
   if (events.length === 0) return { duplicates: 0, conflicts: 0 };
-  // History keeps its own time: what the journal says about when it arrived is when it happened.
-  const units = events.map((event) => eventUnit(shop.engine, (id) => shop.catalogue.get(id), withRate(event, shop.rates), event.timestamp_ms, event));
-  const results = await shop.store.ingest(units);
+  const results: UnitResult<EntityState>[] = [];
+  let units: Unit<EntityState>[] = [];
+  const counted = new Set<string>();
+  const take = async (durable: boolean): Promise<void> => {
+    results.push(...(await shop.store.ingest(units, { durable })));
+    units = [];
+    counted.clear();
+  };
+  for (const event of events) {
+    const carriers = shop.engine.carriers(event).map(nameOf);
+    // What it takes along has to know what happened before it, as it would have online.
+    if (carriers.some((name) => counted.has(name))) await take(false);
+    const carried = await carrying(shop.engine, shop.store, withRate(event, shop.rates));
+    // History keeps its own time: what the journal says about when it arrived is when it happened.
+    const unit = eventUnit(shop.engine, (id) => shop.catalogue.get(id), carried, event.timestamp_ms, event);
+    units.push(unit);
+    for (const ref of unit.entities) counted.add(nameOf(ref));
+  }
+  await take(true);
   return {
     duplicates: results.filter(({ duplicate, conflict }) => duplicate && !conflict).length,
     conflicts: results.filter(({ conflict }) => conflict).length,
   };
+}
+
+function nameOf({ kind, id }: EntityRef): string {
+  return `${kind}:${id}`;
 }

@@ -97,9 +97,10 @@ export type Event = Static<typeof Event>;
 
 /**
  * An event as the journal keeps it and the feature engine sees it: its time is settled. `rate` is what one unit of its currency was worth in the shop's own when
- * it was taken in; absent where that is 1, or where the shop declares no rates.
+ * it was taken in; absent where that is 1, or where the shop declares no rates. `carried` is what the states of its own entities said when it was taken in, as far as
+ * the features declare it (`Carried`); absent where they could not say.
  */
-export type TimedEvent = Event & { timestamp_ms: number; rate?: number };
+export type TimedEvent = Event & { timestamp_ms: number; rate?: number; carried?: number };
 
 export const EVENTS_PER_BATCH_MAX = 1000;
 export const EventsRequest = Type.Object(

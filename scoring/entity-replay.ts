@@ -43,6 +43,14 @@ export class EntityReplay {
     else if (fact.kind === 'item_delete') this.catalogue.delete(fact.item_id);
   }
 
+  /** The event with what it takes along of the states as they are now: of a history that comes from no journal. */
+  carrying(event: TimedEvent): TimedEvent {
+    return this.engine.carry(
+      event,
+      this.engine.carriers(event).map((ref) => this.#states.get(keyOf(ref))),
+    );
+  }
+
   state(kind: EntityKind, id: string | undefined): EntityState | undefined {
     return id === undefined ? undefined : this.#states[kind].get(id);
   }

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { Event, type TimedEvent } from '../contracts/event.ts';
 import { ScoreRequest } from '../contracts/score.ts';
-import type { Unit } from '../store/contract.ts';
+import type { Store, Unit } from '../store/contract.ts';
 import type { EntityState, FeatureEngine, ItemLookup } from './features/contract.ts';
 
 /** The fields of a digest in their order, with what stands before the value of each. */
@@ -39,6 +39,12 @@ export function eventUnit(engine: FeatureEngine, items: ItemLookup, event: Timed
     entities: engine.entities(event),
     apply: (ref, state) => engine.apply(ref, state, event, items),
   };
+}
+
+/** The event with what it takes along of the states as they are now. */
+export async function carrying(engine: FeatureEngine, store: Pick<Store<EntityState>, 'states'>, event: TimedEvent): Promise<TimedEvent> {
+  const carriers = engine.carriers(event);
+  return carriers.length === 0 ? event : engine.carry(event, await store.states(carriers));
 }
 
 /** Of a score request, what its payment attempt does not have as it is. */

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Event, EventsResponse } from '../../contracts/event.ts';
 import type { Encoding } from '../../contracts/wire.ts';
+import { DEFAULT_DECLARATIONS } from '../../scoring/features/defaults.ts';
 import { problemOf, TestGateway } from './data.suite.ts';
 
 // Guarantees 2 (idempotent) and 3 (fresh), for events.
@@ -118,6 +119,21 @@ describe('an event about a transaction', () => {
     const decision = (await shop.facts('decision')).find(({ request }) => request.transaction_id === `${transaction}-next`);
     const earlier = (await shop.facts('decision')).find(({ request }) => request.transaction_id === transaction);
     expect(decision?.vector).not.toEqual(earlier?.vector);
+  });
+
+  test('that was fraud takes along what the payer’s state says of it, for the merchant’s', async () => {
+    for (const [i, amount] of [10, 11, 9, 90].entries()) {
+      await pay(`unlike-${i}`, { user_id: 'u-unlike', merchant_id: 'm-unlike', amount });
+    }
+    await send([
+      { event_id: 'unlike-fraud', name: 'chargeback', transaction_id: 'unlike-3' },
+      { event_id: 'unlike-honest', name: 'label', transaction_id: 'unlike-0', is_fraud: false },
+    ]);
+    expect((await eventFact('unlike-fraud'))[0]?.event.carried).toBe(1);
+    expect((await eventFact('unlike-honest'))[0]?.event).not.toHaveProperty('carried');
+    await pay('unlike-next', { user_id: 'u-other', merchant_id: 'm-unlike' });
+    const decision = (await shop.facts('decision')).find(({ request }) => request.transaction_id === 'unlike-next');
+    expect(decision?.vector?.[DEFAULT_DECLARATIONS.sets['fraud']!.findIndex(({ name }) => name === 'merchant_fraud_large_last')]).toBe(1);
   });
 
   test('is refused where the transaction is unknown and nobody is named', async () => {

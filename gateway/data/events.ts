@@ -9,7 +9,7 @@ import {
   type TimedEvent,
 } from '../../contracts/event.ts';
 import { FIELD_ERRORS_MAX } from '../../contracts/wire.ts';
-import { eventKey, eventUnit } from '../../scoring/ingest.ts';
+import { carrying, eventKey, eventUnit } from '../../scoring/ingest.ts';
 import { withRate } from '../../scoring/rates.ts';
 import { ERASED_ANSWER } from '../../store/contract.ts';
 import type { Principal } from '../auth/keyring.ts';
@@ -43,7 +43,7 @@ export function createEventsHandler(deps: DataDeps) {
       }
       const { attached, answer } = await attach(timed);
       answers[events.length] = answer;
-      events.push(attached);
+      events.push(await carrying(engine, store, attached));
     }
     const results = await store
       .ingest(

@@ -8,9 +8,10 @@ export type Window = (typeof WINDOWS)[number];
 /**
  * Numbers that an event, or an item of an event, carries. `amount` is the event's `value`, or price x quantity over its items; for an item
  * entity always its own price x quantity. `price` and `quantity` give one number an item of the event; a price that is not in the event comes
- * from the catalogue. `is_fraud` is 1 or 0 and missing where the event does not say. Values are rounded to 1e-4, so that sums don't depend on order.
+ * from the catalogue. `is_fraud` is 1 or 0 and missing where the event does not say. `carried` is what the event took along (`Carried`). Values are rounded to
+ * 1e-4, so that sums don't depend on order.
  */
-export type NumericField = 'amount' | 'price' | 'quantity' | 'rating' | 'is_fraud';
+export type NumericField = 'amount' | 'price' | 'quantity' | 'rating' | 'is_fraud' | 'carried';
 /**
  * Ids whose distinct number or share can be asked for. `category` and `brand` come from the catalogue at the time of the event; `day_part` is one of
  * four (night or day, weekday or weekend, UTC), so that its share is a habit.
@@ -136,10 +137,21 @@ export interface HistoryEntry {
   readonly lastMs: number;
 }
 
+/**
+ * What such events take along as the number `carried`: the value that a feature of a set has for them when they arrive, before they count. So the state of one
+ * entity can count what that of another said: a merchant's, whether the payers of its frauds had been paying unlike themselves. The fact keeps the number, so
+ * that a replay counts the same one.
+ */
+export interface Carried extends EventFilter {
+  readonly set: string;
+  readonly feature: string;
+}
+
 /** Everything the engine computes. Plain JSON, so that it can stand in a file and in a bundle's manifest. */
 export interface FeatureDeclarations {
   readonly version: number;
   readonly histories: readonly History[];
+  readonly carried?: Carried;
   /** Named vectors; a model names one. */
   readonly sets: Readonly<Record<string, readonly Feature[]>>;
 }
@@ -215,6 +227,10 @@ export interface FeatureEngine {
   explain(set: string, index: number, value: number): string;
   /** The entities whose state this event changes, without duplicates, in a fixed order (items of the event last). None for an event that nothing counts. */
   entities(event: TimedEvent): EntityRef[];
+  /** The entities of whose states `carry` reads what this event takes along; none for an event that takes nothing. */
+  carriers(event: TimedEvent): EntityRef[];
+  /** The event as the journal keeps it, with what it takes along of these states, in the order of `carriers`. */
+  carry(event: TimedEvent, states: readonly (EntityState | undefined)[]): TimedEvent;
   /**
    * Brings a state forward, in place where it can; an event older than the widest window changes nothing but first/last times. States depend
    * on the set of events and not on their order (but for counts in overfull histories). The caller sees to it that an event comes once.

@@ -29,6 +29,11 @@ export function since(name: string, entity: EntityKind, edge: 'first' | 'last', 
   return { name, text, aggregate: 'time_since', entity, edge, ...filter };
 }
 
+/** The newest value of a field. */
+export function last(name: string, entity: EntityKind, of: NumericField, filter: EventFilter, text: string): Feature {
+  return { name, text, aggregate: 'last', entity, of, ...filter };
+}
+
 export function share(name: string, entity: EntityKind, of: KeyField, filter: EventFilter, text: string): Feature {
   return { name, text, aggregate: 'share', entity, of, ...filter };
 }

@@ -1,5 +1,5 @@
 import type { FeatureDeclarations } from './contract.ts';
-import { FRAUD_FEATURES } from './fraud-features.ts';
+import { FRAUD_CARRIES, FRAUD_FEATURES } from './fraud-features.ts';
 import { RANK_FEATURES } from './rank-features.ts';
 
 /**
@@ -17,5 +17,6 @@ export const DEFAULT_DECLARATIONS: FeatureDeclarations = {
     { name: 'hidden', entity: 'session', itemsMax: 30, events: ['hide_item'] },
     { name: 'unhidden', entity: 'session', itemsMax: 30, events: ['unhide_item'] },
   ],
+  carried: FRAUD_CARRIES,
   sets: { fraud: FRAUD_FEATURES, rank: RANK_FEATURES },
 };

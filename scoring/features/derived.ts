@@ -127,3 +127,11 @@ export function inputsOf(feature: Feature): readonly string[] {
   if (feature.aggregate === 'recent' && typeof feature.above === 'object') return [feature.above.feature];
   return [];
 }
+
+/** The feature and those of its set that it is computed from, in the order of the set. */
+export function withInputs(features: readonly Feature[], name: string): readonly Feature[] {
+  const wanted = new Set([name]);
+  // A feature reads features declared before it.
+  for (const feature of [...features].reverse()) if (wanted.has(feature.name)) for (const input of inputsOf(feature)) wanted.add(input);
+  return features.filter((feature) => wanted.has(feature.name));
+}

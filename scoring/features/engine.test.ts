@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { TimedEvent } from '../../contracts/event.ts';
-import type { EntityState } from './contract.ts';
+import type { EntityState, EventFilter, Feature } from './contract.ts';
 import { createFeatureEngine } from './engine.ts';
 import { applyAll, atMs, bits, DECLARATIONS, events, ITEM, lookup, T0, truth, USER, vectorOf } from './oracle.suite.ts';
 import { SPARE_TILES, WINDOW_SPECS } from './tiles.ts';
@@ -173,4 +173,77 @@ test('history: distinct, newest first, ties by id, counted', () => {
   ]);
   expect(engine.history(state, 'unknown')).toEqual([]);
   expect(engine.history(undefined, 'seen')).toEqual([]);
+});
+
+describe('what an outcome takes along', () => {
+  const PAID: EventFilter = { events: ['payment_attempt'] };
+  const FRAUD: EventFilter = { events: ['label', 'chargeback'], where: { field: 'is_fraud', equals: true } };
+  const text = '{value}';
+  const fraud: Feature[] = [
+    { name: 'amount', text, aggregate: 'subject', field: 'amount' },
+    { name: 'median', text, aggregate: 'recent', entity: 'user', of: 'amount', statistic: 'median', last: 10, ...PAID },
+    { name: 'unlike', text, aggregate: 'ratio', numerator: 'amount', denominator: 'median' },
+    { name: 'paid', text, aggregate: 'count', entity: 'merchant', window: '30d', ...PAID },
+    { name: 'frauds', text, aggregate: 'count', entity: 'user', window: '30d', ...FRAUD },
+    { name: 'newest', text, aggregate: 'last', entity: 'merchant', of: 'carried', ...FRAUD },
+    { name: 'least', text, aggregate: 'min', entity: 'merchant', window: '30d', of: 'carried', ...FRAUD },
+  ];
+  const declarations = { version: 1, histories: [], carried: { set: 'fraud', feature: 'unlike', ...FRAUD }, sets: { fraud } };
+  const payments = createFeatureEngine(declarations);
+  const event = (name: TimedEvent['name'], day: number, user: string, value: number, more: Partial<TimedEvent> = {}): TimedEvent => ({
+    ...{ event_id: `${name}${day}${user}`, name, timestamp_ms: T0 + day * 86_400_000, user_id: user, merchant_id: 'm', value },
+    ...more,
+  });
+
+  test('is what its own entities say when it arrives, and other entities count it', () => {
+    const states = new Map<string, EntityState>();
+    const hear = (one: TimedEvent): TimedEvent => {
+      const heard = payments.carry(
+        one,
+        payments.carriers(one).map(({ kind, id }) => states.get(`${kind}:${id}`)),
+      );
+      for (const ref of payments.entities(heard)) {
+        const key = `${ref.kind}:${ref.id}`;
+        states.set(key, payments.apply(ref, states.get(key), heard, lookup));
+      }
+      return heard;
+    };
+    for (const user of ['a', 'b']) for (let day = 0; day < 3; day++) hear(event('payment_attempt', day, user, 20));
+    expect(hear(event('label', 3, 'a', 100, { is_fraud: true })).carried).toBe(5);
+    expect(hear(event('label', 4, 'b', 30, { is_fraud: true })).carried).toBe(1.5);
+    // An honest one is not declared, and of a stranger nothing is known.
+    expect(hear(event('label', 5, 'b', 30, { is_fraud: false }))).not.toHaveProperty('carried');
+    expect(hear(event('label', 5, 'c', 30, { is_fraud: true }))).not.toHaveProperty('carried');
+    const out = new Float32Array(fraud.length);
+    const own = event('payment_attempt', 6, 'd', 20);
+    payments.vector('fraud', { nowMs: own.timestamp_ms, states: { merchant: states.get('merchant:m') }, event: own }, [], out, 0);
+    expect(Array.from(out.subarray(5))).toEqual([1.5, 1.5]);
+  });
+
+  test('is part of the hash of a set that reads it, and of no other', () => {
+    const others = { plain: fraud.slice(0, 5) };
+    const hashes = (feature: string) => {
+      const engine = createFeatureEngine({ ...declarations, carried: { set: 'fraud', feature, ...FRAUD }, sets: { fraud, ...others } });
+      return { fraud: engine.hash('fraud'), plain: engine.hash('plain') };
+    };
+    expect(hashes('unlike').plain).toBe(hashes('median').plain);
+    expect(hashes('unlike').fraud).not.toBe(hashes('median').fraud);
+  });
+
+  test.each([
+    [
+      'a feature that is not there',
+      { ...declarations, carried: { ...declarations.carried, feature: 'nothing' } },
+      'is fraud.nothing, which is not declared',
+    ],
+    ['what is itself made of it', { ...declarations, carried: { ...declarations.carried, feature: 'least' } }, 'reads what is carried, by least'],
+    [
+      'events that are about no payment',
+      { ...declarations, carried: { ...declarations.carried, events: ['view_item' as const] } },
+      'is of view_item',
+    ],
+    ['nothing, where a feature is of it', { version: 1, histories: [], sets: { fraud } }, 'nothing is declared as carried'],
+  ])('cannot be %s', (_, wrong, message) => {
+    expect(() => createFeatureEngine(wrong)).toThrow(message);
+  });
 });

@@ -1,6 +1,7 @@
 import { GatehouseError } from '../../contracts/errors.ts';
 import type { EntityKind } from '../../store/contract.ts';
 import { applyEvent, entitiesOf } from './apply.ts';
+import { Carrier } from './carried.ts';
 import { decodeState, encodeState, stateCodec } from './codec.ts';
 import type { EntityState, FeatureDeclarations, FeatureEngine, HistoryEntry } from './contract.ts';
 import { explainFeature } from './explain.ts';
@@ -21,9 +22,11 @@ export function createFeatureEngine(declarations: FeatureDeclarations): FeatureE
   const sets = new Map(
     Object.entries(declarations.sets).map(([name, features]) => [
       name,
-      { features, program: new SetProgram(features, schemas), hash: setHash(features) },
+      { features, program: new SetProgram(features, schemas), hash: setHash(features, declarations) },
     ]),
   );
+  const { carried } = declarations;
+  const carrier = carried && new Carrier(carried, declarations.sets[carried.set]!, schemas);
 
   /** A kind that nothing is declared of still has a (bare) state, always of the same schema. */
   const schemaOf = (kind: EntityKind): KindSchema => {
@@ -67,6 +70,11 @@ export function createFeatureEngine(declarations: FeatureDeclarations): FeatureE
       return explainFeature(feature, value);
     },
     entities: (event) => entitiesOf(schemas, event),
+    carriers: (event) => carrier?.carriers(event) ?? [],
+    carry(event, states) {
+      const carriers = carrier?.carriers(event) ?? [];
+      return carrier === undefined || carriers.length === 0 ? event : carrier.carry(event, carriers, states.map(ownOrNone));
+    },
     apply(ref, state, event, items) {
       const target = state === undefined ? new State(schemaOf(ref.kind)) : own(state);
       if (target.kind !== ref.kind) throw new Error(`a state of a ${target.kind} was handed in for a ${ref.kind}`);

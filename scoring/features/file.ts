@@ -2,7 +2,7 @@ import Type, { type TObject } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { GatehouseError } from '../../contracts/errors.ts';
 import { EVENT_NAMES } from '../../contracts/event.ts';
-import type { Feature, FeatureDeclarations, History } from './contract.ts';
+import type { Carried, Feature, FeatureDeclarations, History } from './contract.ts';
 import { DEFAULT_DECLARATIONS } from './defaults.ts';
 import { validateDeclarations } from './validate.ts';
 
@@ -61,6 +61,7 @@ const FileShape = Compile(
     {
       version: Type.Integer({ minimum: 1 }),
       extends: Type.Optional(Type.Literal('default')),
+      carried: Type.Optional(Type.Object({ set: Type.String(), feature: Type.String(), ...Filter }, strict)),
       histories: Type.Optional(Type.Array(HistoryShape, { maxItems: SETS_MAX })),
       sets: Type.Record(Type.String(), Type.Array(Type.Object({ aggregate: Type.String() }), { maxItems: 1000 }), { maxProperties: SETS_MAX }),
     },
@@ -87,7 +88,12 @@ export function parseFeatureFile(text: string): FeatureDeclarations {
       if (!check.Check(feature)) throw wrongShape(`/sets/${set}/${i}`, check.Errors(feature)[0]);
     }
   }
-  const own = { version: file.version, histories: (file.histories ?? []) as History[], sets: file.sets as unknown as FeatureDeclarations['sets'] };
+  const own = {
+    version: file.version,
+    histories: (file.histories ?? []) as History[],
+    ...(file.carried && { carried: file.carried as Carried }),
+    sets: file.sets as unknown as FeatureDeclarations['sets'],
+  };
   const declarations = file.extends === 'default' ? extended(DEFAULT_DECLARATIONS, own) : own;
   validateDeclarations(declarations);
   for (const set of SETS_NEEDED) {
@@ -99,7 +105,7 @@ export function parseFeatureFile(text: string): FeatureDeclarations {
 function extended(base: FeatureDeclarations, more: FeatureDeclarations): FeatureDeclarations {
   const sets: Record<string, readonly Feature[]> = { ...base.sets };
   for (const [set, features] of Object.entries(more.sets)) sets[set] = [...(sets[set] ?? []), ...features];
-  return { version: more.version, histories: [...base.histories, ...more.histories], sets };
+  return { ...base, ...more, histories: [...base.histories, ...more.histories], sets };
 }
 
 function wrongShape(place: string, error: { instancePath: string; message: string } | undefined): GatehouseError {

@@ -1,6 +1,6 @@
 import type { EntityKind } from '../../store/contract.ts';
-import type { EventFilter, Feature, Window } from './contract.ts';
-import { count, distinct, ratio, recent, share, since, subject, total, zscore } from './declare.ts';
+import type { Carried, EventFilter, Feature, Window } from './contract.ts';
+import { count, distinct, last, ratio, recent, share, since, subject, total, zscore } from './declare.ts';
 
 const ATTEMPT: EventFilter = { events: ['payment_attempt'] };
 /** The provider's refusal, an event of its own: when a payment is scored, nobody knows yet whether it will go through. */
@@ -143,7 +143,32 @@ const MERCHANT_REPORTS: readonly Feature[] = [
   total('min', 'merchant_fraud_min_30d', 'merchant', '30d', 'amount', FRAUD, 'smallest fraud {value} reported on this merchant in the last 30 days'),
   total('mean', 'merchant_fraud_mean_30d', 'merchant', '30d', 'amount', FRAUD, 'mean fraud {value} reported on this merchant in the last 30 days'),
   distinct('merchant_victims_30d', 'merchant', '30d', 'user_id', FRAUD, '{value} customers with fraud at this merchant in the last 30 days'),
+  last(
+    'merchant_fraud_large_last',
+    'merchant',
+    'carried',
+    FRAUD,
+    'the customer of this merchant’s last fraud had {value} payments far above the median',
+  ),
+  ...(['min', 'mean'] as const).map((aggregate) =>
+    total(
+      aggregate,
+      `merchant_fraud_large_${aggregate}_30d`,
+      'merchant',
+      '30d',
+      'carried',
+      FRAUD,
+      `customers with fraud at this merchant in the last 30 days had ${aggregate === 'min' ? 'at least' : 'on average'} {value} payments far above the median`,
+    ),
+  ),
 ];
+
+/**
+ * What a fraud tells the merchant's state of its payer: how many of his payments were far above his median when it was reported, itself among them. Of a
+ * stolen card there are several, and the merchant has nothing to do with it; where there is none, the fraud looked like any payment, and it may be the
+ * merchant's terminal.
+ */
+export const FRAUD_CARRIES: Carried = { set: 'fraud', feature: 'user_large_14d', ...FRAUD };
 
 function reports(
   name: string,

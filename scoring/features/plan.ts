@@ -21,7 +21,7 @@ export interface Plan {
   readonly needsId: boolean;
 }
 
-export const NUMERIC_FIELDS: readonly NumericField[] = ['amount', 'price', 'quantity', 'rating', 'is_fraud'];
+export const NUMERIC_FIELDS: readonly NumericField[] = ['amount', 'price', 'quantity', 'rating', 'is_fraud', 'carried'];
 
 const NAME_INDEX: ReadonlyMap<string, number> = new Map(EVENT_NAMES.map((name, i) => [name, i]));
 
@@ -33,7 +33,7 @@ export function isFraud(event: TimedEvent): boolean | undefined {
   return event.is_fraud ?? (event.name === 'chargeback' ? true : undefined);
 }
 
-function matches(filter: EventFilter, event: TimedEvent): boolean {
+export function matches(filter: EventFilter, event: TimedEvent): boolean {
   if (!filter.events.includes(event.name)) return false;
   if (filter.where === undefined) return true;
   return isFraud(event) === filter.where.equals;

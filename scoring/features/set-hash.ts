@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { Feature, Threshold } from './contract.ts';
+import type { Feature, FeatureDeclarations, Threshold } from './contract.ts';
+import { withInputs } from './derived.ts';
 import { filterName } from './schema.ts';
 import {
   DISTINCT_KEYS_MAX,
@@ -14,12 +15,20 @@ import {
 
 /**
  * sha256 over what decides a set's values: engine version, limits, and each feature in order with its window's tile. Sentences are left out,
- * and so is the order in which a filter lists its events. Names are in, because reasons and stored vectors are read by them.
+ * and so is the order in which a filter lists its events. Names are in, because reasons and stored vectors are read by them. What events carry is in where the
+ * set reads it.
  */
-export function setHash(features: readonly Feature[]): string {
+export function setHash(features: readonly Feature[], { carried, sets }: Pick<FeatureDeclarations, 'carried' | 'sets'>): string {
   const limits = [ENGINE_VERSION, DISTINCT_KEYS_MAX, SHARE_SIGHTINGS_MAX, RECENT_EVENTS_MAX, SKEW_MS, SPARE_TILES, UNITS_PER_ONE];
+  const isRead = carried !== undefined && features.some((feature) => 'of' in feature && feature.of === 'carried');
   return createHash('sha256')
-    .update(JSON.stringify([limits, features.map(canonical)]))
+    .update(
+      JSON.stringify([
+        limits,
+        features.map(canonical),
+        ...(isRead ? [filterName(carried), withInputs(sets[carried.set]!, carried.feature).map(canonical)] : []),
+      ]),
+    )
     .digest('hex');
 }
 

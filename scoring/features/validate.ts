@@ -1,8 +1,8 @@
 import { GatehouseError } from '../../contracts/errors.ts';
-import { EVENT_NAMES } from '../../contracts/event.ts';
+import { EVENT_NAMES, PAYMENT_EVENTS } from '../../contracts/event.ts';
 import { ENTITY_KINDS } from '../../store/contract.ts';
 import { type EventFilter, type Feature, type FeatureDeclarations, WINDOWS } from './contract.ts';
-import { inputsOf } from './derived.ts';
+import { inputsOf, withInputs } from './derived.ts';
 import { NUMERIC_FIELDS } from './plan.ts';
 import { RECENT_VALUES_MAX } from './tiles.ts';
 
@@ -101,6 +101,7 @@ export function validateDeclarations(declarations: FeatureDeclarations): void {
       before.set(feature.name, feature);
     }
   }
+  checkCarried(declarations);
   const names = new Set<string>();
   for (const history of declarations.histories) {
     const where = `history ${history.entity}.${history.name}`;
@@ -137,6 +138,24 @@ function checkRecent(feature: Extract<Feature, { aggregate: 'recent' }>, before:
     where,
     `has the ${aggregate} ${above.feature} in its threshold, which is computed later`,
   );
+}
+
+function checkCarried({ carried, sets }: FeatureDeclarations): void {
+  const ofCarried = (features: readonly Feature[]): Feature | undefined => features.find((feature) => 'of' in feature && feature.of === 'carried');
+  if (carried === undefined) {
+    const reader = ofCarried(Object.values(sets).flat());
+    check(reader === undefined, `feature ${reader?.name}`, 'is of what events carry, and nothing is declared as carried');
+    return;
+  }
+  const { set, feature, ...filter } = carried;
+  check(sets[set]?.some(({ name }) => name === feature) === true, 'carried', `is ${set}.${feature}, which is not declared`);
+  checkFilter(filter, 'carried');
+  // They are few, and their way in looks the payment up anyway: no other event pays for it.
+  for (const name of filter.events)
+    check(PAYMENT_EVENTS.has(name), 'carried', `is of ${name}, which is no event about a payment that was made before`);
+  // Else a number would be made of numbers like it, and what it says would depend on how far back the journal goes.
+  const reader = ofCarried(withInputs(sets[set]!, feature));
+  check(reader === undefined, 'carried', `reads what is carried, by ${reader?.name}`);
 }
 
 function checkFilter(filter: EventFilter, where: string): void {

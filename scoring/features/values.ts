@@ -36,6 +36,9 @@ export class EventValues {
         case 'is_fraud':
           add(values, flagValue(isFraud(event)));
           break;
+        case 'carried':
+          add(values, event.carried);
+          break;
         default:
           for (const line of event.items ?? []) {
             if (ref.kind === 'item' && line.item_id !== ref.id) continue;

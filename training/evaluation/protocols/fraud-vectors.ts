@@ -24,7 +24,7 @@ export interface PaymentVectors {
  */
 export function vectorsOf(payments: readonly Payment[], engine: FeatureEngine, set: string, startMs: number): PaymentVectors {
   const replay = new EntityReplay(engine);
-  const hear = (event: TimedEvent): void => replay.apply({ kind: 'event', at_ms: event.timestamp_ms, event });
+  const hear = (event: TimedEvent): void => replay.apply({ kind: 'event', at_ms: event.timestamp_ms, event: replay.carrying(event) });
   const width = engine.names(set).length;
   const vector = new Float32Array(width);
   const columns = new Column((length) => new Float32Array(length), width * 1024);
