@@ -1,49 +1,17 @@
 import { expect, test } from 'vitest';
-import type { TimedEvent } from '../../contracts/event.ts';
 import { createExactIndex } from '../../index/exact.ts';
-import { openMemoryStore } from '../../store/memory.ts';
-import type { EntityState } from '../features/contract.ts';
-import { DEFAULT_DECLARATIONS } from '../features/defaults.ts';
-import { createFeatureEngine } from '../features/engine.ts';
-import { eventUnit } from '../ingest.ts';
-import { Catalogue } from './catalogue.ts';
-import { ClickCounts } from './explore/click-counts.ts';
-import { ItemNumbersTable } from './item-numbers.ts';
-import { createRecommender, RANK_SET, type Ranker } from './pipeline.ts';
+import type { Ranker } from './pipeline.ts';
 import { DEFAULT_PLACEMENTS } from './placements.ts';
 import type { UserTower } from './retrieval.ts';
-import { Trending } from './trending.ts';
-
-const NOW = 1_750_000_000_000;
+import { NOW, testItems, testShop } from './shop.testing.ts';
 
 /** One user who viewed i0, six items with vectors, and the tower in question. */
 async function answer(userTower: UserTower, ranker?: Ranker) {
-  const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
-  const store = openMemoryStore<EntityState>();
-  const catalogue = new Catalogue();
-  const trending = new Trending(catalogue.handles);
-  const itemNumbers = new ItemNumbersTable(engine, RANK_SET, catalogue.handles);
-  const itemIndex = createExactIndex({ dimensions: 2, metric: 'ip', handles: catalogue.handles });
-  for (let i = 0; i < 6; i++) {
-    catalogue.put({ item_id: `i${i}`, created_ms: i });
-    itemIndex.upsert(`i${i}`, Float32Array.of(i, 1));
-  }
-  const view: TimedEvent = { event_id: 'e', name: 'view_item', user_id: 'u', timestamp_ms: NOW, items: [{ item_id: 'i0' }] };
-  await store.ingest([eventUnit(engine, (id) => catalogue.get(id), view, NOW)]);
-  const recommend = createRecommender({
-    store,
-    engine,
-    catalogue,
-    trending,
-    itemNumbers,
-    clicks: new ClickCounts([]),
-    candidatesMax: 100,
-    onStage: () => {},
-    onSource: () => {},
-    editorial: { picks: () => [] },
-    now: () => 0,
-  });
-  return recommend({ user_id: 'u', limit: 6 }, DEFAULT_PLACEMENTS[0]!, { itemIndex, userTower, ranker }, NOW, 1, 'r1');
+  const shop = testShop(testItems(6));
+  const itemIndex = createExactIndex({ dimensions: 2, metric: 'ip', handles: shop.catalogue.handles });
+  for (let i = 0; i < 6; i++) itemIndex.upsert(`i${i}`, Float32Array.of(i, 1));
+  await shop.say('view_item', 'i0', NOW, { user_id: 'u' });
+  return shop.ask({ user_id: 'u', limit: 6 }, DEFAULT_PLACEMENTS[0]!, { itemIndex, userTower, ranker });
 }
 
 test('the user vector finds items and scores them all', async () => {

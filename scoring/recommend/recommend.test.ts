@@ -3,72 +3,28 @@ import { describe, expect, test } from 'vitest';
 import type { TimedEvent } from '../../contracts/event.ts';
 import { Handles } from '../../contracts/handles.ts';
 import type { Item } from '../../contracts/item.ts';
-import { openMemoryStore } from '../../store/memory.ts';
-import type { EntityState } from '../features/contract.ts';
-import { DEFAULT_DECLARATIONS } from '../features/defaults.ts';
-import { createFeatureEngine } from '../features/engine.ts';
-import { eventUnit } from '../ingest.ts';
-import { Catalogue } from './catalogue.ts';
-import { ClickCounts } from './explore/click-counts.ts';
-import { ItemNumbersTable } from './item-numbers.ts';
-import { createRecommender, RANK_SET, type RecommendModels } from './pipeline.ts';
+import type { RecommendRequest } from '../../contracts/recommend.ts';
+import type { RecommendModels } from './pipeline.ts';
 import { DEFAULT_PLACEMENTS, type Placement, parsePlacements } from './placements.ts';
 import { NeighbourTable, PopularityTable } from './retrieval.ts';
+import { DAY, NOW, testItems, testShop } from './shop.testing.ts';
 import { Trending } from './trending.ts';
 
-const NOW = Date.UTC(2026, 0, 31);
-const DAY = 86_400_000;
 const HOME = DEFAULT_PLACEMENTS[0]!;
 const AGAIN = DEFAULT_PLACEMENTS.find(({ id }) => id === 'again')!;
 
+/** What is said is said by `u1`, a day ago, unless it says otherwise. */
 function shop(items: readonly Item[]) {
-  const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
-  const store = openMemoryStore<EntityState>();
-  const catalogue = new Catalogue();
-  const trending = new Trending(catalogue.handles);
-  const itemNumbers = new ItemNumbersTable(engine, RANK_SET, catalogue.handles);
-  for (const item of items) catalogue.put(item);
-  const degraded: string[] = [];
-  const recommend = createRecommender({
-    store,
-    engine,
-    catalogue,
-    trending,
-    itemNumbers,
-    clicks: new ClickCounts([]),
-    candidatesMax: 200,
-    onStage: () => {},
-    onSource: () => {},
-    editorial: { picks: () => [] },
-    now: () => 0,
-  });
-  let n = 0;
+  const one = testShop(items);
   return {
-    catalogue,
-    trending,
-    degraded,
-    async say(event: Partial<TimedEvent> & Pick<TimedEvent, 'name'>): Promise<void> {
-      const timed: TimedEvent = { event_id: `e${++n}`, timestamp_ms: NOW - DAY, user_id: 'u1', ...event };
-      await store.ingest([eventUnit(engine, (id) => catalogue.get(id), timed, timed.timestamp_ms)]);
-      trending.add(timed);
-      itemNumbers.touched(timed);
-    },
-    async ask(request: Parameters<typeof recommend>[0], placement: Placement = HOME, models?: RecommendModels, deadline = 1) {
-      const answer = await recommend(request, placement, models, NOW, deadline, 'r1');
-      return { ...answer, ids: answer.items.map((item) => item.item_id) };
-    },
+    ...one,
+    say: (event: Partial<TimedEvent> & Pick<TimedEvent, 'name'>): Promise<void> => one.take({ timestamp_ms: NOW - DAY, user_id: 'u1', ...event }),
+    ask: (request: RecommendRequest, placement: Placement = HOME, models?: RecommendModels, deadline = 1) =>
+      one.ask(request, placement, models, deadline),
   };
 }
 
-function catalogueOf(n: number, change: (i: number) => Partial<Item> = () => ({})): Item[] {
-  return Array.from({ length: n }, (_, i) => ({
-    item_id: `i${i}`,
-    category: `c${i % 4}`,
-    price: 10 + i,
-    created_ms: NOW - 100 * DAY + i,
-    ...change(i),
-  }));
-}
+const catalogueOf = (n: number, change: (i: number) => Partial<Item> = () => ({})): Item[] => testItems(n, (i) => ({ price: 10 + i, ...change(i) }));
 
 const neighbours = (handles: Handles, pairs: Record<string, [string, number][]>): NeighbourTable => {
   const ids = [...new Set([...Object.keys(pairs), ...Object.values(pairs).flatMap((list) => list.map(([id]) => id))])];
@@ -170,28 +126,10 @@ describe('an answer', () => {
   });
 
   test('does not wait for a store that hangs', async () => {
-    const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
-    const catalogue = new Catalogue();
-    for (const item of catalogueOf(5)) catalogue.put(item);
     const store = { states: () => new Promise<never>(() => {}) };
     const now = () => performance.now();
-    const trending = new Trending(catalogue.handles);
-    const itemNumbers = new ItemNumbersTable(engine, RANK_SET, catalogue.handles);
-    const recommend = createRecommender({
-      store,
-      engine,
-      catalogue,
-      trending,
-      itemNumbers,
-      clicks: new ClickCounts([]),
-      candidatesMax: 200,
-      onStage: () => {},
-      onSource: () => {},
-      editorial: { picks: () => [] },
-      now,
-    });
     const rank = async (_: Float32Array, n: number) => new Float32Array(n);
-    const { items, degradedBy } = await recommend({ user_id: 'u1' }, HOME, { ranker: { rank } }, NOW, now() + 20, 'r1');
+    const { items, degradedBy } = await testShop(catalogueOf(5), { store, now }).ask({ user_id: 'u1' }, HOME, { ranker: { rank } }, now() + 20);
     expect(items).toHaveLength(5);
     expect(degradedBy).toContain('state_unavailable');
   });

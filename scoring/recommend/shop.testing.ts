@@ -43,16 +43,20 @@ export function testShop(items: readonly Item[], overrides: Partial<RecommendDep
     ...overrides,
   });
   let n = 0;
+  const take = async (event: Omit<TimedEvent, 'event_id'>): Promise<void> => {
+    const counted: TimedEvent = { event_id: `e${++n}`, ...event };
+    await store.ingest([eventUnit(engine, (id) => catalogue.get(id), counted, event.timestamp_ms)]);
+    trending.add(counted);
+    itemNumbers.touched(counted);
+  };
   return {
     engine,
     catalogue,
+    trending,
+    take,
     /** By `u1` unless said otherwise. */
-    async say(name: TimedEvent['name'], itemId: string, atMs: number, who: Partial<TimedEvent> = { user_id: 'u1' }): Promise<void> {
-      const event: TimedEvent = { event_id: `e${++n}`, name, timestamp_ms: atMs, items: [{ item_id: itemId }], ...who };
-      await store.ingest([eventUnit(engine, (id) => catalogue.get(id), event, atMs)]);
-      trending.add(event);
-      itemNumbers.touched(event);
-    },
+    say: (name: TimedEvent['name'], itemId: string, atMs: number, who: Partial<TimedEvent> = { user_id: 'u1' }): Promise<void> =>
+      take({ name, timestamp_ms: atMs, items: [{ item_id: itemId }], ...who }),
     async ask(request: RecommendRequest, placement: Placement = PLAIN, models?: RecommendModels, deadline = 10_000) {
       const trace = new Trace(catalogue.handles);
       const answer = await recommend(request, placement, models, NOW, deadline, 'r1', trace);
