@@ -1,6 +1,6 @@
 import { GatehouseError } from '../../contracts/errors.ts';
 import type { EntityKind } from '../../store/contract.ts';
-import { applyEvent, entitiesOf } from './apply.ts';
+import { applyEvent, EntityFinder } from './apply.ts';
 import { decodeState, encodeState, stateCodec } from './codec.ts';
 import type { EntityState, FeatureDeclarations, FeatureEngine, HistoryEntry } from './contract.ts';
 import { explainFeature } from './explain.ts';
@@ -24,6 +24,8 @@ export function createFeatureEngine(declarations: FeatureDeclarations): FeatureE
       { features, program: new SetProgram(features, schemas), hash: setHash(features) },
     ]),
   );
+
+  const finder = new EntityFinder(schemas);
 
   /** A kind that nothing is declared of still has a (bare) state, always of the same schema. */
   const schemaOf = (kind: EntityKind): KindSchema => {
@@ -66,7 +68,7 @@ export function createFeatureEngine(declarations: FeatureDeclarations): FeatureE
       if (!feature) throw new RangeError(`set ${set} has no feature ${index}`);
       return explainFeature(feature, value);
     },
-    entities: (event) => entitiesOf(schemas, event),
+    entities: (event) => finder.entities(event),
     apply(ref, state, event, items) {
       const target = state === undefined ? new State(schemaOf(ref.kind)) : own(state);
       if (target.kind !== ref.kind) throw new Error(`a state of a ${target.kind} was handed in for a ${ref.kind}`);
