@@ -6,7 +6,7 @@ import { keepItem, newHistory } from './history.ts';
 import { parseHistory } from './history-codec.ts';
 import { addFirst, addKey, addSighting, addValue } from './lists.ts';
 import { networkOf } from './network.ts';
-import { type Plan, planFor } from './plan.ts';
+import { PLAN_SLOTS, type Plan, planFor, planSlot } from './plan.ts';
 import type { KindSchema } from './schema.ts';
 import type { State } from './state.ts';
 import { applyLevel } from './tables.ts';
@@ -27,23 +27,53 @@ const ID_FIELDS = [
   ['email_domain', 'email_domain'],
 ] as const satisfies readonly (readonly [EntityKind, keyof TimedEvent])[];
 
-/** The entities that an event names and whose kind has something to remember of it. */
-export function entitiesOf(schemas: ReadonlyMap<EntityKind, KindSchema>, event: TimedEvent): EntityRef[] {
-  const refs: EntityRef[] = [];
-  for (const [kind, field] of ID_FIELDS) {
-    const id = event[field];
-    const schema = schemas.get(kind);
-    if (id !== undefined && schema && planFor(schema, event)) refs.push({ kind, id });
+/** The kinds that remember something of one sort of event. */
+interface Concerned {
+  readonly named: readonly (typeof ID_FIELDS)[number][];
+  readonly network: boolean;
+  readonly item: boolean;
+}
+
+/** Lists the entities that an event names and whose kind has something to remember of it. */
+export class EntityFinder {
+  private readonly schemas: ReadonlyMap<EntityKind, KindSchema>;
+  /** By plan slot, made on first use. */
+  private readonly concerned: (Concerned | undefined)[] = new Array(PLAN_SLOTS).fill(undefined);
+
+  constructor(schemas: ReadonlyMap<EntityKind, KindSchema>) {
+    this.schemas = schemas;
   }
-  const networks = schemas.get('network');
-  if (event.ip !== undefined && networks && planFor(networks, event)) refs.push({ kind: 'network', id: networkOf(event.ip) });
-  const items = schemas.get('item');
-  if (items && event.items && planFor(items, event)) {
-    // Most events are of one item, and a set for it costs more than all the rest of the list.
-    if (event.items.length === 1) refs.push({ kind: 'item', id: event.items[0]!.item_id });
-    else for (const id of new Set(event.items.map((line) => line.item_id))) refs.push({ kind: 'item', id });
+
+  entities(event: TimedEvent): EntityRef[] {
+    const refs: EntityRef[] = [];
+    const slot = planSlot(event);
+    if (slot < 0) return refs;
+    const { named, network, item } = this.concernedAt(slot, event);
+    for (let i = 0; i < named.length; i++) {
+      const [kind, field] = named[i]!;
+      const id = event[field];
+      if (id !== undefined) refs.push({ kind, id });
+    }
+    if (network && event.ip !== undefined) refs.push({ kind: 'network', id: networkOf(event.ip) });
+    if (item && event.items) {
+      // Most events are of one item, and a set for it costs more than all the rest of the list.
+      if (event.items.length === 1) refs.push({ kind: 'item', id: event.items[0]!.item_id });
+      else for (const id of new Set(event.items.map((line) => line.item_id))) refs.push({ kind: 'item', id });
+    }
+    return refs;
   }
-  return refs;
+
+  private concernedAt(slot: number, event: TimedEvent): Concerned {
+    const known = this.concerned[slot];
+    if (known) return known;
+    const isConcerned = (kind: EntityKind): boolean => {
+      const schema = this.schemas.get(kind);
+      return schema !== undefined && planFor(schema, event) !== null;
+    };
+    const made = { named: ID_FIELDS.filter(([kind]) => isConcerned(kind)), network: isConcerned('network'), item: isConcerned('item') };
+    this.concerned[slot] = made;
+    return made;
+  }
 }
 
 /** Brings `state` forward in place. Label events count at their own time, which is when they arrived. */

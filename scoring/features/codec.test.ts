@@ -7,6 +7,7 @@ import type { EntityState, Feature, FeatureDeclarations } from './contract.ts';
 import { DEFAULT_DECLARATIONS } from './defaults.ts';
 import { createFeatureEngine } from './engine.ts';
 import { applyAll, bits, DECLARATIONS, events, T0, USER, vectorOf } from './oracle.suite.ts';
+import { compileSchemas } from './schema.ts';
 
 const SEED = 77;
 const engine = createFeatureEngine(DECLARATIONS);
@@ -87,6 +88,18 @@ describe('state codec', () => {
     const again = engine.codec.decode(engine.codec.encode(state));
     expect(engine.history(again, 'seen')[0]!.item_id).toBe('naïve-☕');
     expect(bits(vectorOf(engine, USER, again, T0))).toBe(bits(vectorOf(engine, USER, state, T0)));
+  });
+
+  test('a list in which nothing is, as earlier versions wrote it, is read and not written again', () => {
+    const [key] = compileSchemas(DECLARATIONS)
+      .get('user')!
+      .tops.map((spec) => spec.key);
+    const list = new DataView(new ArrayBuffer(9));
+    list.setUint32(0, key!, true);
+    list.setUint32(4, 1, true);
+    // Format, kind, no columns, no levels, one list of no entries, no histories.
+    const bytes = Uint8Array.from([STATE_FORMAT, 0, 0, 0, 1, ...new Uint8Array(list.buffer), 0]);
+    expect([...engine.codec.encode(engine.codec.decode(bytes))]).toEqual([STATE_FORMAT, 0, 0, 0, 0, 0]);
   });
 
   test('refuses another format by name', () => {

@@ -1,6 +1,6 @@
 import { GatehouseError } from '../../contracts/errors.ts';
 import type { EntityKind } from '../../store/contract.ts';
-import { applyEvent, entitiesOf } from './apply.ts';
+import { applyEvent, EntityFinder } from './apply.ts';
 import { Carrier } from './carried.ts';
 import { decodeState, encodeState, stateCodec } from './codec.ts';
 import type { EntityState, FeatureDeclarations, FeatureEngine, HistoryEntry } from './contract.ts';
@@ -27,6 +27,8 @@ export function createFeatureEngine(declarations: FeatureDeclarations): FeatureE
   );
   const { carried } = declarations;
   const carrier = carried && new Carrier(carried, declarations.sets[carried.set]!, schemas);
+
+  const finder = new EntityFinder(schemas);
 
   /** A kind that nothing is declared of still has a (bare) state, always of the same schema. */
   const schemaOf = (kind: EntityKind): KindSchema => {
@@ -69,7 +71,7 @@ export function createFeatureEngine(declarations: FeatureDeclarations): FeatureE
       if (!feature) throw new RangeError(`set ${set} has no feature ${index}`);
       return explainFeature(feature, value);
     },
-    entities: (event) => entitiesOf(schemas, event),
+    entities: (event) => finder.entities(event),
     carriers: (event) => carrier?.carriers(event) ?? [],
     carry(event, states) {
       const carriers = carrier?.carriers(event) ?? [];

@@ -43,11 +43,16 @@ function flag(value: boolean | undefined): number {
   return value === undefined ? 0 : value ? 2 : 1;
 }
 
+/** Which plan an event has; -1 for an event of no known name. */
+export function planSlot(event: TimedEvent): number {
+  const name = NAME_INDEX.get(event.name);
+  return name === undefined ? -1 : name * 3 + flag(isFraud(event));
+}
+
 /** The plan for this event, or null where it changes nothing. Events of the same name and `is_fraud` share one. */
 export function planFor(schema: KindSchema, event: TimedEvent): Plan | null {
-  const name = NAME_INDEX.get(event.name);
-  if (name === undefined) return null;
-  const slot = name * 3 + flag(isFraud(event));
+  const slot = planSlot(event);
+  if (slot < 0) return null;
   const known = schema.plans[slot];
   if (known !== undefined) return known;
   const plan = makePlan(schema, event);

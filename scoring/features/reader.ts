@@ -64,44 +64,49 @@ function readLevel({ level, windowTiles, offsets, slot }: LevelRead, state: Stat
   const { at, stride, blank, tileMs } = level;
   const { numbers, bytes } = state;
   const windows = windowTiles.length;
+  const current = Math.floor(nowMs / tileMs);
+  const rows = numbers[at + ROWS]!;
+  if (rows <= 1) {
+    // Most entities have one row at most: each window holds it or nothing.
+    const narrowest = rows === 0 ? -1 : totalOf(windowTiles, current - numbers[at + ROW]!);
+    for (let w = 0, to = slot; w < windows; w++) {
+      const isHeld = narrowest >= 0 && w >= narrowest;
+      for (let i = 0; i < offsets.length; i++) slots[to++] = isHeld ? numbers[at + ROW + offsets[i]!]! : blank[offsets[i]!]!;
+    }
+    return;
+  }
   if (totals.length < windows * stride) totals = new Float64Array(windows * stride);
   for (let w = 0; w < windows; w++) for (let c = 1; c < stride; c++) totals[w * stride + c] = blank[c]!;
   const sums = totals;
-  const current = Math.floor(nowMs / tileMs);
-  const rows = numbers[at + ROWS]!;
-  if (rows > 1) {
-    const usedCount = columnsInUse(state, level, used);
-    const flagsEach = flagBytes(usedCount);
-    let tile = numbers[at + OLDEST_TILE]!;
-    let from = sealedFrom(state, level);
-    for (let i = 1; i < rows; i++) {
-      if (i > 1) {
-        const step = varintAt(bytes, from);
-        tile += step;
-        from += varintBytes(step);
-      }
-      const total = totalOf(windowTiles, current - tile) * stride;
-      const flags = from;
-      from += flagsEach;
-      for (let f = 0; f < flagsEach; f++) {
-        for (let bits = bytes[flags + f]!, u = f * 8; bits !== 0; bits >>= 1, u++) {
-          if ((bits & 1) === 0) continue;
-          const varint = varintAt(bytes, from);
-          from += varintBytes(varint);
-          let value = numberOf(varint);
-          if (varint === 0) {
-            value = doubleAt(bytes, from);
-            from += DOUBLE_BYTES;
-          }
-          if (total >= 0) addTo(sums, total + used[u]!, blank[used[u]!]!, value);
+  const usedCount = columnsInUse(state, level, used);
+  const flagsEach = flagBytes(usedCount);
+  let tile = numbers[at + OLDEST_TILE]!;
+  let from = sealedFrom(state, level);
+  for (let i = 1; i < rows; i++) {
+    if (i > 1) {
+      const step = varintAt(bytes, from);
+      tile += step;
+      from += varintBytes(step);
+    }
+    const total = totalOf(windowTiles, current - tile) * stride;
+    const flags = from;
+    from += flagsEach;
+    for (let f = 0; f < flagsEach; f++) {
+      for (let bits = bytes[flags + f]!, u = f * 8; bits !== 0; bits >>= 1, u++) {
+        if ((bits & 1) === 0) continue;
+        const varint = varintAt(bytes, from);
+        from += varintBytes(varint);
+        let value = numberOf(varint);
+        if (varint === 0) {
+          value = doubleAt(bytes, from);
+          from += DOUBLE_BYTES;
         }
+        if (total >= 0) addTo(sums, total + used[u]!, blank[used[u]!]!, value);
       }
     }
   }
-  if (rows > 0) {
-    const total = totalOf(windowTiles, current - numbers[at + ROW]!) * stride;
-    if (total >= 0) for (let c = 1; c < stride; c++) addTo(sums, total + c, blank[c]!, numbers[at + ROW + c]!);
-  }
+  const total = totalOf(windowTiles, current - numbers[at + ROW]!) * stride;
+  if (total >= 0) for (let c = 1; c < stride; c++) addTo(sums, total + c, blank[c]!, numbers[at + ROW + c]!);
   for (let w = 0; w < windows; w++) {
     for (let i = 0; i < offsets.length; i++) {
       const c = offsets[i]!;

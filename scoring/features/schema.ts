@@ -68,7 +68,7 @@ export interface KindSchema {
   /** Parts of a state's bytes: one a level, then one a list. */
   readonly sections: number;
   /** The numbers of a state to which nothing has happened. */
-  readonly numbersAtFirst: Float64Array;
+  readonly numbersAtFirst: number[];
   /** What an event does to this kind, made on first use: see plan.ts. */
   readonly plans: (Plan | null | undefined)[];
 }
@@ -206,8 +206,9 @@ class KindBuilder {
     for (const keys of [columnKeys, tops.map((top) => top.key), histories.map((history) => history.key)]) {
       if (new Set(keys).size !== keys.length) throw new Error(`two stored columns of ${kind} have the same 32-bit key`);
     }
-    const numbersAtFirst = new Float64Array(numbers);
-    for (const { at, blank } of levels) numbersAtFirst.set(blank, at + ROW);
+    // Begun with a fraction, the array is one of doubles from the start.
+    const numbersAtFirst = Array.from({ length: numbers }, () => 0.5).fill(0);
+    for (const { at, blank } of levels) for (const [c, value] of blank.entries()) numbersAtFirst[at + ROW + c] = value;
     return {
       kind,
       levels,

@@ -18,13 +18,14 @@ const NO_HISTORIES: (HistoryList | undefined)[] = [];
  */
 export class State implements EntityState {
   readonly schema: KindSchema;
-  readonly numbers: Float64Array;
+  /** An array, all of doubles: it is made, moved and let go with the object, where a typed array is a buffer of its own. */
+  readonly numbers: number[];
   bytes: Uint8Array = NO_BYTES;
   readonly histories: (HistoryList | undefined)[];
 
   constructor(schema: KindSchema) {
     this.schema = schema;
-    this.numbers = new Float64Array(schema.numbersAtFirst);
+    this.numbers = schema.numbersAtFirst.slice();
     this.histories = schema.histories.length === 0 ? NO_HISTORIES : new Array(schema.histories.length).fill(undefined);
   }
 

@@ -149,7 +149,14 @@ function takeOut(state: State, level: Level, oldest: number): void {
 }
 
 /** Which of the columns in use hold something (bits), and their values. */
-export function writeCells(writer: ByteWriter, data: Float64Array, row: number, { blank }: Level, places: readonly number[], count: number): void {
+export function writeCells(
+  writer: ByteWriter,
+  data: Float64Array | number[],
+  row: number,
+  { blank }: Level,
+  places: readonly number[],
+  count: number,
+): void {
   for (let i = 0; i < count; i += 8) {
     let bits = 0;
     for (let j = i; j < i + 8 && j < count; j++) if (data[row + places[j]!] !== blank[places[j]!]) bits |= 1 << (j - i);
