@@ -25,10 +25,9 @@ export function createFeatureEngine(declarations: FeatureDeclarations): FeatureE
       { features, program: new SetProgram(features, schemas), hash: setHash(features, declarations) },
     ]),
   );
-  const { carried } = declarations;
-  const carrier = carried && new Carrier(carried, declarations.sets[carried.set]!, schemas);
-
   const finder = new EntityFinder(schemas);
+  const { carried } = declarations;
+  const carrier = carried && new Carrier(carried, declarations.sets[carried.set]!, schemas, finder);
 
   /** A kind that nothing is declared of still has a (bare) state, always of the same schema. */
   const schemaOf = (kind: EntityKind): KindSchema => {
