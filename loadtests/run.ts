@@ -41,6 +41,7 @@ const SCENARIOS: readonly Scenario[] = [
   { name: 'score', target: 'gateway', workload: 'score', env: {} },
   { name: 'score async', target: 'gateway', workload: 'score', env: ASYNC },
   { name: 'recommend', target: 'gateway', workload: 'recommend', env: {} },
+  { name: 'recommend to new visitors', target: 'gateway', workload: 'recommend_new', env: {} },
   { name: 'events', target: 'gateway', workload: 'events', env: {} },
 ];
 const DOCS_PAGE = 'docs/performance.md';

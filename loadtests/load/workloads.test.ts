@@ -13,6 +13,7 @@ const CONTRACTS: Readonly<Record<Workload, readonly [path: string, schema: TSche
   score: ['/v1/score', ScoreRequest],
   features: ['/v1/score', HandedIn],
   recommend: ['/v1/recommend', RecommendRequest],
+  recommend_new: ['/v1/recommend', RecommendRequest],
   events: ['/v1/events', EventsRequest],
 };
 const SPEC = { key: 'gh_sec_x', items: 500, users: 100, seed: 1, columns: COLUMNS, run: 'run000' };

@@ -1,7 +1,7 @@
 import { type Random, seededRandom } from '../../training/learners/random.ts';
 import { FRAUD_AMOUNT, itemId, skewed, userId } from '../shop.ts';
 
-export const WORKLOADS = ['score', 'features', 'recommend', 'events'] as const;
+export const WORKLOADS = ['score', 'features', 'recommend', 'recommend_new', 'events'] as const;
 export type Workload = (typeof WORKLOADS)[number];
 
 /** What a generator needs in order to make requests. */
@@ -21,15 +21,21 @@ export interface WorkloadSpec {
 /** Events in one request of the `events` workload, and items in one answer. */
 export const EVENTS_PER_REQUEST = 100;
 export const RECOMMEND_LIMIT = 12;
-/** Different requests made ahead; each is sent again and again with new ids. */
-const TEMPLATES: Readonly<Record<Workload, number>> = { score: 4096, features: 4096, recommend: 4096, events: 256 };
+/** Different requests made ahead; each is sent again and again with new ids. Of `recommend_new` there are more than a run sends, so that none comes twice. */
+const TEMPLATES: Readonly<Record<Workload, number>> = { score: 4096, features: 4096, recommend: 4096, recommend_new: 2 ** 17, events: 256 };
 /** One payment in a hundred is over the amount that the model holds for fraud. */
 const LARGE_SHARE = 0.01;
 const MERCHANTS = 50;
 const SERIAL_DIGITS = 12;
 const SERIAL = '0'.repeat(SERIAL_DIGITS);
 const ZERO = 48;
-const PATHS: Readonly<Record<Workload, string>> = { score: '/v1/score', features: '/v1/score', recommend: '/v1/recommend', events: '/v1/events' };
+const PATHS: Readonly<Record<Workload, string>> = {
+  score: '/v1/score',
+  features: '/v1/score',
+  recommend: '/v1/recommend',
+  recommend_new: '/v1/recommend',
+  events: '/v1/events',
+};
 
 /** A request as bytes, and the places of the serial numbers that make its ids new. */
 interface Template {
@@ -87,13 +93,19 @@ const BODIES: Readonly<Record<Workload, (spec: WorkloadSpec, random: Random) => 
     transaction_id: `t${run}${SERIAL}`,
     features: Array.from({ length: columns }, () => Math.round(random.next() ** 3 * 5000) / 100),
   }),
-  recommend: ({ users, items }, random) => {
-    const user = skewed(random, users);
-    const request = { user_id: userId(user), session_id: `session-${user}`, limit: RECOMMEND_LIMIT };
-    return random.next() < 0.5 ? { ...request, placement: 'home' } : { ...request, placement: 'product', item_id: itemId(skewed(random, items)) };
+  recommend: (spec, random) => {
+    const user = skewed(random, spec.users);
+    return recommendation(spec, user, user, random);
   },
+  // A user in somebody else's visit has a history that nobody had before, as after each look at an item: what is kept of the visitor is of no use.
+  recommend_new: (spec, random) => recommendation(spec, skewed(random, spec.users), skewed(random, spec.users), random),
   events: (spec, random) => ({ events: Array.from({ length: EVENTS_PER_REQUEST }, () => shopEvent(spec, random)) }),
 };
+
+function recommendation({ items }: WorkloadSpec, user: number, session: number, random: Random): Record<string, unknown> {
+  const request = { user_id: userId(user), session_id: `session-${session}`, limit: RECOMMEND_LIMIT };
+  return random.next() < 0.5 ? { ...request, placement: 'home' } : { ...request, placement: 'product', item_id: itemId(skewed(random, items)) };
+}
 
 /** A payment: ten fields beside the amount, as a checkout sends them. `large` ones become alerts. */
 export function payment(run: string, user: number, large: boolean, random: Random): Record<string, unknown> {
