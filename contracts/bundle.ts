@@ -100,6 +100,10 @@ const IndexSnapshot = Type.Object(
 /** What a bundle may be called. Its folder has the same name, so it can't climb out of its parent. */
 export const VERSION_PATTERN = '^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$';
 
+/** How past sessions are asked for what comes next: `v_stan` by visits like this one, `followers` by what came after its last items. */
+export const SESSION_SEARCHES = ['v_stan', 'followers'] as const;
+export type SessionSearchName = (typeof SESSION_SEARCHES)[number];
+
 /** `manifest.json` of a bundle. Everything that the gateway loads is named here with its size and hash. */
 export const BundleManifest = Type.Object(
   {
@@ -185,6 +189,8 @@ export const BundleManifest = Type.Object(
       },
       { additionalProperties: false },
     ),
+    /** How `tables.sessions` is asked; absent: `v_stan`. */
+    session_search: Type.Optional(Type.Enum([...SESSION_SEARCHES])),
     report: Type.Optional(FileName),
     files: Type.Array(BundleFile, { maxItems: 64 }),
     /** Metrics on the later time slice, beside their baselines. */

@@ -22,6 +22,9 @@ test('sessions are read and asked for what came next', async () => {
   expect(sessions.ids).toEqual(TABLE.ids);
   // b is clicked in every session, which says nothing; c in one of two.
   expect([...sessions.next([1]).items]).toEqual([2]);
+  // What came after a, in both sessions b.
+  const followers = await indexReaders.readSessions(dir, 'sessions.bin', 'followers');
+  expect([...followers.next([0]).items]).toEqual([1, 2]);
 });
 
 test('profiles are read and asked', async () => {

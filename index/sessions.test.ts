@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { seededRandom } from './clustered.ts';
 import {
+  FOLLOWERS,
   S_KNN,
   SESSION_CLICKS_MAX,
   SESSIONS_PER_ITEM_MAX,
@@ -33,7 +34,9 @@ function walks(items: number, count: number, seed: number): number[][] {
 function slowly(sessions: readonly (readonly number[])[], items: number, clicked: readonly number[], params: SessionSearchParams) {
   const total = sessions.length;
   const query = [...new Set([...clicked].reverse())].slice(0, params.lastItems);
-  const weights = query.map((_, i) => ({ equal: 1, linear: (query.length - i) / query.length, exponential: Math.exp(-i / 2) })[params.itemWeight]);
+  const weights = query.map(
+    (_, i) => ({ equal: 1, linear: (query.length - i) / query.length, exponential: Math.exp(-i / 2), steep: Math.exp(-3 * i) })[params.itemWeight],
+  );
   const newestOf = query.map((item) =>
     sessions
       .map((_, session) => session)
@@ -59,12 +62,21 @@ function slowly(sessions: readonly (readonly number[])[], items: number, clicked
   const scores = new Float64Array(items);
   for (const { clicks, latest, similarity } of neighbours) {
     const match = clicks.lastIndexOf(query[latest]!);
+    if (params.clickWeight === 'after') {
+      clicks.forEach((item, at) => {
+        const before = clicks.slice(0, at).map((other, i) => (other === query[latest] ? Math.exp(1 + i - at) : 0));
+        scores[item]! += similarity * before.reduce((sum, value) => sum + value, 0);
+      });
+      continue;
+    }
     const given = new Set<number>();
     clicks.forEach((item, at) => {
       const share = at === match ? params.matchShare : 1;
       if (share === 0 || (params.clickWeight !== 'distance' && given.has(item))) return;
       given.add(item);
-      const click = { equal: 1, match: Math.max(0, 1 - (latest + 1) / 10), distance: Math.exp(-Math.abs(at - match) / 4) }[params.clickWeight];
+      const click = { equal: 1, match: Math.max(0, 1 - (latest + 1) / 10), distance: Math.exp(-Math.abs(at - match) / 4), after: 0 }[
+        params.clickWeight
+      ];
       const held = sessions.filter((session) => session.includes(item)).length;
       scores[item]! += similarity * share * click * (params.idf ? Math.log(total / held) : 1);
     });
@@ -82,6 +94,8 @@ const variants: [string, SessionSearchParams][] = [
   ['V-STAN, cut', { ...V_STAN, ...small, lastItems: 2 }],
   ['V-STAN without its matches', { ...V_STAN, ...small, matchShare: 0 }],
   ['S-KNN without its matches', { ...S_KNN, ...small, matchShare: 0 }],
+  ['followers', FOLLOWERS],
+  ['followers, cut', { ...FOLLOWERS, ...small, itemWeight: 'equal' }],
   ['VMIS-kNN by similarity', { ...VMIS_KNN, k: 4, recency: true, lengthNorm: true, matchShare: 0.3 }],
 ];
 

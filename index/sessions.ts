@@ -10,12 +10,12 @@ export interface SessionTable {
   readonly ids: readonly string[];
 }
 
-/** How neighbours are found and what they say. Presets: `S_KNN`, `VMIS_KNN`, `V_STAN`. */
+/** How neighbours are found and what they say. Presets: `S_KNN`, `VMIS_KNN`, `V_STAN`, `FOLLOWERS`. */
 export interface SessionSearchParams {
   /** Distinct items of the running session that are looked at, the last ones. */
   readonly lastItems: number;
-  /** Weight of the i-th last of n such items: 1, (n - i) / n, or exp(-i / 2). */
-  readonly itemWeight: 'equal' | 'linear' | 'exponential';
+  /** Weight of the i-th last of n such items: 1, (n - i) / n, exp(-i / 2), or exp(-3 i). */
+  readonly itemWeight: 'equal' | 'linear' | 'exponential' | 'steep';
   /** Of each item its newest sessions, so many (m). */
   readonly sessionsPerItem: number;
   /** Of all found sessions the newest, so many. */
@@ -28,10 +28,11 @@ export interface SessionSearchParams {
   readonly k: number;
   /**
    * What a neighbour gives its items beside its similarity. `equal`: 1 to each of them. `match`: 1 - 0.1 i to each, where its latest item in common
-   * is the i-th last of the running session (from 1). `distance`: exp(-d / 4) for each click, d clicks from that item.
+   * is the i-th last of the running session (from 1). `distance`: exp(-d / 4) for each click, d clicks from that item. `after`: exp(-d) for each click, d clicks
+   * behind the next one after that item; every click on the item counts.
    */
-  readonly clickWeight: 'equal' | 'match' | 'distance';
-  /** Share of it that the latest item in common itself gets. Above 0 where visitors come back to what they saw; papers differ, mostly silently. */
+  readonly clickWeight: 'equal' | 'match' | 'distance' | 'after';
+  /** Share of it that the latest item in common itself gets, but with `after`. Above 0 where visitors come back to what they saw; papers differ, mostly silently. */
   readonly matchShare: number;
   /** Multiply by ln(sessions / sessions with the item). */
   readonly idf: boolean;
@@ -79,6 +80,20 @@ export const V_STAN: SessionSearchParams = {
   idf: true,
 };
 
+/** What came after the last item, whatever the rest of the visit was like: a Markov chain with some sight. For shops whose pages lead from item to item. */
+export const FOLLOWERS: SessionSearchParams = {
+  lastItems: 3,
+  itemWeight: 'steep',
+  sessionsPerItem: 5_000,
+  sessionsMax: 100_000,
+  lengthNorm: false,
+  recency: false,
+  k: 5_000,
+  clickWeight: 'after',
+  matchShare: 1,
+  idf: false,
+};
+
 /** Longest session: what a visitor did 200 clicks ago says nothing, and a crawler's session would be a neighbour of all. */
 export const SESSION_CLICKS_MAX = 200;
 /** Of each item so many newest sessions are kept: more never helped, and a best-seller's list would otherwise bound an answer's time. */
@@ -89,6 +104,10 @@ export const SESSIONS_MAX = 50_000_000;
 const CLICK_DISTANCE = 4;
 /** The weight of an item halves about every 1.4 steps back. */
 const STEPS_BACK = 2;
+/** Where what comes next hangs on the last item: each one back weighs a twentieth of the one after it, and mostly decides where that says nothing. */
+const STEEP = 3;
+/** What a click gives to those that come after it, a click further on. */
+const FOLLOWER_DECAY = Math.exp(-1);
 /** A match so far back, or further, says nothing. */
 const MATCH_STEPS = 10;
 
@@ -199,7 +218,7 @@ export class SessionIndex {
   #findSessions(length: number, { itemWeight, sessionsPerItem }: SessionSearchParams): number {
     let found = 0;
     for (let i = 0; i < length; i++) {
-      const weight = itemWeight === 'equal' ? 1 : itemWeight === 'linear' ? (length - i) / length : Math.exp(-i / STEPS_BACK);
+      const weight = weightOf(itemWeight, i, length);
       const from = this.#starts[this.#query[i]!]!;
       const to = Math.min(this.#starts[this.#query[i]! + 1]!, from + sessionsPerItem);
       for (let at = from; at < to; at++) {
@@ -233,6 +252,10 @@ export class SessionIndex {
       const to = indptr[session + 1]!;
       const steps = this.#matched[session]! + 1;
       const weight = this.#similarity[session]! * (clickWeight === 'match' ? Math.max(0, 1 - steps / MATCH_STEPS) : 1);
+      if (clickWeight === 'after') {
+        scored = this.#scoreFollowers(from, to, this.#query[steps - 1]!, weight, idf, scored);
+        continue;
+      }
       let match = to - 1;
       while (items[match] !== this.#query[steps - 1]) match--;
       const stamp = this.#nextStamp();
@@ -247,12 +270,32 @@ export class SessionIndex {
           this.#stamps[item] = stamp;
         }
         if (idf) share *= this.#idf[item]!;
-        if (share === 0) continue;
-        if (this.#scores[item] === 0) this.#scored[scored++] = item;
-        this.#scores[item]! += share;
+        scored = this.#add(item, share, scored);
       }
     }
     return scored;
+  }
+
+  /** Scores what the clicks of a session came after: `carried` is what all clicks on the matched item so far give to the one that comes now. */
+  #scoreFollowers(from: number, to: number, matched: number, weight: number, idf: boolean, scoredBefore: number): number {
+    const { items } = this.table;
+    let scored = scoredBefore;
+    let carried = 0;
+    for (let at = from; at < to; at++) {
+      const item = items[at]!;
+      if (carried > 0) scored = this.#add(item, idf ? carried * this.#idf[item]! : carried, scored);
+      carried = carried * FOLLOWER_DECAY + (item === matched ? weight : 0);
+    }
+    return scored;
+  }
+
+  /** Adds to an item's score; returns how many items have one. */
+  #add(item: number, share: number, scored: number): number {
+    if (share === 0) return scored;
+    const isNew = this.#scores[item] === 0;
+    if (isNew) this.#scored[scored] = item;
+    this.#scores[item]! += share;
+    return isNew ? scored + 1 : scored;
   }
 
   #nextStamp(): number {
@@ -271,6 +314,12 @@ export class SessionIndex {
     for (let i = 0; i < scored; i++) scores[this.#scored[i]!] = 0;
     return out;
   }
+}
+
+/** Weight of the i-th last of n items, from 0. */
+function weightOf(itemWeight: SessionSearchParams['itemWeight'], i: number, n: number): number {
+  if (itemWeight === 'equal') return 1;
+  return itemWeight === 'linear' ? (n - i) / n : Math.exp(itemWeight === 'steep' ? -STEEP * i : -i / STEPS_BACK);
 }
 
 const DISTANCE_WEIGHTS = Float64Array.from({ length: SESSION_CLICKS_MAX }, (_, distance) => Math.exp(-distance / CLICK_DISTANCE));

@@ -54,13 +54,14 @@ export interface LearnedRetrieval extends LearnedSessions {
   readonly popularity: { readonly ids: readonly string[]; readonly scores: Float32Array };
 }
 
-/** Fits factors, neighbours and popularity on acts before `untilMs`; null when there are none. */
+/** Fits factors, neighbours and popularity on acts before `untilMs`; null when there are none. What takes longest goes on from what was learned `earlier`. */
 export async function learnRetrieval(
   log: ShopLog,
   untilMs: number,
   params: RetrievalParams,
   seed: number,
   progress: (label: string) => Progress,
+  earlier?: LearnedRetrieval,
 ): Promise<LearnedRetrieval | null> {
   const { acts } = log;
   const known = knownItems(acts, log.items.size, untilMs);
@@ -81,7 +82,7 @@ export async function learnRetrieval(
   });
   const profiles = profileTable(log, untilMs, people, { position: known.position, ids: itemIds });
   const linear = await linearItems(together, baskets.count, itemIds.length, seed, progress('linear'));
-  const sessions = await learnSessions(log, untilMs, params.sessions, seed, progress);
+  const sessions = await learnSessions(log, untilMs, params.sessions, seed, progress, earlier);
   const popularity = decayedPopularity(log, untilMs, params.popularityHalfLifeDays);
 
   return {

@@ -1,8 +1,11 @@
+import { SESSION_SEARCHES, type SessionSearchName } from '../contracts/bundle.ts';
+import { SERVED_SESSIONS } from '../index/readers.ts';
 import type { SessionTable } from '../index/sessions.ts';
 import type { ShopLog } from './collect.ts';
 import type { Progress } from './learners/contract.ts';
 import { fitNextItem, NEXT_ITEM_DEFAULTS } from './learners/neural/nextItem.ts';
 import type { NextItemModel } from './learners/neural/nextItemModel.ts';
+import { sampleSorted, seededRandom } from './learners/random.ts';
 import { fitVmis, type SessionRows } from './learners/vmis.ts';
 import { isSessionLog } from './session-log.ts';
 
@@ -34,18 +37,28 @@ const NEIGHBOURS_SESSIONS_MIN = 100;
 /** Draws a step against which a next item is told apart: no more than there are items, and enough to be a sample where there are few. */
 const NEGATIVES_MIN = 64;
 
+/** An encoder that goes on from an earlier one has this share of the budget and of the epochs. */
+const GO_ON_SHARE = 1 / 4;
+/** And this share of the learning rate to begin with. */
+const GO_ON_RATE = 1 / 2;
+
 export interface LearnedSessions {
   readonly sessions?: SessionTable;
+  readonly sessionSearch?: SessionSearchName;
   readonly nextItem?: { readonly model: NextItemModel; readonly ids: readonly string[] };
 }
 
-/** What visits before `untilMs` tell of the next item; empty where the shop sends no session ids or too few of them. */
+/**
+ * What visits before `untilMs` tell of the next item; empty where the shop sends no session ids or too few of them. `earlier` is what the same log told
+ * up to an earlier time: the encoder goes on from there (`GO_ON_SHARE`).
+ */
 export async function learnSessions(
   log: ShopLog,
   untilMs: number,
   params: SessionParams,
   seed: number,
   progress: (label: string) => Progress,
+  earlier?: LearnedSessions,
 ): Promise<LearnedSessions> {
   const rows = sequencesOf(log, untilMs);
   const targets = targetsOf(rows);
@@ -58,9 +71,54 @@ export async function learnSessions(
       : undefined;
   const nextItem =
     params.nextItem && targets > 0 && targetsOf(all) >= params.nextItemTargetsMin
-      ? await fitNext(rows, targets, isSessionLog(log) ? params.nextItemTargetsOfSessions : params.nextItemTargets, seed, progress('next item'))
+      ? await fitNext(
+          rows,
+          targets,
+          isSessionLog(log) ? params.nextItemTargetsOfSessions : params.nextItemTargets,
+          seed,
+          progress('next item'),
+          earlier?.nextItem,
+        )
       : undefined;
-  return { ...(table && { sessions: table }), ...(nextItem && { nextItem }) };
+  // Chosen once: a ranker that learned from one search would be served with the numbers of another.
+  return {
+    ...(table && { sessions: table, sessionSearch: earlier?.sessionSearch ?? chooseSearch(rows, seed) }),
+    ...(nextItem && { nextItem }),
+  };
+}
+
+/** Of the visits with two items the newest tell which search is better, a twentieth of them but no more than these. */
+const CHOOSE_SHARE = 1 / 20;
+const CHOOSE_SESSIONS_MAX = 4_000;
+/** Clicks that are asked for: HR is sure to about one point. */
+const CHOOSE_CLICKS_MAX = 4_000;
+const CHOOSE_CUT = 20;
+
+/**
+ * The search that expects the newest visits best when it knows all before them, by HR + MRR at 20 as the protocol of next clicks has it. Which one that
+ * is depends on the shop: where pages lead from item to item, what came after the last one is nearly all there is to know.
+ */
+export function chooseSearch(rows: SessionRows, seed: number): SessionSearchName {
+  const { indptr, indices, ids } = rows;
+  const long: number[] = [];
+  for (let s = 0; s + 1 < indptr.length; s++) if (indptr[s + 1]! - indptr[s]! >= 2) long.push(s);
+  const held = Math.min(CHOOSE_SESSIONS_MAX, Math.floor(long.length * CHOOSE_SHARE));
+  if (held === 0) return SESSION_SEARCHES[0];
+  const first = long[long.length - held]!;
+  const index = fitVmis({ indptr: indptr.slice(0, first + 1), indices: indices.slice(0, indptr[first]!), ids }, {}, { seed });
+  const asked: [session: number, at: number][] = [];
+  for (const s of long.slice(-held)) for (let at = indptr[s]! + 1; at < indptr[s + 1]!; at++) asked.push([s, at]);
+  const drawn = Array.from(sampleSorted(seededRandom(seed), asked.length, CHOOSE_CLICKS_MAX), (i) => asked[i]!);
+  const worthOf = (name: SessionSearchName): number => {
+    let worth = 0;
+    for (const [s, at] of drawn) {
+      const place = index.searchNumbers(indices.subarray(indptr[s]!, at), CHOOSE_CUT, SERVED_SESSIONS[name]).items.indexOf(indices[at]!);
+      if (place >= 0) worth += 1 + 1 / (place + 1);
+    }
+    return worth;
+  };
+  const worths = SESSION_SEARCHES.map(worthOf);
+  return SESSION_SEARCHES[worths.indexOf(Math.max(...worths))]!;
 }
 
 /** The items of each visit that has a session id, visits in the order of their first act. */
@@ -87,14 +145,20 @@ function longOnes({ indptr }: SessionRows): number {
   return count;
 }
 
-/** Fits the encoder on the newest visits that the budget has room for, again and again where there is room left. */
+/**
+ * Fits the encoder on the newest visits that the budget has room for, again and again where there is room left. One that goes on from an earlier one has
+ * a part of the budget.
+ */
 async function fitNext(
   { indptr, indices, ids }: SessionRows,
   targets: number,
-  budget: number,
+  budgetFromScratch: number,
   seed: number,
   progress: Progress,
+  earlier: LearnedSessions['nextItem'],
 ): Promise<NonNullable<LearnedSessions['nextItem']>> {
+  const share = earlier ? GO_ON_SHARE : 1;
+  const budget = Math.ceil(budgetFromScratch * share);
   let from = indptr.length - 1;
   let kept = 0;
   while (from > 0 && kept < budget) {
@@ -108,7 +172,15 @@ async function fitNext(
     return number[item]!;
   });
   const rows = { items: known.length, indptr: indptr.slice(from).map((at) => at - indptr[from]!), clicks };
-  const epochs = Math.min(NEXT_ITEM_DEFAULTS.epochs, Math.max(1, Math.round(budget / Math.min(targets, kept))));
+  const epochs = Math.min(Math.ceil(NEXT_ITEM_DEFAULTS.epochs * share), Math.max(1, Math.round(budget / Math.min(targets, kept))));
   const negatives = Math.min(NEXT_ITEM_DEFAULTS.negatives, Math.max(NEGATIVES_MIN, known.length));
-  return { model: await fitNextItem(rows, { epochs, negatives }, { seed, progress }), ids: known };
+  const learningRate = NEXT_ITEM_DEFAULTS.learningRate * (earlier ? GO_ON_RATE : 1);
+  const start = earlier && { start: { model: earlier.model, numbers: numbersIn(earlier.ids, known) } };
+  return { model: await fitNextItem(rows, { epochs, negatives, learningRate }, { seed, progress, ...start }), ids: known };
+}
+
+/** The place of each id in `among`, -1 where it has none. */
+function numbersIn(among: readonly string[], ids: readonly string[]): Int32Array {
+  const places = new Map(among.map((id, place) => [id, place]));
+  return Int32Array.from(ids, (id) => places.get(id) ?? -1);
 }

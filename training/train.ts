@@ -128,14 +128,21 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const ends = { a: log.toMs - 2 * periodMs, b: log.toMs - periodMs, c: log.toMs + 1 };
   const handles = new Handles();
   const fitted: FittedRetrieval[] = [];
-  const fitAt = (name: string, stage: string, untilMs: number): Promise<FittedRetrieval | undefined> =>
+  const fitAt = (name: string, stage: string, untilMs: number, earlier?: FittedRetrieval): Promise<FittedRetrieval | undefined> =>
     stages.time(name, async () => {
       const bar = progress.task(name, 'steps');
       const learned = await checkpoint.stage(stage, () =>
-        learnRetrieval(log, untilMs, retrieval, seed, (part) => (done, total) => {
-          check();
-          bar.update(done, total, part);
-        }),
+        learnRetrieval(
+          log,
+          untilMs,
+          retrieval,
+          seed,
+          (part) => (done, total) => {
+            check();
+            bar.update(done, total, part);
+          },
+          earlier,
+        ),
       );
       bar.end();
       if (!learned) return undefined;
@@ -145,8 +152,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     });
   try {
     const a = await fitAt('retrieval, to measure', 'retrieval-a', ends.a);
-    const b = isSessions ? a : await fitAt('retrieval, to check', 'retrieval-b', ends.b);
-    const c = await fitAt('retrieval', 'retrieval-c', ends.c);
+    const b = isSessions ? a : await fitAt('retrieval, to check', 'retrieval-b', ends.b, a);
+    const c = await fitAt('retrieval', 'retrieval-c', ends.c, b);
     if (!c) skipped['retrieval'] = 'no user did anything with an item';
 
     // ---- replay: rows of the ranker and of the fraud model
@@ -312,6 +319,7 @@ function partsOf(
       popularity: retrieval.popularity,
       profiles: retrieval.profileIndex,
       ...(retrieval.linear && { linear: { ids: retrieval.itemIds, ...retrieval.linear } }),
+      ...(retrieval.sessionSearch && { sessionSearch: retrieval.sessionSearch }),
       ...(retrieval.sessionIndex && { sessions: retrieval.sessionIndex }),
       ...(retrieval.nextItem && retrieval.nextItemIndex && { nextItem: { ...retrieval.nextItem, index: retrieval.nextItemIndex } }),
     }),

@@ -9,6 +9,7 @@ import {
   type ModelAdapter,
   type NeighboursFile,
   type PopularityFile,
+  type SessionSearchName,
   type TensorShape,
 } from '../../contracts/bundle.ts';
 import { GatehouseError } from '../../contracts/errors.ts';
@@ -57,7 +58,7 @@ export interface BundleDeps {
   readonly engine: FeatureEngine;
   readonly readIndex: (dir: string, manifest: SnapshotManifest, options: { readonly handles?: Handles }) => Promise<VectorIndex>;
   readonly readProfiles: (dir: string, file: string) => Promise<ProfileSearch>;
-  readonly readSessions: (dir: string, file: string) => Promise<SessionSearch>;
+  readonly readSessions: (dir: string, file: string, search: SessionSearchName | undefined) => Promise<SessionSearch>;
   /** Begins to open the catalogue's content by the model; what it returns is closed when the bundle is released. Absent: there is no catalogue to serve. */
   readonly openContent?: (model: ContentModel) => OpenContent;
   /** The catalogue's, where the bundle is to recommend from it; its own where absent. */
@@ -211,7 +212,8 @@ export async function loadBundle(dir: string, deps: BundleDeps): Promise<LoadedB
     }
 
     const lookAlikes = tables.profiles && new LookAlikes(handles, await deps.readProfiles(dir, tables.profiles));
-    const sessionNeighbours = tables.sessions && new SessionNeighbours(handles, await deps.readSessions(dir, tables.sessions));
+    const sessionNeighbours =
+      tables.sessions && new SessionNeighbours(handles, await deps.readSessions(dir, tables.sessions, manifest.session_search));
     const linear = tables.linear && NeighbourTable.fromFile((await readTable(dir, tables.linear)) as NeighboursFile, handles);
     const neighbours = tables.neighbours && NeighbourTable.fromFile((await readTable(dir, tables.neighbours)) as NeighboursFile, handles);
     const popularity = tables.popularity && PopularityTable.fromFile((await readTable(dir, tables.popularity)) as PopularityFile, handles);

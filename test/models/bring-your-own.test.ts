@@ -137,6 +137,7 @@ describe('a model that was exported', () => {
     expect(files).not.toContain('report.html');
     expect(files).toContain('items.hnsw');
     expect(manifest.trained).toEqual(before.manifest.trained);
+    expect(manifest.session_search).toBe(before.manifest.session_search);
   });
 
   test('makes a bundle of its own where there is none, with its calibration, thresholds, metrics and origin', async () => {

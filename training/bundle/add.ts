@@ -88,6 +88,7 @@ function newManifest(model: ModelFile, from: BundleManifest | undefined, { versi
     models,
     indexes: from?.indexes ?? {},
     tables: from?.tables ?? {},
+    ...(from?.session_search && { session_search: from.session_search }),
     files: [...kept, written],
     metrics: metricsOf(manifest, from?.metrics ?? {}),
   };

@@ -53,6 +53,7 @@ export async function testParts(engine: FeatureEngine, version: string, seed = 1
     neighbours: { ids: itemIds, ...(await fitItemKnn({ ...met, rows: USERS, items: ITEMS }, { k: 5 }, { seed })) },
     linear: { ids: itemIds, ...easeNeighbours(await fitEase({ ...met, users: USERS, items: ITEMS }, { lambda: 5 }, { seed }), 5) },
     profiles: new ProfileIndex({ ...met, items: met.indices, votes: met.values, ids: itemIds }),
+    sessionSearch: 'followers',
     sessions: fitVmis({ ...met, ids: itemIds }, {}, { seed }),
     nextItem: await learnNextItem(met, itemIds, seed),
     popularity: { ids: itemIds, scores: Float32Array.from(itemIds, (_, i) => 1 / (i + 1)) },

@@ -41,6 +41,7 @@ describe('a bundle that was written', () => {
     const handles = new Handles();
     const bundle = await loadBundle(join(dir, 'v1'), { ...deps, handles });
     expect(bundle.manifest).toEqual(manifest);
+    expect(manifest.session_search).toBe(parts.sessionSearch);
     await bundle.probe();
 
     const vector = Float32Array.from(engine.names('fraud'), (_, i) => (i % 5 === 0 ? Number.NaN : Math.sin(i)));

@@ -8,6 +8,7 @@ import type {
   NeighboursFile,
   PopularityFile,
   RiskThresholds,
+  SessionSearchName,
 } from '../../contracts/bundle.ts';
 import { Handles } from '../../contracts/handles.ts';
 import type { Tree, TreeEnsemble } from '../../contracts/trees.ts';
@@ -77,6 +78,8 @@ export interface BundleParts {
   readonly linear?: BundleParts['neighbours'];
   readonly profiles?: ProfileIndex;
   readonly sessions?: SessionIndex;
+  /** How they are asked; `v_stan` where absent. */
+  readonly sessionSearch?: SessionSearchName;
   readonly content?: ContentModel;
   /** Item i of `ids` is number i of the model. */
   readonly nextItem?: { readonly model: NextItemModel; readonly ids: readonly string[]; readonly index: VectorIndex };
@@ -141,6 +144,7 @@ async function writeFiles(dir: string, parts: BundleParts, signal: AbortSignal |
 
   const { version, created_ms, trained, metrics, report } = parts;
   const manifest: BundleManifest = { format: 'gatehouse-bundle-1', version, created_ms, trained, models, indexes, tables, files, metrics };
+  if (parts.sessions && parts.sessionSearch) manifest.session_search = parts.sessionSearch;
   if (report !== undefined) manifest.report = await put('report.html', typeof report === 'string' ? report : report(manifest));
   signal?.throwIfAborted();
   return writeManifest(dir, manifest);

@@ -98,6 +98,19 @@ describe.each<EncoderName>(['gru', 'lstm', 'sasrec', 'cnn'])('fitNextItem with %
 });
 
 describe('fitNextItem', () => {
+  test('goes on from a model: known items keep what they learned, new ones begin at random, another shape is refused', async () => {
+    const model = await fitNextItem(train, small, { seed: 1, threads: 1 });
+    const numbers = Int32Array.from({ length: ITEMS }, (_, item) => (item === 7 ? -1 : item));
+    const options = { seed: 2, threads: 1, start: { model, numbers } };
+    const further = await fitNextItem(train, { ...small, epochs: 1, learningRate: 1e-9 }, options);
+    expect(further.weights['state.weight']!.value[0]).toBeCloseTo(model.weights['state.weight']!.value[0]!, 5);
+    expect(further.itemBias[5]).toBeCloseTo(model.itemBias[5]!, 5);
+    expect(further.itemBias[7]).toBeCloseTo(0, 5);
+    expect(further.history.trainLosses[0]!).toBeLessThan(model.history.trainLosses[0]! / 1.5);
+    await expect(fitNextItem(train, { ...small, width: 8 }, options)).rejects.toThrow(RangeError);
+    await expect(fitNextItem(train, small, { ...options, start: { model, numbers: numbers.slice(1) } })).rejects.toThrow(RangeError);
+  });
+
   test('ranks are those of an exact inner product search over the item vectors', async () => {
     const model = await fitNextItem(train, { ...small, epochs: 1 }, { seed: 3, threads: 1 });
     const index = createExactIndex({ dimensions: model.width + 1, metric: 'ip' });

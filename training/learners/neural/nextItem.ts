@@ -17,7 +17,7 @@ import { rankingLoss } from './nextItemServing.ts';
 import { createOptimiser } from './optimiser.ts';
 import { checkNeural, NEURAL_DEFAULTS, type NeuralParams, optimiserParams, positive, share, whole, width } from './params.ts';
 import { compileStep, type StepInputs, type TrainingStep } from './step.ts';
-import { createWeights, denseSpecs, storeWeights, type WeightSpec, weightsKeeper } from './weights.ts';
+import { createWeights, denseSpecs, storeWeights, type WeightSpec, type Weights, weightsKeeper } from './weights.ts';
 import { type BatchPlan, type Bucket, checkSequences, createBuckets, LENGTH_MAX, planEpoch, type SequenceRows } from './windows.ts';
 
 /** `batchSize` counts targets, as every click but the first of a sequence is one. */
@@ -52,6 +52,13 @@ export const NEXT_ITEM_DEFAULTS: NextItemParams = {
   epochs: 8,
 };
 
+/** A fit that goes on from a model instead of random weights. */
+export interface NextItemStart {
+  readonly model: NextItemModel;
+  /** Number that the model gives each item; -1 where it does not know it: such an item begins at random. */
+  readonly numbers: Int32Array;
+}
+
 /**
  * Predicts the next item of a sequence: GRU4Rec, LSTM, SASRec or a causal CNN over embeddings that inputs and outputs share, softmax over sampled
  * negatives. Items that no sequence has keep random vectors: leave them out of an index. Validation losses are -(HR@20 + MRR@20) over all prefixes. Throws `training_data_insufficient` without a sequence of two items.
@@ -59,7 +66,7 @@ export const NEXT_ITEM_DEFAULTS: NextItemParams = {
 export async function fitNextItem(
   rows: SequenceRows,
   given: Partial<NextItemParams>,
-  options: NeuralFitOptions<SequenceRows>,
+  options: NeuralFitOptions<SequenceRows> & { readonly start?: NextItemStart },
 ): Promise<NextItemModel> {
   const params = { ...NEXT_ITEM_DEFAULTS, ...given };
   checkParams(params);
@@ -76,6 +83,7 @@ export async function fitNextItem(
   const deviation = 1 / Math.sqrt(params.width);
   const embedding = createEmbedding(rows.items, params.width, random, (source) => deviation * source.normal());
   const bias = createEmbedding(rows.items, 1, random, () => 0);
+  if (options.start) takeOver(options.start, params, weights, embedding, bias);
   const sampler = createNegativeSampler(countItems(rows), params.negativesPower, params.negatives, random);
   const current = (history: History): NextItemModel => ({
     encoder: params.encoder,
@@ -130,6 +138,20 @@ export async function fitNextItem(
 }
 
 const NO_HISTORY: History = { trainLosses: [], validationLosses: [], epochs: 0 };
+
+/** Stored vectors have length 1, about that of random ones: the learning rate means the same to both. */
+function takeOver({ model, numbers }: NextItemStart, params: NextItemParams, weights: Weights, embedding: Embedding, bias: Embedding): void {
+  const same = model.encoder === params.encoder && model.width === params.width && model.blocks === params.blocks && model.heads === params.heads;
+  requireParam(same && model.lengthMax === params.lengthMax && model.kernel === params.kernel, 'the model to go on from has another shape');
+  requireParam(numbers.length === embedding.rows, 'the model to go on from needs a number for each item');
+  for (const [name, { value }] of weights.byName) value.set(model.weights[name]!.value);
+  numbers.forEach((number, item) => {
+    if (number < 0) return;
+    requireParam(number < model.items, `the model to go on from has no item ${number}`);
+    embedding.values.set(model.itemEmbeddings.subarray(number * model.width, (number + 1) * model.width), item * model.width);
+    bias.values[item] = model.itemBias[number]!;
+  });
+}
 
 function specsOf(params: NextItemParams): WeightSpec[] {
   const own = denseSpecs('state', params.width, params.width);
