@@ -1,6 +1,5 @@
 import type { TimedEvent } from '../../contracts/event.ts';
 import type { EntityKind, EntityRef } from '../../store/contract.ts';
-import { entitiesOf } from './apply.ts';
 import type { Carried, Feature } from './contract.ts';
 import { withInputs } from './derived.ts';
 import { matches } from './plan.ts';
@@ -11,22 +10,28 @@ import type { State } from './state.ts';
 /** Computes what events take along: the one feature and its inputs, of the states of the event's own entities. */
 export class Carrier {
   readonly #declared: Carried;
-  readonly #schemas: ReadonlyMap<EntityKind, KindSchema>;
+  readonly #entities: (event: TimedEvent) => EntityRef[];
   readonly #program: SetProgram;
   readonly #kinds: ReadonlySet<EntityKind>;
   readonly #values: Float32Array;
 
-  constructor(declared: Carried, features: readonly Feature[], schemas: ReadonlyMap<EntityKind, KindSchema>) {
+  /** `entities` are those that an event counts for. */
+  constructor(
+    declared: Carried,
+    features: readonly Feature[],
+    schemas: ReadonlyMap<EntityKind, KindSchema>,
+    entities: (event: TimedEvent) => EntityRef[],
+  ) {
     const needed = withInputs(features, declared.feature);
     this.#declared = declared;
-    this.#schemas = schemas;
+    this.#entities = entities;
     this.#program = new SetProgram(needed, schemas);
     this.#kinds = new Set(needed.flatMap((feature) => ('entity' in feature ? [feature.entity] : [])));
     this.#values = new Float32Array(needed.length);
   }
 
   carriers(event: TimedEvent): EntityRef[] {
-    return matches(this.#declared, event) ? entitiesOf(this.#schemas, event).filter(({ kind }) => this.#kinds.has(kind)) : [];
+    return matches(this.#declared, event) ? this.#entities(event).filter(({ kind }) => this.#kinds.has(kind)) : [];
   }
 
   carry(event: TimedEvent, carriers: readonly EntityRef[], states: readonly (State | undefined)[]): TimedEvent {

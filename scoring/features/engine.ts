@@ -1,5 +1,6 @@
 import { GatehouseError } from '../../contracts/errors.ts';
-import type { EntityKind } from '../../store/contract.ts';
+import type { TimedEvent } from '../../contracts/event.ts';
+import type { EntityKind, EntityRef } from '../../store/contract.ts';
 import { applyEvent, entitiesOf } from './apply.ts';
 import { Carrier } from './carried.ts';
 import { decodeState, encodeState, stateCodec } from './codec.ts';
@@ -25,8 +26,9 @@ export function createFeatureEngine(declarations: FeatureDeclarations): FeatureE
       { features, program: new SetProgram(features, schemas), hash: setHash(features, declarations) },
     ]),
   );
+  const entities = (event: TimedEvent): EntityRef[] => entitiesOf(schemas, event);
   const { carried } = declarations;
-  const carrier = carried && new Carrier(carried, declarations.sets[carried.set]!, schemas);
+  const carrier = carried && new Carrier(carried, declarations.sets[carried.set]!, schemas, entities);
 
   /** A kind that nothing is declared of still has a (bare) state, always of the same schema. */
   const schemaOf = (kind: EntityKind): KindSchema => {
@@ -69,7 +71,7 @@ export function createFeatureEngine(declarations: FeatureDeclarations): FeatureE
       if (!feature) throw new RangeError(`set ${set} has no feature ${index}`);
       return explainFeature(feature, value);
     },
-    entities: (event) => entitiesOf(schemas, event),
+    entities,
     carriers: (event) => carrier?.carriers(event) ?? [],
     carry(event, states) {
       const carriers = carrier?.carriers(event) ?? [];
