@@ -75,7 +75,7 @@ export async function scoreStages(
   tell('explanation, where there is one', await costUs(EXPLAINED, (i) => model.contributions?.(vectors[i % vectors.length]!)));
   const results = await Promise.all(inputs.map((input) => assess(engine, input)));
   await time('answer as JSON', (i) => JSON.stringify(results[i]!.response));
-  const packer = new Packer();
+  const packer = new Packer({ floatBlocks: true });
   const facts = units.map((unit, i): readonly Fact[] => [unit.fact, results[i]!.decision]);
   await time('both facts for the journal', (i) => {
     for (const fact of facts[i]!) packer.pack(fact);
