@@ -39,7 +39,7 @@ export class EntityReplay {
   carrying(event: TimedEvent): TimedEvent {
     return this.engine.carry(
       event,
-      this.engine.carriers(event).map((ref) => this.#states.get(keyOf(ref))),
+      this.engine.carriers(event).map(({ kind, id }) => this.state(kind, id)),
     );
   }
 
