@@ -266,7 +266,8 @@ export class ByteReader {
   }
 
   varint(): number {
-    let byte = this.u8();
+    const first = this.u8();
+    let byte = first;
     let value = byte & 127;
     for (let factor = 128; byte >= 128; factor *= 128) {
       if (factor > 2 ** 49) throw damaged('a number is too long');
@@ -274,6 +275,8 @@ export class ByteReader {
       value += (byte & 127) * factor;
     }
     if (value > Number.MAX_SAFE_INTEGER) throw damaged('a number is too large');
+    // A number's length is told from its value: `varintBytes`.
+    if (byte === 0 && first >= 128) throw damaged('a number is longer than it needs to be');
     return value;
   }
 
@@ -305,6 +308,12 @@ export class ByteReader {
 
   skip(count: number): void {
     this.take(count);
+  }
+
+  /** Hands on what was read since `position`. */
+  writeFrom(position: number, writer: ByteWriter): void {
+    writer.reserve(this.at - position);
+    writer.appendFrom(this.bytes, position, this.at);
   }
 
   /** A copy of what was read since `position`: the caller's buffer may be reused. */

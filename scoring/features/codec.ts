@@ -139,6 +139,8 @@ export function decodeState(schemaOf: (kind: EntityKind) => KindSchema, bytes: U
   const kind = ENTITY_KINDS[reader.u8()];
   if (kind === undefined) throw damaged('its kind is unknown');
   const state = new State(schemaOf(kind));
+  // What is stored takes about as much in memory: grown part by part it would be moved time and again.
+  state.bytes = new Uint8Array(bytes.length);
   readLevels(reader, state);
   for (let left = reader.count(8); left > 0; left--) {
     readBlock(reader, (key) => {

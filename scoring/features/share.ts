@@ -1,9 +1,8 @@
-import { Cursor, HASH_BYTES } from './bytes.ts';
+import { HASH_BYTES, hashAt, varintAt, varintBytes } from './bytes.ts';
 import { COUNT, OLDEST_MS, type TopSpec } from './schema.ts';
 import type { State } from './state.ts';
 import { SHARE_SIGHTINGS_MAX } from './tiles.ts';
 
-const cursor = new Cursor();
 /** Scratch of one call: sightings of each key of the list's table. */
 const seenByPlace = new Uint8Array(SHARE_SIGHTINGS_MAX);
 
@@ -28,18 +27,21 @@ export class ShareTable {
     const { bytes, numbers } = state;
     const table = state.sectionFrom(section) + 1;
     let seenMs = numbers[at + OLDEST_MS]!;
-    cursor.open(bytes, table + bytes[table - 1]! * HASH_BYTES);
-    for (let i = 0; i < bytes[table - 1]!; i++) seenByPlace[i] = 0;
-    for (let i = 0; i < sightings; i++) {
-      if (i > 0) seenMs += cursor.varint();
+    const keys = bytes[table - 1]!;
+    for (let i = 0; i < keys; i++) seenByPlace[i] = 0;
+    for (let i = 0, from = table + keys * HASH_BYTES; i < sightings; i++) {
+      if (i > 0) {
+        const step = varintAt(bytes, from);
+        seenMs += step;
+        from += varintBytes(step);
+      }
       if (seenMs > nowMs) break;
-      const place = bytes[cursor.at++]!;
+      const place = bytes[from++]!;
       seenByPlace[place] = seenByPlace[place]! + 1;
       this.seen++;
     }
-    cursor.open(bytes, table);
-    for (let i = 0; i < bytes[table - 1]!; i++) {
-      const key = cursor.hash();
+    for (let i = 0; i < keys; i++) {
+      const key = hashAt(bytes, table + i * HASH_BYTES);
       const place = this.placeOf(key);
       this.keys[place] = key;
       this.counts[place] = seenByPlace[i]!;

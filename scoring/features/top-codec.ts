@@ -1,9 +1,10 @@
-import { type ByteReader, type ByteWriter, damaged, HASH_BYTES } from './bytes.ts';
+import { type ByteReader, ByteWriter, damaged, HASH_BYTES } from './bytes.ts';
 import { packList } from './lists.ts';
-import { COUNT, OLDEST_MS, type TopSpec } from './schema.ts';
+import { COUNT, NEWEST_KEY, NEWEST_MS, OLDEST_MS, type TopSpec } from './schema.ts';
 import type { State } from './state.ts';
 import { openTop, type Top } from './top.ts';
 
+const piece = new ByteWriter();
 const plain: Top = { data: new Float64Array(0), count: 0 };
 
 /**
@@ -20,12 +21,38 @@ export function writeTop(writer: ByteWriter, state: State, { at, section, role }
   writer.appendFrom(bytes, entriesFrom, state.sectionTo(section));
 }
 
+/** Checks entries that may stay as they are written, and takes their bytes. */
+function takeTop(reader: ByteReader, state: State, { at, section, role }: TopSpec, count: number): void {
+  const { numbers } = state;
+  let atMs = reader.varint();
+  let key = 0;
+  numbers[at + OLDEST_MS] = atMs;
+  const from = reader.position;
+  for (let i = 0; i < count; i++) {
+    if (i > 0) atMs += reader.varint();
+    if (atMs > Number.MAX_SAFE_INTEGER) throw damaged('a time is too large');
+    if (role !== 'first') key = reader.hash();
+    if (role === 'recent' || role === 'values') reader.number();
+  }
+  numbers[at + COUNT] = count;
+  numbers[at + NEWEST_MS] = atMs;
+  numbers[at + NEWEST_KEY] = key;
+  piece.reset();
+  reader.writeFrom(from, piece);
+  const to = state.sectionFrom(section);
+  state.splice(section, to, state.sectionTo(section) - to, piece);
+}
+
 export function readTop(reader: ByteReader, state: State, spec: TopSpec): void {
   const { width, role } = spec;
   const count = reader.count(1);
   const tooMany = Math.max(0, count - spec.entriesMax);
   // Fewer values may be kept than when this was written: then the oldest are left out.
   if (tooMany > 0 && role !== 'values') throw damaged('a list is too long');
+  if (count > 0 && tooMany === 0 && role !== 'sightings') {
+    takeTop(reader, state, spec, count);
+    return;
+  }
   openTop(plain, spec);
   const { data } = plain;
   const keys: number[] = [];
