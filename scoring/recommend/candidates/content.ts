@@ -71,7 +71,7 @@ function near(index: VectorIndex, seeds: Seeds, opened: Searched | undefined, ma
   const query = sumOf(seeds, index.dimensions);
   // Of a page whose item says nothing of itself, it is the visitor's that are asked about.
   if (seeds.handles[0] !== context.item) return nearestTo(index, query, max, context, found, EF);
-  return nearbyTo(index, nearbyOf(index).put(context.item, index, query), max, context, found, EF);
+  return nearbyTo(index, nearbyOf(index).put(context.item, index.version, query), max, context, found, EF);
 }
 
 function sumOf({ handles, vectors }: Seeds, dimensions: number): Float32Array {

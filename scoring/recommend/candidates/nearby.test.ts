@@ -116,7 +116,7 @@ describe('what was searched for before', () => {
     const nearby = nearbyOf({});
     for (let key = 0; key <= SEARCHED_MAX; key++) {
       nearby.get(0, exact);
-      nearby.put(key, exact, new Float32Array(2));
+      nearby.put(key, exact.version, new Float32Array(2));
     }
     expect(nearby.get(0, exact)).toBeDefined();
     expect(nearby.get(1, exact)).toBeUndefined();

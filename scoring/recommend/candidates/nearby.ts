@@ -12,7 +12,7 @@ const FETCH_MARGIN = 1.3;
 /** A vector, and what lies nearest to it in the index, whoever may see it: the nearest first. */
 export interface Searched {
   readonly query: Float32Array;
-  /** Of the index when it was made. */
+  /** Of the index when the query was made. */
   readonly version: number;
   nearest: Int32Array;
   /** Of these. */
@@ -37,8 +37,9 @@ class NearbyCache {
     return known;
   }
 
-  put(key: number, index: VectorIndex, query: Float32Array): Searched {
-    const searched = { query, version: index.version, nearest: new Int32Array(0), similarities: new Float64Array(0), reach: 0 };
+  /** `version` is the index's when the query was made. */
+  put(key: number, version: number, query: Float32Array): Searched {
+    const searched = { query, version, nearest: new Int32Array(0), similarities: new Float64Array(0), reach: 0 };
     this.#searched.delete(key);
     this.#searched.set(key, searched);
     if (this.#searched.size > SEARCHED_MAX) this.#searched.delete(this.#searched.keys().next().value!);

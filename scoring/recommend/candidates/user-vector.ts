@@ -22,7 +22,9 @@ export const userVector: CandidateSource = {
     const key = keyOf(weights);
     const known = nearby.get(key, itemIndex);
     if (known) return run(context, itemIndex, known);
-    return userTower.fold(weights).then((user) => user && run(context, itemIndex, nearby.put(key, itemIndex, user)));
+    // The index may change while the model runs.
+    const { version } = itemIndex;
+    return userTower.fold(weights).then((user) => user && run(context, itemIndex, nearby.put(key, version, user)));
   },
 };
 
