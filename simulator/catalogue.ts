@@ -5,8 +5,6 @@ import { BRAND_ENDS, BRAND_STARTS, CATEGORIES, COLOURS, STYLE_WORDS } from './wo
 
 /** How far an item strays from its style's centre: large enough that neighbours are not all alike, small enough that styles are learnable. */
 const ITEM_NOISE = 0.55;
-/** Share of items that are first offered during the history. */
-const NEW_SHARE = 0.18;
 /** How long before the history the older items were created. */
 const BACKLOG_DAYS = 500;
 const SOLD_OUT_SHARE = 0.02;
@@ -73,7 +71,7 @@ function makeItem(index: number, settings: ShopSettings, brands: readonly (reado
 
   const relativePrice = rng.normal(style === STYLES - 5 ? 0.4 : 0, spec.priceSigma);
   const price = Math.max(1, Math.round(spec.medianPrice * Math.exp(relativePrice) * 100) / 100);
-  const isNew = rng.chance(NEW_SHARE);
+  const isNew = rng.chance(settings.newShare);
   const span = settings.endMs - settings.startMs;
   const created_ms = Math.round(isNew ? settings.startMs + rng.float() * span : settings.startMs - rng.between(1, BACKLOG_DAYS) * DAY_MS);
   const colour = rng.chance(0.5) ? COLOURS[style % COLOURS.length]! : rng.pick(COLOURS);

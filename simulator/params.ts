@@ -29,6 +29,12 @@ export interface ShopParams {
   readonly fraudRate?: number | undefined;
   /** True: each kind of fraud has weeks of its own, one after another, so that what was learnt of the past meets what it has not seen. */
   readonly fraudWaves?: boolean | undefined;
+  /** Share of the items that are first offered during the history. */
+  readonly newShare?: number | undefined;
+  /** How much of an item's worth no catalogue tells: the weight in the utility of a standard normal quality. */
+  readonly appeal?: number | undefined;
+  /** Share of the steps of a visit that go by the page's list, as in a shop that is a feed; 0: pages, searches and shelves alone, of which some have lists. */
+  readonly feedShare?: number | undefined;
 }
 
 export interface ShopSettings {
@@ -41,6 +47,9 @@ export interface ShopSettings {
   readonly visitsPerUserDay: number;
   readonly fraudRate: number;
   readonly fraudWaves: boolean;
+  readonly newShare: number;
+  readonly appeal: number;
+  readonly feedShare: number;
 }
 
 function checked(name: string, value: number, low: number, high: number, whole: boolean): number {
@@ -64,5 +73,8 @@ export function settle(params: ShopParams): ShopSettings {
     visitsPerUserDay: checked('visitsPerUserDay', params.visitsPerUserDay ?? 0.2, 0.001, 5, false),
     fraudRate: checked('fraudRate', params.fraudRate ?? 0.02, 0, 0.2, false),
     fraudWaves: params.fraudWaves ?? false,
+    newShare: checked('newShare', params.newShare ?? 0.18, 0, 1, false),
+    appeal: checked('appeal', params.appeal ?? 0.35, 0, 5, false),
+    feedShare: checked('feedShare', params.feedShare ?? 0, 0, 1, false),
   };
 }

@@ -5,6 +5,7 @@ import { type FraudKind, planAttacks } from './attacks.ts';
 import { history } from './history.ts';
 import { type ShopParams, type ShopSettings, settle } from './params.ts';
 import { isEvent, NO_REPLY } from './steps.ts';
+import { looksAt } from './visit.ts';
 import { itemById, makeWorld, moodAt, utility, type World, wanted } from './world.ts';
 
 export interface FraudTruth {
@@ -36,6 +37,8 @@ export interface Shop {
   affinity(userId: string, itemId: string, atMs: number): number;
   /** The utility behind it: choices among items are a softmax of it. Minus infinity for an unknown item. */
   utility(userId: string, itemId: string, atMs: number): number;
+  /** Probability that the user looks at each place of a list of these items: what position bias is made of. */
+  examination(userId: string, itemIds: readonly string[], atMs: number): number[];
   /** What a payment of the history truly was. Ids that no attack made are honest. */
   fraudTruth(transactionId: string): FraudTruth;
   /** Hidden cluster of an item, or undefined. */
@@ -65,6 +68,11 @@ export function createShop(params: ShopParams): Shop {
     if (person?.id !== userId) throw new RangeError(`no user ${userId} in this shop`);
     return moodAt(world, person, atMs);
   };
+  const affinity = (userId: string, itemId: string, atMs: number): number => {
+    const mood = moodOf(userId, atMs);
+    const one = itemById(world, itemId);
+    return one === undefined ? 0 : wanted(mood, one);
+  };
   return {
     settings,
     world,
@@ -79,16 +87,13 @@ export function createShop(params: ShopParams): Shop {
         endMs,
         discount,
       })),
-    affinity(userId, itemId, atMs) {
-      const mood = moodOf(userId, atMs);
-      const one = itemById(world, itemId);
-      return one === undefined ? 0 : wanted(mood, one);
-    },
+    affinity,
     utility(userId, itemId, atMs) {
       const mood = moodOf(userId, atMs);
       const one = itemById(world, itemId);
       return one === undefined ? Number.NEGATIVE_INFINITY : utility(mood, one);
     },
+    examination: (userId, itemIds, atMs) => looksAt(itemIds.map((id) => affinity(userId, id, atMs))),
     fraudTruth(transactionId) {
       frauds ??= plannedFrauds(world);
       return frauds.get(transactionId) ?? HONEST;

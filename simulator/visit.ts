@@ -127,6 +127,16 @@ function* replenish(world: World, mood: Mood, habit: Habit, due: number, diary: 
   yield* look(one, mood, diary, basket, rng, 12);
 }
 
+/** Probability that each place of a list is looked at: shoppers go down it, lose interest on the way, and are gone with their first click. */
+export function looksAt(wants: readonly number[]): number[] {
+  let looks = 1;
+  return wants.map((want) => {
+    const here = looks;
+    looks *= (1 - want * CLICK_PER_WANT) * LOOK_ON;
+    return here;
+  });
+}
+
 /** Shows a list and perhaps clicks on it; returns the item clicked. */
 function* browse(
   shelf: readonly ItemTruth[],
@@ -159,6 +169,17 @@ function listAsk(diary: Diary, placement: string, itemId: string | undefined): S
 
 function related(world: World, one: ItemTruth, atMs: number): ItemTruth[] {
   return world.catalogue.related[one.index]!.map((index) => world.catalogue.items[index]!).filter(({ item }) => item.created_ms <= atMs);
+}
+
+/** The list of an item's page, or of the front page. */
+function* listPage(world: World, mood: Mood, diary: Diary, current: ItemTruth | undefined, rng: Rng): Generator<Step, ItemTruth | undefined, Reply> {
+  const placement = current === undefined ? 'home' : 'product';
+  const reply: Reply = yield listAsk(diary, placement, current?.item.item_id);
+  const ownList = (): ItemTruth[] =>
+    current === undefined
+      ? listOf(world, rng.weighted(mood.person.categoryWeights), mood.atMs, LIST_ITEMS, rng)
+      : related(world, current, mood.atMs).slice(0, LIST_ITEMS);
+  return yield* browse(reply.shown ? [] : ownList(), reply.shown, world, mood, diary, placement, rng);
 }
 
 /** The walk: each step finds an item by a list, a search, a neighbour or a direct look, and moves on in taste and category. */
@@ -198,17 +219,14 @@ function* find(
   step: number,
   rng: Rng,
 ): Generator<Step, ItemTruth | undefined, Reply> {
+  const { feedShare } = world.settings;
+  // No draw where there is no feed: the shop without one stays the shop that it was.
+  if (feedShare > 0 && rng.chance(feedShare)) {
+    return yield* listPage(world, mood, diary, rng.chance(0.5) ? current : undefined, rng);
+  }
   const way = rng.float();
-  if (step === 0 && way < 0.3) {
-    const reply: Reply = yield listAsk(diary, 'home', undefined);
-    const shelf = reply.shown ? [] : listOf(world, rng.weighted(mood.person.categoryWeights), mood.atMs, LIST_ITEMS, rng);
-    return yield* browse(shelf, reply.shown, world, mood, diary, 'home', rng);
-  }
-  if (current !== undefined && way < 0.25) {
-    const reply: Reply = yield listAsk(diary, 'product', current.item.item_id);
-    const shelf = reply.shown ? [] : related(world, current, mood.atMs).slice(0, LIST_ITEMS);
-    return yield* browse(shelf, reply.shown, world, mood, diary, 'product', rng);
-  }
+  if (step === 0 && way < 0.3) return yield* listPage(world, mood, diary, undefined, rng);
+  if (current !== undefined && way < 0.25) return yield* listPage(world, mood, diary, current, rng);
   if (current !== undefined && way < 0.5) return choose(mood, related(world, current, mood.atMs), rng);
   if (way < 0.62) {
     const sought = drawFromShelf(world, category, mood.atMs, rng);

@@ -101,3 +101,36 @@ test('campaigns reach about half of the people and promote categories that the s
     expect(reached / users.size).toBeLessThan(0.85);
   }
 });
+
+test('lists are looked down as is said: clicks at each place are its looks times what is wanted there', () => {
+  const clicks = new Float64Array(8);
+  const expected = new Float64Array(8);
+  const lists = new Map<string, readonly string[]>();
+  for (const { name, session_id = '', user_id, timestamp_ms, items = [], placement } of events) {
+    if (user_id === undefined || !users.has(user_id) || placement !== 'category') continue;
+    const ids = items.map(({ item_id }) => item_id);
+    if (name === 'select_item') clicks[lists.get(session_id)!.indexOf(ids[0]!)]! += 1;
+    if (name !== 'view_item_list') continue;
+    lists.set(session_id, ids);
+    const looks = shop.examination(user_id, ids, timestamp_ms);
+    for (const [place, id] of ids.entries()) expected[place]! += looks[place]! * shop.affinity(user_id, id, timestamp_ms);
+  }
+  const total = (values: Float64Array): number => values.reduce((sum, value) => sum + value, 0);
+  const perWant = total(clicks) / total(expected);
+  expect(total(clicks)).toBeGreaterThan(150);
+  for (const [place, count] of clicks.entries())
+    expect(Math.abs(count - perWant * expected[place]!)).toBeLessThan(4 * Math.sqrt(perWant * expected[place]!) + 1);
+});
+
+test('a shop may be a feed, its items new, and their worth what no catalogue tells', () => {
+  const feed = createShop({ seed: 4, endMs: END_MS, users: 60, items: 100, days: 20, feedShare: 1, newShare: 0.8, appeal: 2 });
+  expect(feed.items().filter(({ created_ms = 0 }) => created_ms > feed.settings.startMs).length).toBeGreaterThan(65);
+  const names = new Set([...feed.history()].flatMap(({ name, placement }) => (name === 'view_item_list' ? [placement] : [])));
+  expect([...names].sort()).toEqual(['home', 'product']);
+  const spread = (of: typeof shop): number => {
+    const means = of.items().map(({ item_id }) => mean(of.userIds().map((user) => of.utility(user, item_id, END_MS))));
+    return Math.sqrt(mean(means.map((value) => (value - mean(means)) ** 2)));
+  };
+  expect(spread(feed)).toBeGreaterThan(1.5 * spread(shop));
+  expect(() => createShop({ seed: 1, endMs: END_MS, feedShare: 1.1 })).toThrow(RangeError);
+});

@@ -7,7 +7,6 @@ import type { Rng } from './prng.ts';
 /** Weights of the utility. Taste leads; the rest keeps it from being all that there is. */
 const WEIGHT_TASTE = 3.2;
 const WEIGHT_CATEGORY = 0.7;
-const WEIGHT_QUALITY = 0.35;
 const WEIGHT_FAME = 0.2;
 /** A new item draws eyes for about two weeks. */
 const NOVELTY_LIFT = 0.5;
@@ -41,6 +40,8 @@ export interface Mood {
   readonly atMs: number;
   readonly taste: Float32Array;
   readonly campaign: Campaign | undefined;
+  /** Weight of an item's quality. */
+  readonly appeal: number;
 }
 
 export function moodAt(world: World, person: Person, atMs: number): Mood {
@@ -49,7 +50,7 @@ export function moodAt(world: World, person: Person, atMs: number): Mood {
   const sin = Math.sin(angle);
   const taste = new Float32Array(TASTE_DIMENSIONS);
   for (let d = 0; d < TASTE_DIMENSIONS; d += 1) taste[d] = cos * person.taste[d]! + sin * person.tasteLater[d]!;
-  return { person, atMs, taste, campaign: campaignFor(world, person, atMs) };
+  return { person, atMs, taste, campaign: campaignFor(world, person, atMs), appeal: world.settings.appeal };
 }
 
 function campaignFor(world: World, person: Person, atMs: number): Campaign | undefined {
@@ -64,7 +65,7 @@ export function utility(mood: Mood, one: ItemTruth): number {
   const { vector } = one;
   let near = 0;
   for (let d = 0; d < TASTE_DIMENSIONS; d += 1) near += taste[d]! * vector[d]!;
-  let sum = WEIGHT_TASTE * near + WEIGHT_CATEGORY * person.categoryLogits[one.category]! + WEIGHT_QUALITY * one.quality + WEIGHT_FAME * one.fame;
+  let sum = WEIGHT_TASTE * near + WEIGHT_CATEGORY * person.categoryLogits[one.category]! + mood.appeal * one.quality + WEIGHT_FAME * one.fame;
   sum -= person.priceSensitivity * one.relativePrice;
   const ageDays = (mood.atMs - one.item.created_ms) / DAY_MS;
   if (ageDays < NOVELTY_DAYS) sum += NOVELTY_LIFT * (1 - ageDays / NOVELTY_DAYS);

@@ -2,6 +2,7 @@ import type { EventName, TimedEvent } from '../contracts/event.ts';
 import type { Item } from '../contracts/item.ts';
 import { Column, Names } from './columns.ts';
 import type { FactSource } from './facts.ts';
+import { Impressions } from './impressions.ts';
 import type { ProgressTask } from './progress.ts';
 
 /** How much an act says that the shopper wants the item: 1 looked at it, 2 put it aside, 3 bought it. */
@@ -58,6 +59,8 @@ export interface ShopLog {
   readonly paymentsMs: Float64Array;
   /** Time from payment to report, of all frauds whose payment is in the journal. */
   readonly fraudDelaysMs: Float64Array;
+  /** The gateway's own lists that were shown. */
+  readonly impressions: Impressions;
   readonly checks: LogChecks;
 }
 
@@ -89,6 +92,7 @@ export async function collect(source: FactSource, options: CollectOptions): Prom
   const visitOf = new Map<string, { visit: number; lastMs: number }>();
   const outcomes = new Map<string, Outcome>();
   const paidMs = new Map<string, number>();
+  const impressions = new Impressions();
   const delays = new Column((length) => new Float64Array(length));
   const columns = {
     record: new Column((length) => new Uint32Array(length)),
@@ -141,6 +145,7 @@ export async function collect(source: FactSource, options: CollectOptions): Prom
   };
 
   for await (const { offset, fact } of source.read()) {
+    impressions.take(fact, records);
     if (fact.kind === 'item_put') catalogue.set(fact.item.item_id, fact.item);
     else if (fact.kind === 'item_delete') catalogue.delete(fact.item_id);
     else if (fact.kind === 'event') {
@@ -184,6 +189,7 @@ export async function collect(source: FactSource, options: CollectOptions): Prom
     outcomes,
     paymentsMs: Float64Array.from(paidMs.values()),
     fraudDelaysMs: delays.view(),
+    impressions,
     checks,
   };
 }

@@ -11,7 +11,7 @@ import type { Query } from './queries.ts';
 import type { Replay } from './replay.ts';
 
 /** Wide caps, own purchases included: the ranker has to know every sort of candidate that any placement brings. */
-const CAPS: SourceCaps = {
+export const CAPS: SourceCaps = {
   user_vector: 60,
   item_to_item: 40,
   buy_again: 60,
@@ -22,7 +22,7 @@ const CAPS: SourceCaps = {
   session_neighbours: 50,
   next_item: 40,
 };
-const CANDIDATES_MAX = 250;
+export const CANDIDATES_MAX = 250;
 /** Unwanted candidates kept of a question: more add rows and next to nothing else. */
 const NEGATIVES_PER_QUERY_MAX = 50;
 export const CUT = 20;

@@ -11,6 +11,9 @@ test('what is shipped is never worse on the later period than the best source', 
   expect(chosenOf(rankings({ trees: 0.4, fused: 0.4, ...sources }), NAMES)).toBe('trees');
   expect(chosenOf(rankings({ trees: 0.35, fused: 0.42, ...sources }), NAMES)).toBe('fused');
   expect(chosenOf(rankings({ trees: 0.35, fused: 0.38, ...sources }), NAMES)).toBe('next item');
+  // What learned from clicks too is shipped where it is better, and only there.
+  expect(chosenOf(rankings({ trees: 0.45, 'trees by clicks too': 0.46, fused: 0.42, ...sources }), NAMES)).toBe('trees by clicks too');
+  expect(chosenOf(rankings({ trees: 0.45, 'trees by clicks too': 0.44, fused: 0.42, ...sources }), NAMES)).toBe('trees');
   // A mixture is not a source, and one that no feature gives cannot be served.
   expect(chosenOf(rankings({ trees: 0.35, fused: 0.2, blend: 0.9, linear: 0.9, popularity: 0.1 }), NAMES)).toBe('trees');
 });

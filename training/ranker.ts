@@ -1,9 +1,13 @@
+import { withClicks } from './click-groups.ts';
 import { type FusedModel, fitFusion, predictFused, singleSource } from './fusion.ts';
 import type { Progress } from './learners/contract.ts';
 import { fitAveraged } from './learners/gbdt/average.ts';
 import type { GbdtModel } from './learners/gbdt/fit.ts';
+import type { GbdtRows } from './learners/gbdt/objective.ts';
 import { GBDT_DEFAULTS, type GbdtParams } from './learners/gbdt/params.ts';
 import { predictMargin } from './learners/gbdt/predict.ts';
+import type { ListRows } from './list-rows.ts';
+import { type PlaceCurves, placeCurves } from './position-bias.ts';
 import { RankerRows, type RankingMetrics } from './ranker-rows.ts';
 
 /**
@@ -25,7 +29,14 @@ const PARAMS: Partial<GbdtParams> = {
 const QUERIES_MIN = 50;
 
 /** Rankings that are no source of their own. */
-const MIXED = ['trees', 'fused', 'blend'];
+const BY_CLICKS = 'trees by clicks too';
+const MIXED = ['trees', BY_CLICKS, 'fused', 'blend'];
+
+/** What one period gave the ranker to learn from. */
+export interface RankerPeriod {
+  readonly rows: RankerRows;
+  readonly lists: ListRows;
+}
 
 export interface FittedRanker {
   readonly model: GbdtModel | FusedModel;
@@ -35,23 +46,30 @@ export interface FittedRanker {
   readonly metrics: Readonly<Record<string, number>>;
   readonly queries: { readonly learned: number; readonly measured: number };
   readonly importance: readonly { readonly feature: string; readonly value: number }[];
+  /** How often the places of the gateway's own lists are looked at, by placement. */
+  readonly places: PlaceCurves;
 }
 
 /**
  * Measures on the later period what learned from the earlier one, then learns from both. Trees are shipped where no other order of the candidates had
- * a better NDCG there; otherwise the fused score of the sources, or the best source alone where that is better still. A string says why there is none.
+ * a better NDCG there, those that learned from clicks on shown lists too where these were better; otherwise the fused score of the sources, or the best
+ * source alone where that is better still. A string says why there is none.
  */
 export async function fitRanker(
-  earlier: RankerRows,
-  later: RankerRows,
+  first: RankerPeriod,
+  second: RankerPeriod,
   names: readonly string[],
   seed: number,
   progress: Progress,
 ): Promise<FittedRanker | string> {
-  const early = RankerRows.training([earlier], seed);
-  if (!early || early.groups!.length < QUERIES_MIN)
-    return `only ${early?.groups?.length ?? 0} visits to learn a ranking from, ${QUERIES_MIN} are needed`;
-  const measured = await fitAveraged(early, PARAMS, MEMBERS, { seed, progress: (done, total) => progress(done, 2 * total) });
+  const [earlier, later] = [first.rows, second.rows];
+  const places = await placeCurves([...first.lists.lists, ...second.lists.lists], names.length, seed);
+  const plain = rowsToLearn([first], {}, seed);
+  if (!plain || plain.groups!.length < QUERIES_MIN)
+    return `only ${plain?.groups?.length ?? 0} visits to learn a ranking from, ${QUERIES_MIN} are needed`;
+  const clicked = rowsToLearn([first], places, seed)!;
+  const measured = await fitTrees(plain, seed, (done, total) => progress(done, 2 * total));
+  const byClicks = clicked.n > plain.n ? await fitTrees(clicked, seed) : undefined;
   const fusionOf = (periods: readonly RankerRows[]): FusedModel =>
     fitFusion(
       periods.flatMap((period) => period.fusionQuestions()),
@@ -59,12 +77,16 @@ export async function fitRanker(
       bestSource(earlier.evaluate({}), names),
     );
   const fused = fusionOf([earlier]);
-  const rankings = later.evaluate({ trees: (rows) => predictMargin(measured, rows), fused: (rows) => predictFused(fused, rows) });
+  const rankings = later.evaluate({
+    trees: (rows) => predictMargin(measured, rows),
+    fused: (rows) => predictFused(fused, rows),
+    ...(byClicks && { [BY_CLICKS]: (rows: Float32Array) => predictMargin(byClicks, rows) }),
+  });
   const chosen = chosenOf(rankings, names);
-  const all = RankerRows.training([earlier, later], seed) ?? early;
+  const all = rowsToLearn([first, second], chosen === BY_CLICKS ? places : {}, seed) ?? plain;
   const model =
-    chosen === 'trees'
-      ? await fitAveraged(all, PARAMS, MEMBERS, { seed, progress: (done, total) => progress(total + done, 2 * total) })
+    chosen === 'trees' || chosen === BY_CLICKS
+      ? await fitTrees(all, seed, (done, total) => progress(total + done, 2 * total))
       : chosen === 'fused'
         ? fusionOf([earlier, later])
         : singleSource(names, chosen)!;
@@ -75,14 +97,41 @@ export async function fitRanker(
     metrics[`recommend_recall20_${key}`] = recall;
     metrics[`recommend_ndcg20_${key}`] = ndcg;
   }
+  for (const [placement, { examined }] of Object.entries(places)) {
+    examined.forEach((share, place) => {
+      metrics[`recommend_examined_${placement}_${place + 1}`] = share;
+    });
+  }
   return {
     model,
     params: { ...GBDT_DEFAULTS, ...PARAMS, members: MEMBERS },
     evaluation,
     metrics,
-    queries: { learned: early.groups!.length, measured: later.queries },
+    queries: { learned: plain.groups!.length, measured: later.queries },
     importance: 'terms' in model ? fusedImportance(model) : importanceOf(model, names),
+    places,
   };
+}
+
+/** The trees of a ranker. */
+export function fitTrees(rows: GbdtRows, seed: number, progress?: Progress): Promise<GbdtModel> {
+  return fitAveraged(rows, PARAMS, MEMBERS, { seed, ...(progress && { progress }) });
+}
+
+/** Questions, and clicks on shown lists. */
+export function rowsToLearn(periods: readonly RankerPeriod[], curves: PlaceCurves, seed: number): GbdtRows | undefined {
+  const data = RankerRows.training(
+    periods.map(({ rows }) => rows),
+    seed,
+  );
+  return (
+    data &&
+    withClicks(
+      data,
+      periods.map(({ lists }) => lists),
+      curves,
+    )
+  );
 }
 
 /** The name of the source that orders the candidates best, alone; popularity where there is none. */
@@ -95,7 +144,7 @@ function bestSource(rankings: Readonly<Record<string, RankingMetrics>>, names: r
 export function chosenOf(rankings: Readonly<Record<string, RankingMetrics>>, names: readonly string[]): string {
   const ndcg = (name: string): number => rankings[name]?.ndcg ?? 0;
   const source = bestSource(rankings, names);
-  return ['fused', source].reduce((best, name) => (ndcg(name) > ndcg(best) ? name : best), 'trees');
+  return [BY_CLICKS, 'fused', source].reduce((best, name) => (ndcg(name) > ndcg(best) ? name : best), 'trees');
 }
 
 function fusedImportance({ terms }: FusedModel): { feature: string; value: number }[] {

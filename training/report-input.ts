@@ -6,6 +6,7 @@ import type { FittedRetrieval } from './assemble.ts';
 import type { ShopLog } from './collect.ts';
 import type { FittedFraud } from './fraud.ts';
 import type { FraudRows } from './fraud-rows.ts';
+import { EXAMINED_MIN } from './position-bias.ts';
 import type { FittedRanker } from './ranker.ts';
 import { CUT } from './ranker-rows.ts';
 import type { ModelReport, QualityCheck, ReportInput, TrainingEnvironment } from './report/input.ts';
@@ -68,7 +69,7 @@ export function reportOf(parts: ReportParts): string {
   return renderReport(input);
 }
 
-function rankerReport({ model, evaluation, params, importance }: FittedRanker): ModelReport {
+function rankerReport({ model, evaluation, params, importance, places }: FittedRanker): ModelReport {
   const { ranker, ...baselines } = evaluation;
   const row = (metric: string, of: 'recall' | 'ndcg') => ({
     metric,
@@ -78,7 +79,10 @@ function rankerReport({ model, evaluation, params, importance }: FittedRanker): 
   return {
     name: 'Ranker',
     kind: 'terms' in model ? 'weighted sum of sources: better than trees on the later period' : 'gbdt, lambdarank',
-    params: 'terms' in model ? Object.fromEntries(model.terms.map(({ feature, weight }) => [feature, weight.toPrecision(3)])) : shown(params),
+    params: {
+      ...('terms' in model ? Object.fromEntries(model.terms.map(({ feature, weight }) => [feature, weight.toPrecision(3)])) : shown(params)),
+      ...placesShown(places),
+    },
     metrics: [row(`NDCG@${CUT}`, 'ndcg'), row(`recall@${CUT}`, 'recall')],
     importance,
     recallAtK: {
@@ -86,6 +90,15 @@ function rankerReport({ model, evaluation, params, importance }: FittedRanker): 
       baselines: Object.entries(baselines).map(([name, { recallByCut }]) => ({ name, points: recallByCut })),
     },
   };
+}
+
+/** How often the places of the gateway's own lists are looked at; nothing of a log without them. */
+function placesShown(places: FittedRanker['places']): ModelReport['params'] {
+  const curves = Object.entries(places).map(([placement, { lists, clicks, examined }]): [string, string] => [
+    `places of ${placement} looked at, of ${lists} lists with ${clicks} clicks`,
+    examined.map((share) => share.toFixed(2)).join(', '),
+  ]);
+  return curves.length === 0 ? {} : { ...Object.fromEntries(curves), 'a place counts as looked at, at least': EXAMINED_MIN };
 }
 
 function fraudSplits({ rows, cutMs, blocks }: FittedFraud, all: FraudRows): ReportInput['data']['splits'] {

@@ -25,6 +25,13 @@ export function eventFact(event: TimedEvent): Fact {
   return { kind: 'event', at_ms: event.timestamp_ms, event };
 }
 
+/** The fact of a list that the gateway gave. */
+export function answered(id: string, itemIds: readonly string[], { placement = 'home', userId = 'u1', atMs = END_MS }): Fact {
+  const items = itemIds.map((item_id) => ({ item_id, score: 1, sources: [], reason: '' }));
+  const response = { recommendation_id: id, placement, items, bundle: null, degraded: false };
+  return { kind: 'recommendation', at_ms: atMs, request: { placement, user_id: userId }, response };
+}
+
 export function factsOfShop(shop: Shop): Fact[] {
   const items = shop.items().map((item): Fact => ({ kind: 'item_put', at_ms: shop.settings.startMs, item }));
   return [...items, ...Array.from(shop.history(), eventFact)];

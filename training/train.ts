@@ -13,8 +13,10 @@ import { collect, PROGRESS_RECORDS, type ShopLog } from './collect.ts';
 import type { FactSource } from './facts.ts';
 import { type FittedFraud, fitFraud, type RiskPolicy } from './fraud.ts';
 import { FraudRows, type FraudWindowParams, fraudWindowOf } from './fraud-rows.ts';
+import type { Impression } from './impressions.ts';
 import { fitContent } from './learners/content.ts';
 import type { Progress } from './learners/contract.ts';
+import { ListRows } from './list-rows.ts';
 import type { ProgressReporter } from './progress.ts';
 import { planNextActs, planQueries, type Query } from './queries.ts';
 import { type FittedRanker, fitRanker } from './ranker.ts';
@@ -160,24 +162,27 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     const queriesMax = params.queriesMax ?? (isSessions ? SESSION_QUERIES_MAX : QUERIES_MAX);
     const plan = isSessions ? planNextActs : planQueries;
     const periods = [
-      ...(a ? [{ rows: new RankerRows(a.models), queries: plan(log, ends.a, ends.b, queriesMax, seed) }] : []),
-      ...(b ? [{ rows: new RankerRows(b.models), queries: plan(log, ends.b, ends.c, queriesMax, seed + 1) }] : []),
+      ...(a ? [periodOf(a, plan(log, ends.a, ends.b, queriesMax, seed), log.impressions.between(ends.a, ends.b))] : []),
+      ...(b ? [periodOf(b, plan(log, ends.b, ends.c, queriesMax, seed + 1), log.impressions.between(ends.b, ends.c))] : []),
     ];
     const fraudRows = new FraudRows(engine.names(FRAUD_SET).length, fraudWindowOf(log, params), log);
     const rows = await task('replay', 'records', (update) =>
       checkpoint.stage('rows', async () => {
         await replayAll(facts, engine, handles, periods, fraudRows, update);
-        return { periods: periods.map((period) => period.rows.stored()), fraud: fraudRows.stored() };
+        return { periods: periods.map(({ rows, lists }) => ({ rows: rows.stored(), lists: lists.stored() })), fraud: fraudRows.stored() };
       }),
     );
     if (fraudRows.count === 0) fraudRows.restore(rows.fraud);
-    for (const [i, period] of periods.entries()) if (period.rows.queries === 0) period.rows.restore(rows.periods[i]!);
+    for (const [i, period] of periods.entries()) {
+      if (period.rows.queries === 0) period.rows.restore(rows.periods[i]!.rows);
+      if (period.lists.lists.length === 0) period.lists.restore(rows.periods[i]!.lists);
+    }
 
     // ---- models
     const ranker: FittedRanker | string =
       a && b
         ? await task('ranker', 'trees', (update) =>
-            checkpoint.stage('ranker', () => fitRanker(periods[0]!.rows, periods[1]!.rows, engine.names(RANK_SET), seed, update)),
+            checkpoint.stage('ranker', () => fitRanker(periods[0]!, periods[1]!, engine.names(RANK_SET), seed, update)),
           )
         : 'too little history';
     if (typeof ranker === 'string') skipped['ranker'] = ranker;
@@ -241,28 +246,36 @@ export function resumableOffset(outDir: string, engine: FeatureEngine, seed: num
   return Checkpoint.stoppedAt(outDir, identityOf(seed, settingsOf(engine, params)));
 }
 
-interface Period {
+export interface Period {
   readonly rows: RankerRows;
   readonly queries: readonly Query[];
+  readonly lists: ListRows;
+  readonly seen: readonly Impression[];
 }
 
-async function replayAll(
+export function periodOf({ models }: FittedRetrieval, queries: readonly Query[], seen: readonly Impression[]): Period {
+  return { rows: new RankerRows(models), queries, lists: new ListRows(models), seen };
+}
+
+export async function replayAll(
   facts: FactSource,
   engine: FeatureEngine,
   handles: Handles,
   periods: readonly Period[],
-  fraud: FraudRows,
+  fraud: FraudRows | undefined,
   update: Progress,
 ): Promise<void> {
   const replay = new Replay(engine, handles);
   const next = periods.map(() => 0);
+  const nextSeen = periods.map(() => 0);
   let record = 0;
   for await (const { fact } of facts.read()) {
-    for (const [i, { rows, queries }] of periods.entries()) {
+    for (const [i, { rows, queries, lists, seen }] of periods.entries()) {
       for (let query = queries[next[i]!]; query?.record === record; query = queries[++next[i]!]) await rows.ask(replay, query);
+      if (seen[nextSeen[i]!]?.record === record) await lists.ask(replay, seen[nextSeen[i]!++]!);
     }
     replay.apply(fact);
-    if (fact.kind === 'event' && fact.event.name === 'payment_attempt') fraud.take(replay, fact.event);
+    if (fraud && fact.kind === 'event' && fact.event.name === 'payment_attempt') fraud.take(replay, fact.event);
     if (++record % PROGRESS_RECORDS === 0) update(record, facts.count);
   }
 }

@@ -17,19 +17,16 @@ import { readConfig } from '../../gateway/config.ts';
 import { bundlesDir, type Gateway, startGateway } from '../../gateway/main.ts';
 import { DEFAULT_DECLARATIONS } from '../../scoring/features/defaults.ts';
 import { createFeatureEngine } from '../../scoring/features/engine.ts';
-import { type Audience, actOut, createShop, passes, type Shop } from '../../simulator/index.ts';
+import { type Audience, actOut, passes, type Shop } from '../../simulator/index.ts';
 import { journalSource, SESSION_DEFAULTS, train } from '../../training/index.ts';
 import { progressBars } from '../../training/progress.ts';
 import { reportOf, type SeedResult } from './fraud-report.ts';
 import { type Prices, Week } from './ledger.ts';
+import { HOUR_MS, type ShopOptions, seedsOf, shopOf, WEEK_MS, withShopOptions } from './options.ts';
 
-interface Options {
-  readonly users: string;
-  readonly items: string;
-  readonly weeks: string;
+interface Options extends ShopOptions {
   readonly alone: string;
   readonly fraud: string;
-  readonly seeds: string;
   readonly margin: string;
   readonly review: string;
   readonly reviewFinds: string;
@@ -37,9 +34,6 @@ interface Options {
   readonly fee: string;
 }
 
-const DAY_MS = 86_400_000;
-const WEEK_MS = 7 * DAY_MS;
-const END_MS = Date.UTC(2026, 0, 5);
 const BATCH = 1_000;
 /** No one is recommended anything here: the smallest retrieval that trains. */
 const RETRIEVAL = { als: { factors: 4, iterations: 1 }, sessions: { ...SESSION_DEFAULTS, neighbours: false, nextItem: false } };
@@ -124,7 +118,7 @@ class Door {
     await this.#send();
     const { startMs, fromMs, trained } = this.#parts;
     if ((atMs - startMs) % WEEK_MS !== 0) return;
-    this.modelAgeDays.push(this.#trainedMs === undefined ? undefined : (atMs - this.#trainedMs) / DAY_MS);
+    this.modelAgeDays.push(this.#trainedMs === undefined ? undefined : (atMs - this.#trainedMs) / (24 * HOUR_MS));
     if (trained && atMs >= fromMs && (await trained())) this.#trainedMs = atMs;
   }
 
@@ -136,15 +130,7 @@ class Door {
 
 /** The shop of one seed three times over: nobody judges, the shipped rules do, rules and models do. */
 async function playSeed(seed: number, options: Options, prices: Prices): Promise<SeedResult> {
-  const shop = createShop({
-    seed,
-    endMs: END_MS,
-    users: Number(options.users),
-    items: Number(options.items),
-    days: Number(options.weeks) * 7,
-    fraudRate: Number(options.fraud),
-    fraudWaves: true,
-  });
+  const shop = shopOf(options, seed, { fraudRate: Number(options.fraud), fraudWaves: true });
   const without = new Books(shop, prices);
   await actOut(shop.world, without);
   const rules = await playAgainst(shop, seed, options, prices, false);
@@ -208,8 +194,8 @@ async function main(options: Options): Promise<void> {
     chargebackFee: Number(options.fee),
   };
   const results: SeedResult[] = [];
-  for (const seed of options.seeds.split(',')) {
-    const result = await playSeed(Number(seed), options, prices);
+  for (const seed of seedsOf(options)) {
+    const result = await playSeed(seed, options, prices);
     results.push(result);
     // Minutes pass between seeds: what is there is shown.
     process.stderr.write(`${reportOf([result], prices, Number(options.alone))}\n`);
@@ -217,14 +203,12 @@ async function main(options: Options): Promise<void> {
   process.stdout.write(`${reportOf(results, prices, Number(options.alone))}\n`);
 }
 
-const program = new Command('fraud-weeks')
-  .description('Money lost to fraud with the gateway and without, week by week, on a simulated shop')
-  .option('--users <n>', 'users of the shop', '600')
-  .option('--items <n>', 'its items', '300')
-  .option('--weeks <n>', 'weeks of its life', '14')
+const program = withShopOptions(
+  new Command('fraud-weeks').description('Money lost to fraud with the gateway and without, week by week, on a simulated shop'),
+  { users: '600', items: '300', weeks: '14', seeds: '1,2,3' },
+)
   .option('--alone <n>', 'weeks at the beginning in which nobody judges', '0')
   .option('--fraud <share>', 'share of payments that are fraud', '0.04')
-  .option('--seeds <list>', 'seeds of the shop and of the training, a course of the shop each', '1,2,3')
   .option('--margin <share>', 'of an honest payment, lost when it is refused', '0.25')
   .option('--review <money>', 'cost of one review', '3')
   .option('--review-finds <share>', 'of the frauds under review', '0.8')

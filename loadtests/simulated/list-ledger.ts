@@ -7,6 +7,9 @@ export interface ListShown {
   readonly shown: readonly ItemWant[];
   /** The best that could have been shown, as many. */
   readonly oracle: readonly ItemWant[];
+  /** What is found by looking down the list, and down the best one: wants, each as likely as its place is looked at. */
+  readonly found: number;
+  readonly foundBest: number;
   /** Means over a list of what is popular, and over one that is drawn. */
   readonly popularWant: number;
   readonly randomWant: number;
@@ -15,12 +18,9 @@ export interface ListShown {
 export interface ItemWant {
   readonly id: string;
   readonly want: number;
-  /** Since it was first offered; undefined for what was offered before the shop's history. */
-  readonly ageDays: number | undefined;
+  /** Since it was put; undefined for what was offered before the shop's history. */
+  readonly ageHours: number | undefined;
 }
-
-/** Places at the top of a list in which no arm but `epsilon` tries anything: what they are worth is what was learned, without what trying costs. */
-export const HEAD_PLACES = 6;
 
 /** Sums over lists: what was wanted of them, of the best, and of the two that take no thought. */
 export class Sums {
@@ -29,29 +29,35 @@ export class Sums {
   oracle = 0;
   popular = 0;
   random = 0;
-  head = 0;
-  headOracle = 0;
+  found = 0;
+  foundBest = 0;
 
   /** Share of the best possible reward. */
   share(of: 'shown' | 'popular' | 'random'): number {
     return this.oracle > 0 ? this[of] / this.oracle : Number.NaN;
   }
 
-  /** Share of the best possible reward of the first places. */
-  headShare(): number {
-    return this.headOracle > 0 ? this.head / this.headOracle : Number.NaN;
+  /** The same of what is found by looking. */
+  foundShare(): number {
+    return this.foundBest > 0 ? this.found / this.foundBest : Number.NaN;
   }
 
-  add({ shown, oracle, popularWant, randomWant }: ListShown): void {
+  add({ shown, oracle, found, foundBest, popularWant, randomWant }: ListShown): void {
     this.lists++;
     this.shown += meanWant(shown);
     this.oracle += meanWant(oracle);
-    this.head += meanWant(shown.slice(0, HEAD_PLACES));
-    this.headOracle += meanWant(oracle.slice(0, HEAD_PLACES));
+    this.found += found;
+    this.foundBest += foundBest;
     this.popular += popularWant;
     this.random += randomWant;
   }
+
+  addAll(other: Sums): void {
+    for (const key of SUMS) this[key] += other[key];
+  }
 }
+
+const SUMS = ['lists', 'shown', 'oracle', 'popular', 'random', 'found', 'foundBest'] as const;
 
 /** Places of the best lists that items of an age should have had, and those that they got. */
 export interface AgeSums {
@@ -62,8 +68,9 @@ export interface AgeSums {
   want: number;
 }
 
+const AGE_SUMS = ['wanted', 'filled', 'shown', 'want'] as const;
 const VISIT_STEPS = [0, 1, 2, 3, 6, 11, 21] as const;
-const AGE_STEPS_DAYS = [0, 2, 4, 7, 14, 28] as const;
+const AGE_STEPS_HOURS = [0, 6, 24, 48, 96, 168, 336, 672] as const;
 export const OLD = 'before the history';
 
 /** The figures of one run. */
@@ -74,7 +81,7 @@ export class ListLedger {
   readonly byVisits = new Map<string, Sums>(VISIT_STEPS.map((_, n) => [stepName(VISIT_STEPS, n), new Sums()]));
   /** By age of the item, the youngest first. */
   readonly byAge = new Map<string, AgeSums>(
-    [...AGE_STEPS_DAYS.map((_, n) => stepName(AGE_STEPS_DAYS, n)), OLD].map((name) => [name, { wanted: 0, filled: 0, shown: 0, want: 0 }]),
+    [...AGE_STEPS_HOURS.map((_, n) => stepName(AGE_STEPS_HOURS, n)), OLD].map((name) => [name, { wanted: 0, filled: 0, shown: 0, want: 0 }]),
   );
 
   add(list: ListShown): void {
@@ -83,20 +90,34 @@ export class ListLedger {
     this.weeks[list.week]!.add(list);
     this.byVisits.get(stepOf(VISIT_STEPS, list.earlierVisits))!.add(list);
     const shownIds = new Set(list.shown.map(({ id }) => id));
-    for (const { id, ageDays } of list.oracle) {
-      const sums = this.#age(ageDays);
+    for (const { id, ageHours } of list.oracle) {
+      const sums = this.#age(ageHours);
       sums.wanted++;
       if (shownIds.has(id)) sums.filled++;
     }
-    for (const { want, ageDays } of list.shown) {
-      const sums = this.#age(ageDays);
+    for (const { want, ageHours } of list.shown) {
+      const sums = this.#age(ageHours);
       sums.shown++;
       sums.want += want;
     }
   }
 
-  #age(ageDays: number | undefined): AgeSums {
-    return this.byAge.get(ageDays === undefined ? OLD : stepOf(AGE_STEPS_DAYS, ageDays))!;
+  /** Adds what another seed gave. */
+  addAll(other: ListLedger): void {
+    this.all.addAll(other.all);
+    other.weeks.forEach((sums, week) => {
+      this.weeks[week] ??= new Sums();
+      this.weeks[week].addAll(sums);
+    });
+    for (const [name, sums] of other.byVisits) this.byVisits.get(name)!.addAll(sums);
+    for (const [name, sums] of other.byAge) {
+      const mine = this.byAge.get(name)!;
+      for (const key of AGE_SUMS) mine[key] += sums[key];
+    }
+  }
+
+  #age(ageHours: number | undefined): AgeSums {
+    return this.byAge.get(ageHours === undefined ? OLD : stepOf(AGE_STEPS_HOURS, ageHours))!;
   }
 }
 

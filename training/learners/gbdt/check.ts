@@ -9,12 +9,14 @@ const CATEGORY_MAX = 2 ** 24;
 
 /** Throws `training_data_insufficient` for data that cannot be learned from, a RangeError for arrays that do not fit together. */
 export function checkRows(data: GbdtRows, params: GbdtParams, featureCount = data.f): void {
-  const { n, f, labels, weights } = data;
+  const { n, f, labels, weights, offsets } = data;
   requireData(n > 0 && f > 0, 'the table has no rows or no features');
   requireParam(f === featureCount, `validation rows have ${f} features, training rows ${featureCount}`);
   requireParam(data.rows.length === n * f, `rows must hold ${n} x ${f} values, not ${data.rows.length}`);
   requireParam(labels.length === n, `there must be ${n} labels, not ${labels.length}`);
   requireParam(weights === undefined || weights.length === n, `there must be ${n} weights`);
+  requireParam(offsets === undefined || offsets.length === n, `there must be ${n} offsets`);
+  requireData(offsets?.every(Number.isFinite) ?? true, 'an offset is not finite');
   checkFeatureParams(params, f);
   checkLabels(labels, params);
   let weightSum = 0;

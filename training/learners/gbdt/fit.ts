@@ -51,7 +51,8 @@ async function boost(
   const { n, f } = data;
   const objective = createObjective(data, params, weights, at, shared, team);
   const base = Math.fround(objective.base);
-  shared.f64(at.scores, n).fill(base);
+  const scores = shared.f64(at.scores, n).fill(base);
+  if (data.offsets) for (let i = 0; i < n; i++) scores[i]! += data.offsets[i]!;
   const random = seededRandom(options.seed);
   // Rows are sampled alone; for ranking, whole queries are.
   const sampler = createSampler(shared.u32(at.rows, n), params.objective === 'lambdarank' ? data.groups : undefined, params.baggingFraction, random);

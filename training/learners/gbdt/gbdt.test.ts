@@ -200,6 +200,21 @@ describe('boosting', () => {
   });
 });
 
+test('offsets take part in learning and are no part of the model: what they explain is not learned', async () => {
+  const random = seededRandom(3);
+  const n = 2_000;
+  const rows = Float32Array.from({ length: 2 * n }, () => random.next());
+  const slopes = (row: number): number => 2 * rows[2 * row]! + 3 * rows[2 * row + 1]!;
+  const labels = Float32Array.from({ length: n }, (_, row) => slopes(row));
+  const offsets = Float32Array.from({ length: n }, (_, row) => 3 * rows[2 * row + 1]!);
+  const model = await fitGbdt({ rows, n, f: 2, labels, offsets }, { objective: 'regression', numLeaves: 8 }, SEED);
+  const [low, high] = predictMargin(model, Float32Array.of(0.5, 0.1, 0.5, 0.9));
+  expect(Math.abs(high! - low!)).toBeLessThan(0.1);
+  const [left, right] = predictMargin(model, Float32Array.of(0.1, 0.5, 0.9, 0.5));
+  expect(right! - left!).toBeGreaterThan(1.4);
+  await expect(fitGbdt({ rows, n, f: 2, labels, offsets: new Float32Array(n).fill(Number.NaN) }, {}, SEED)).rejects.toThrow();
+});
+
 describe('lambdarank', () => {
   test('ranks the relevant rows of each query first', async () => {
     const random = seededRandom(8);

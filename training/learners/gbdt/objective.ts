@@ -16,6 +16,8 @@ export interface GbdtRows {
   readonly labels: Float32Array;
   /** One a row, 0 or more. */
   readonly weights?: Float32Array;
+  /** One a row: added to its score while learning and no part of the model (LightGBM's init_score), for what is known of the row and will not be asked. */
+  readonly offsets?: Float32Array;
   /** lambdarank: sizes of the queries, in order; rows of a query lie together, the sizes sum to n. */
   readonly groups?: Int32Array;
 }

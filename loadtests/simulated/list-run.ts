@@ -1,0 +1,110 @@
+import { Handles } from '../../contracts/handles.ts';
+import type { Item } from '../../contracts/item.ts';
+import { drawOf } from '../../scoring/recommend/explore/draw.ts';
+import { DEFAULT_PLACEMENTS } from '../../scoring/recommend/placements.ts';
+import { Trending } from '../../scoring/recommend/trending.ts';
+import { actOut, type Shop } from '../../simulator/index.ts';
+import { ARMS } from './arms.ts';
+import { Crowd, type ListGiven } from './crowd.ts';
+import { type Gate, openGate } from './gate.ts';
+import { type ItemWant, ListLedger, meanWant } from './list-ledger.ts';
+import { HOUR_MS, WEEK_MS } from './options.ts';
+
+/** What each list of one course of the shop was worth. */
+class Judge {
+  clicks = 0;
+  readonly ledger = new ListLedger();
+  readonly #shop: Shop;
+  readonly #fromMs: number;
+  readonly #handles = new Handles();
+  readonly #trending = new Trending(this.#handles);
+  readonly #offered: Item[] = [];
+  readonly #visits = new Map<string, Set<string>>();
+
+  constructor(shop: Shop, fromMs: number) {
+    this.#shop = shop;
+    this.#fromMs = fromMs;
+  }
+
+  offered(items: readonly Item[]): void {
+    this.#offered.push(...items);
+    for (const { item_id } of items) this.#handles.intern(item_id);
+  }
+
+  happened(event: Parameters<Crowd['happened']>[0]): void {
+    this.#trending.add(event);
+    if (event.name === 'select_item' && event.recommendation_id !== undefined) this.clicks++;
+    if (event.user_id !== undefined && event.session_id !== undefined) this.#sessionsOf(event.user_id).add(event.session_id);
+  }
+
+  given({ ask: { userId, sessionId }, itemIds, atMs, recommendationId }: ListGiven): void {
+    if (userId === undefined) return;
+    const { startMs } = this.#shop.settings;
+    const wants = new Map<string, ItemWant>();
+    for (const { item_id, created_ms = 0 } of this.#offered) {
+      const ageHours = created_ms > startMs ? (atMs - created_ms) / HOUR_MS : undefined;
+      wants.set(item_id, { id: item_id, want: this.#shop.affinity(userId, item_id, atMs), ageHours });
+    }
+    const all = [...wants.values()];
+    const known = (ids: readonly string[]): ItemWant[] => ids.flatMap((id) => wants.get(id) ?? []);
+    const draw = drawOf(recommendationId);
+    const random = Array.from({ length: itemIds.length }, () => all[draw.int(all.length)]!);
+    const shown = known(itemIds);
+    const oracle = all.sort((a, b) => b.want - a.want).slice(0, itemIds.length);
+    const found = (items: readonly ItemWant[]): number => {
+      const looks = this.#shop.examination(
+        userId,
+        items.map(({ id }) => id),
+        atMs,
+      );
+      return items.reduce((sum, { want }, place) => sum + looks[place]! * want, 0);
+    };
+    this.ledger.add({
+      week: Math.floor((atMs - this.#fromMs) / WEEK_MS),
+      earlierVisits: [...this.#sessionsOf(userId)].filter((session) => session !== sessionId).length,
+      shown,
+      oracle,
+      found: found(shown),
+      foundBest: found(oracle),
+      popularWant: meanWant(known(Array.from(this.#trending.top(atMs), (handle) => this.#handles.idOf(handle))).slice(0, itemIds.length)),
+      randomWant: meanWant(random),
+    });
+  }
+
+  #sessionsOf(userId: string): Set<string> {
+    let sessions = this.#visits.get(userId);
+    if (sessions === undefined) {
+      sessions = new Set();
+      this.#visits.set(userId, sessions);
+    }
+    return sessions;
+  }
+}
+
+/** One course of the shop, whose pages show a gateway's lists from `fromMs`; it is trained anew at the end of each week. */
+export async function play(shop: Shop, arm: string, fromMs: number): Promise<Judge> {
+  const { seed, startMs, endMs } = shop.settings;
+  const judge = new Judge(shop, fromMs);
+  let crowd: Crowd | undefined;
+  const gate: Gate = await openGate(DEFAULT_PLACEMENTS.map(ARMS[arm]!.placement), seed, () => crowd?.nowMs ?? startMs);
+  try {
+    crowd = new Crowd({
+      shop,
+      client: gate.client,
+      fromMs,
+      happened: (event) => judge.happened(event),
+      given: (list) => judge.given(list),
+      offered: (items) => judge.offered(items),
+      dayEnded: async (atMs) => {
+        if (atMs < fromMs || (atMs - fromMs) % WEEK_MS !== 0 || atMs >= endMs) return;
+        process.stderr.write(`seed ${seed}, ${arm}: ${Math.round((endMs - atMs) / WEEK_MS)} weeks left\n`);
+        await gate.activate((await gate.train()).version);
+      },
+    });
+    await crowd.offer(startMs);
+    await actOut(shop.world, crowd);
+    return judge;
+  } finally {
+    await gate.close();
+  }
+}
