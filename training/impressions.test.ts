@@ -28,18 +28,18 @@ test('a list has the places of the answer, what of it was shown, and what was cl
     said('select_item', undefined, ['a']),
     said('view_item_list', 'elsewhere', ['a']),
   ]);
-  const [list, ...others] = impressions.between(END_MS, END_MS + 1);
+  const [list, ...others] = impressions.between(END_MS, END_MS + 1, 10);
   expect(others).toEqual([]);
   expect(list).toMatchObject({ record: 0, placement: 'home', userId: 'u1', items: ['a', 'b', 'c', 'd'] });
   expect([...list!.shown]).toEqual([1, 1, 1, 0]);
   expect([...list!.clicked]).toEqual([0, 1, 0, 0]);
-  expect(impressions.between(END_MS + 1, END_MS + DAY_MS)).toEqual([]);
+  expect(impressions.between(END_MS + 1, END_MS + DAY_MS, 10)).toEqual([]);
 });
 
 test('a click without its view was seen, and may come after midnight', () => {
   const midnight = Math.ceil(END_MS / DAY_MS) * DAY_MS;
   const impressions = taken([answer('r1', ['a', 'b'], midnight - 1), said('select_item', 'r1', ['b'], midnight + 1)]);
-  expect([...impressions.between(0, midnight)[0]!.shown]).toEqual([0, 1]);
+  expect([...impressions.between(0, midnight, 10)[0]!.shown]).toEqual([0, 1]);
 });
 
 test('a busy day keeps as many lists as are named, from all of its hours', () => {
@@ -51,8 +51,10 @@ test('a busy day keeps as many lists as are named, from all of its hours', () =>
     facts.push(answer(`r${n}`, ['a', 'b'], atMs), said('view_item_list', `r${n}`, ['a', 'b'], atMs));
   }
   facts.push(answer('next', ['a', 'b'], midnight + DAY_MS));
-  const kept = taken(facts).between(midnight, midnight + DAY_MS);
+  const impressions = taken(facts);
+  const kept = impressions.between(midnight, midnight + DAY_MS, 10_000);
   expect(kept).toHaveLength(LISTS_A_DAY);
+  expect(impressions.between(midnight, midnight + DAY_MS, 50)).toHaveLength(50);
   const morning = kept.filter(({ atMs }) => atMs < midnight + DAY_MS / 2).length;
   expect(Math.abs(morning / LISTS_A_DAY - 0.5)).toBeLessThan(0.1);
   expect(kept.map(({ record }) => record)).toEqual(kept.map(({ record }) => record).sort((a, b) => a - b));

@@ -45,11 +45,14 @@ export class Impressions {
     }
   }
 
-  /** Lists of [fromMs, untilMs) that were shown, in the journal's order. */
-  between(fromMs: number, untilMs: number): Impression[] {
+  /** Lists of [fromMs, untilMs) that were shown, at most `limit` of them, drawn by the hash; in the journal's order. */
+  between(fromMs: number, untilMs: number, limit: number): Impression[] {
     return [...this.#days.values()]
-      .flatMap((day) => [...day.values()].map(({ impression }) => impression))
-      .filter(({ atMs, shown }) => atMs >= fromMs && atMs < untilMs && shown.includes(1))
+      .flatMap((day) => [...day.values()])
+      .filter(({ impression: { atMs, shown } }) => atMs >= fromMs && atMs < untilMs && shown.includes(1))
+      .sort((a, b) => (a.order < b.order ? -1 : 1))
+      .slice(0, limit)
+      .map(({ impression }) => impression)
       .sort((a, b) => a.record - b.record);
   }
 

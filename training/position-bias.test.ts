@@ -72,7 +72,7 @@ test('what visitors of the simulated shop do is found in what they click on, wit
     },
   };
   await actOut(shop.world, audience);
-  const lists = impressions.between(0, END_MS).map(({ record: at, placement, userId, clicked, items }): SeenList => {
+  const lists = impressions.between(0, END_MS, 10_000).map(({ record: at, placement, userId, clicked, items }): SeenList => {
     return { placement, visitor: userId!, places: Uint8Array.from(items.keys()), clicked, rows: rows.get(at)! };
   });
   expect(lists.length).toBeGreaterThan(2_000);

@@ -41,6 +41,8 @@ export interface TrainParams extends FraudWindowParams {
 }
 
 const QUERIES_MAX = 2_500;
+/** Shown lists a period: each takes as long as a question, and the places of a few placements need no more. */
+const LISTS_MAX = 4_000;
 /** One item is wanted of a question of a session log, a dozen of another. */
 const SESSION_QUERIES_MAX = 6_000;
 
@@ -162,8 +164,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     const queriesMax = params.queriesMax ?? (isSessions ? SESSION_QUERIES_MAX : QUERIES_MAX);
     const plan = isSessions ? planNextActs : planQueries;
     const periods = [
-      ...(a ? [periodOf(a, plan(log, ends.a, ends.b, queriesMax, seed), log.impressions.between(ends.a, ends.b))] : []),
-      ...(b ? [periodOf(b, plan(log, ends.b, ends.c, queriesMax, seed + 1), log.impressions.between(ends.b, ends.c))] : []),
+      ...(a ? [periodOf(a, plan(log, ends.a, ends.b, queriesMax, seed), log.impressions.between(ends.a, ends.b, LISTS_MAX))] : []),
+      ...(b ? [periodOf(b, plan(log, ends.b, ends.c, queriesMax, seed + 1), log.impressions.between(ends.b, ends.c, LISTS_MAX))] : []),
     ];
     const fraudRows = new FraudRows(engine.names(FRAUD_SET).length, fraudWindowOf(log, params), log);
     const rows = await task('replay', 'records', (update) =>

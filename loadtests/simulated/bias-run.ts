@@ -23,6 +23,8 @@ export type ClickUse = (typeof USES)[number];
 /** As many as the shop's pages show. */
 export const PLACES = 8;
 const PLACEMENT = 'home';
+/** More than such a shop shows in a third of its time. */
+const LISTS_MAX = 10_000;
 /** How much luck there is in the order of popular items, in logarithms of their clicks: without any, a place would be an item. */
 const LUCK = 0.2;
 
@@ -62,7 +64,7 @@ export async function measurePositionBias(shop: Shop, { queriesMax }: BiasParams
     assembleRetrieval((await learnRetrieval(log, untilMs, { ...RETRIEVAL_DEFAULTS, ...RETRIEVAL }, seed, () => () => {}))!, seed, handles);
   const [early, late] = [await retrievalAt(a), await retrievalAt(b)];
   try {
-    const learnedFrom = periodOf(early, planQueries(log, a, b, queriesMax, seed), log.impressions.between(a, b));
+    const learnedFrom = periodOf(early, planQueries(log, a, b, queriesMax, seed), log.impressions.between(a, b, LISTS_MAX));
     const asked = periodOf(late, planQueries(log, b, endMs, queriesMax, seed + 1), []);
     await replayAll(facts, engine, handles, [learnedFrom, asked], undefined, () => {});
     const curves = await placeCurves(learnedFrom.lists.lists, engine.names(RANK_SET).length, seed);
@@ -93,7 +95,7 @@ function curvesFor(use: ClickUse, places: PlaceCurves): PlaceCurves {
 }
 
 /** The people of the shop before lists of what is popular. */
-class Course implements Audience {
+export class Course implements Audience {
   readonly facts: Fact[];
   readonly #shop: Shop;
   readonly #clicks = new Map<string, number>();

@@ -1,8 +1,16 @@
 import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { measurePositionBias, PLACES, USES } from './bias-run.ts';
+import { DEFAULT_DECLARATIONS } from '../../scoring/features/defaults.ts';
+import { createFeatureEngine } from '../../scoring/features/engine.ts';
+import { actOut } from '../../simulator/index.ts';
+import { train } from '../../training/index.ts';
+import { silentProgress } from '../../training/progress.ts';
+import { Course, measurePositionBias, PLACES, USES } from './bias-run.ts';
+import { RETRIEVAL } from './gate.ts';
 import { shopOf } from './options.ts';
 
 /** A gateway probes bundles in a compiled child, so these run compiled as well. */
@@ -13,6 +21,37 @@ async function run(script: string, args: string): Promise<string[][]> {
   return rows.map((line) => line.slice(2, -2).split(' | '));
 }
 
+test('a shop whose lists are in the log is trained on its clicks, and the bundle says how its places are looked at', async () => {
+  const shop = shopOf({ users: '80', items: '80', weeks: '3', seeds: '1' }, 1, { visitsPerUserDay: 0.6, feedShare: 0.8, fraudRate: 0 });
+  const course = new Course(shop);
+  await actOut(shop.world, course);
+  const outDir = await mkdtemp(join(tmpdir(), 'gatehouse-clicks-'));
+  try {
+    const { manifest, skipped } = await train({
+      facts: {
+        count: course.facts.length,
+        async *read() {
+          for (const [offset, fact] of course.facts.entries()) yield { offset, fact };
+        },
+      },
+      engine: createFeatureEngine(DEFAULT_DECLARATIONS),
+      outDir,
+      seed: 1,
+      params: { retrieval: RETRIEVAL, queriesMax: 100 },
+      progress: silentProgress,
+      now: () => shop.settings.endMs,
+    });
+    expect(skipped['ranker']).toBeUndefined();
+    const { metrics } = manifest;
+    expect(metrics['recommend_examined_home_1']).toBe(1);
+    expect(metrics['recommend_examined_home_8']).toBeLessThan(0.6);
+    const best = Math.max(metrics['recommend_ndcg20_trees']!, metrics['recommend_ndcg20_trees_by_clicks_too']!);
+    expect(metrics['recommend_ndcg20_ranker']).toBeGreaterThanOrEqual(best);
+  } finally {
+    await rm(outDir, { recursive: true, force: true });
+  }
+}, 120_000);
+
 test('position bias: a small shop gives a curve and three rankers', async () => {
   const shop = shopOf({ users: '80', items: '80', weeks: '3', seeds: '1' }, 1, { visitsPerUserDay: 0.6, feedShare: 0.8, fraudRate: 0 });
   const { lists, learned, truth, shares } = await measurePositionBias(shop, { queriesMax: 100 });
@@ -20,7 +59,7 @@ test('position bias: a small shop gives a curve and three rankers', async () => 
   expect(learned[0]).toBe(1);
   for (const curve of [learned, truth]) expect(curve[PLACES - 1]!).toBeLessThan(0.6);
   for (const use of USES) expect(shares[use]).toBeGreaterThan(0.2);
-}, 60_000);
+}, 120_000);
 
 test('cold start: every ranking has a worth after each number of acts', async () => {
   const [head, ...rows] = await run('cold-start.js', '--users 60 --items 80 --weeks 2 --visits 0.4 --acts 0,2 --strangers 8 --seeds 1');
