@@ -3,6 +3,7 @@ import { GatehouseError } from '../contracts/errors.ts';
 import { Handles } from '../contracts/handles.ts';
 import type { FeatureEngine } from '../scoring/features/contract.ts';
 import { type ContentModel, contentTokens } from '../scoring/recommend/content-vector.ts';
+import type { ItemFoldIn } from '../scoring/recommend/item-fold-in.ts';
 import { RANK_SET } from '../scoring/recommend/pipeline.ts';
 import { FRAUD_SET } from '../scoring/risk/pipeline.ts';
 import { type FittedAnomaly, fitAnomaly } from './anomaly.ts';
@@ -121,6 +122,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const skipped: Record<string, string> = {};
   const checkpoint = await Checkpoint.open(options.outDir, identityOf(seed, settingsOf(engine, params)), log.lastOffset, options.resume ?? false);
 
+  const content = await task('content', 'items', (update) => contentOf(log, seed, update));
+  if (!content) skipped['content'] = 'no item has a title, category, brand or attribute';
+
   // ---- retrieval, as of the end of each period
   const isSessions = isSessionLog(log);
   const retrieval = { ...RETRIEVAL_DEFAULTS, ...params.retrieval };
@@ -132,14 +136,14 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     stages.time(name, async () => {
       const bar = progress.task(name, 'steps');
       const learned = await checkpoint.stage(stage, () =>
-        learnRetrieval(log, untilMs, retrieval, seed, (part) => (done, total) => {
+        learnRetrieval(log, untilMs, retrieval, content, seed, (part) => (done, total) => {
           check();
           bar.update(done, total, part);
         }),
       );
       bar.end();
       if (!learned) return undefined;
-      const assembled = await assembleRetrieval(learned, seed, handles);
+      const assembled = await assembleRetrieval(learned, content, seed, handles);
       fitted.push(assembled);
       return assembled;
     });
@@ -159,7 +163,15 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     const fraudRows = new FraudRows(engine.names(FRAUD_SET).length, fraudWindowOf(log, params), log);
     const rows = await task('replay', 'records', (update) =>
       checkpoint.stage('rows', async () => {
-        await replayAll(facts, engine, handles, periods, fraudRows, update);
+        await replayAll(
+          facts,
+          engine,
+          handles,
+          periods,
+          [...new Set([a, b])].flatMap((part) => part?.models.foldIn ?? []),
+          fraudRows,
+          update,
+        );
         return { periods: periods.map((period) => period.rows.stored()), fraud: fraudRows.stored() };
       }),
     );
@@ -185,8 +197,6 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     if (!c && typeof fraud === 'string') {
       throw new GatehouseError('training_data_insufficient', `no model can be made: ${Object.values(skipped).join('; ')}`);
     }
-    const content = await task('content', 'items', (update) => contentOf(log, seed, update));
-    if (!content) skipped['content'] = 'no item has a title, category, brand or attribute';
     check();
 
     // ---- bundle
@@ -244,10 +254,12 @@ async function replayAll(
   engine: FeatureEngine,
   handles: Handles,
   periods: readonly Period[],
+  foldIns: readonly ItemFoldIn[],
   fraud: FraudRows,
   update: Progress,
 ): Promise<void> {
   const replay = new Replay(engine, handles);
+  for (const foldIn of foldIns) foldIn.follow(replay.catalogue);
   const next = periods.map(() => 0);
   let record = 0;
   for await (const { fact } of facts.read()) {
@@ -255,6 +267,7 @@ async function replayAll(
       for (let query = queries[next[i]!]; query?.record === record; query = queries[++next[i]!]) await rows.ask(replay, query);
     }
     replay.apply(fact);
+    for (const foldIn of foldIns) await replay.foldIn(foldIn, fact);
     if (fact.kind === 'event' && fact.event.name === 'payment_attempt') fraud.take(replay, fact.event);
     if (++record % PROGRESS_RECORDS === 0) update(record, facts.count);
   }
@@ -307,6 +320,7 @@ function partsOf(
         history: 'interactions',
       },
       itemIndex: retrieval.itemIndex,
+      itemFoldIn: retrieval.itemFoldIn,
       userIndex: retrieval.userIndex,
       neighbours: { ids: retrieval.itemIds, ...retrieval.neighbours },
       popularity: retrieval.popularity,
