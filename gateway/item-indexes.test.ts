@@ -82,7 +82,7 @@ test('a new item has a vector by the time that it is acknowledged, moves with ac
   await replayed((index) => expect(index.get('new')).toEqual(before));
   const { body } = await shop.ask<{ items: { item_id: string }[] }>('POST', '/v1/recommend', { user_id: 'u1', placement: 'again', limit: 60 });
   expect(body.items.map(({ item_id }) => item_id)).toContain('new');
-}, 60_000);
+}, 240_000);
 
 test('what is deleted leaves, and a known item that comes back has what was learned of it', async () => {
   const learnedOf = await vectorOf('i5');
@@ -120,4 +120,4 @@ test('a gateway that starts again learns from the journal what happened since th
     await again.drain();
   }
   expect(await own()).toEqual([]);
-}, 120_000);
+}, 240_000);
