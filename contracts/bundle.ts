@@ -186,6 +186,8 @@ export const BundleManifest = Type.Object(
         sessions: Type.Optional(FileName),
         /** What the words of the catalogue tell (`ContentFile`): any item has a content vector by it, at once. */
         content: Type.Optional(FileName),
+        /** What places items that training did not know in the space of `indexes.items` (`ItemFoldInFile`); that index then takes live updates. */
+        item_fold_in: Type.Optional(FileName),
       },
       { additionalProperties: false },
     ),
@@ -241,4 +243,17 @@ export interface ContentFile {
   readonly dimensions: number;
   readonly idf: Uint8Array;
   readonly idf_unseen: number;
+}
+
+/**
+ * `tables.item_fold_in` (MessagePack): the model of scoring/recommend/item-fold-in.ts. `user_gram` are the little-endian Float64 bytes of factors x factors, `weights`
+ * the Float32 bytes of factors x (dimensions + 1), the constants last.
+ */
+export interface ItemFoldInFile {
+  readonly factors: number;
+  readonly regularization: number;
+  readonly alpha: number;
+  readonly acts: number;
+  readonly user_gram: Uint8Array;
+  readonly content?: { readonly dimensions: number; readonly weights: Uint8Array; readonly r2: number };
 }

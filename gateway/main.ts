@@ -46,6 +46,7 @@ import { openEditorial } from './editorial.ts';
 import { FOLLOW_EVERY_MS, openExperiments } from './experiments/desk.ts';
 import { openFeatureChange } from './feature-change.ts';
 import { openFeatures } from './features-file.ts';
+import { itemsDir, openItemIndexes } from './item-indexes.ts';
 import { Metrics, statusClass } from './metrics.ts';
 import { createAdmission } from './overload/admission.ts';
 import { createQueueDelay } from './overload/queue-delay.ts';
@@ -142,11 +143,22 @@ export async function startGateway(config: Config, now: () => number = Date.now)
     });
     undo.push(() => placements.close());
     await warmUp(store, learnFrom);
+    const items = await openItemIndexes({
+      dir: itemsDir(config.dataDir, config.port),
+      catalogue,
+      engine,
+      store,
+      now,
+      onRefused: (reason) => metrics.counter('itemRefused', reason).inc(),
+      onError: (err) => log.error({ err }, 'the index of items has a problem, and goes on with what it has'),
+    });
+    undo.push(() => items.close());
     undo.push(
       store.onForeignFact(({ fact }) => {
         if (fact.kind === 'event') {
           learnFrom(fact.event);
           itemNumbers.touched(fact.event);
+          items.acted(fact.event);
         } else if (fact.kind === 'item_put') catalogue.put(fact.item);
         else if (fact.kind === 'item_delete') {
           catalogue.delete(fact.item_id);
@@ -191,6 +203,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
           engine,
           ...indexReaders,
           handles: catalogue.handles,
+          ...(role === 'serving' && { openItems: items.open }),
           ...(role === 'serving' && config.contentItemsMax > 0 && { openContent: content.open }),
         }),
       probe: (dir) => probeInChild(dir, { featuresFile: config.featuresFile }),
@@ -281,6 +294,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
       itemNumbers,
       clicks,
       countries,
+      items,
       editorial,
       untrained: untrained && { content: untrained },
       bundles,
@@ -334,6 +348,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
     metrics.onScrape(async () => {
       metrics.gauge('inFlight').set(server.inFlight());
       for (const [figure, value] of Object.entries(content.stats() ?? {})) metrics.gauge('contentIndex', figure).set(Number(value));
+      for (const [figure, value] of Object.entries(items.stats() ?? {})) metrics.gauge('itemIndex', figure).set(Number(value));
       for (const [name, value] of Object.entries(await store.stats())) metrics.gauge('store', name).set(value);
     });
     // Opened before the data plane, and so closed behind it: an orchestrator reads there that the gateway drains while requests are still being finished.

@@ -47,6 +47,18 @@ export const METRICS = {
     ['reason'],
     'Items whose content was not indexed: busy (too many updates wait; they follow after the compaction), full (over GATEHOUSE_CONTENT_ITEMS_MAX).',
   ),
+  itemIndex: metric(
+    'gauge',
+    'gatehouse_item_index',
+    ['figure'],
+    'The trained item index of the serving bundle: vectors (those of new items among them), delta (updates that no compaction took yet), tombstones, isCompacting (0 or 1).',
+  ),
+  itemRefused: metric(
+    'counter',
+    'gatehouse_item_index_refused_total',
+    ['reason'],
+    'Updates that the trained item index was spared: busy (too many wait; they follow after the compaction), full (over 100,000 items that the bundle does not know), waiting (an act on a new item while 10,000 wait).',
+  ),
   inFlight: metric('gauge', 'gatehouse_requests_in_flight', [], 'Requests in work now.'),
   shed: metric('counter', 'gatehouse_requests_shed_total', ['reason'], 'Requests refused with 503 to keep the others in time.'),
   refused: metric('counter', 'gatehouse_requests_refused_total', ['code'], 'Requests answered with an error of the error table, by its code.'),

@@ -1,7 +1,7 @@
 import { SPREAD_MAX, type Sphere, sampleNorms } from './graph-row.ts';
 import type { VectorSlab } from './slab.ts';
 
-/** Vectors that are gone through: as many as cost what they save, since the search then need not be widened. 43,000 factors of ALS, top 100: .99 instead of .95. */
+/** Vectors that are gone through: as many as cost what they save, since the search then need not be widened. 43,000 factors of ALS, top 100: .985 instead of .948. */
 export const LONGEST_MAX = 3_000;
 /** And never more of the vectors than this share: a small graph would be gone through whole. */
 const LONGEST_SHARE = 0.08;

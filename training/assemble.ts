@@ -7,6 +7,8 @@ import { SessionIndex } from '../index/sessions.ts';
 import { createNextItem } from '../scoring/models/next-item.ts';
 import { loadOnnx, type OnnxModel } from '../scoring/models/onnx.ts';
 import { createUserTower } from '../scoring/models/user-tower.ts';
+import type { ContentModel } from '../scoring/recommend/content-vector.ts';
+import { ItemFoldIn } from '../scoring/recommend/item-fold-in.ts';
 import { LookAlikes, SessionNeighbours } from '../scoring/recommend/numbered.ts';
 import { NeighbourTable, PopularityTable, type RetrievalModels } from '../scoring/recommend/retrieval.ts';
 import { itemVectors, nextItemToOnnx } from './learners/neural/nextItemServing.ts';
@@ -26,7 +28,12 @@ export interface FittedRetrieval extends LearnedRetrieval {
 }
 
 /** The indexes and models that serve what was learned, about the items of `handles`. */
-export async function assembleRetrieval(learned: LearnedRetrieval, seed: number, handles: Handles): Promise<FittedRetrieval> {
+export async function assembleRetrieval(
+  learned: LearnedRetrieval,
+  content: ContentModel | undefined,
+  seed: number,
+  handles: Handles,
+): Promise<FittedRetrieval> {
   const { itemIds, itemFactors, userIds, userFactors, factors, regularization, alpha, neighbours, linear, popularity, nextItem } = learned;
   const itemIndex = indexOf(itemIds, itemFactors, factors, 'ip', seed, handles);
   const userIndex = indexOf(userIds, userFactors, factors, 'cosine', seed, new Handles());
@@ -37,7 +44,9 @@ export async function assembleRetrieval(learned: LearnedRetrieval, seed: number,
     opened.push(await loadOnnx(model));
     return opened.at(-1)!;
   };
-  const userTower = createUserTower(await open(foldInModel({ itemFactors, factors, regularization })), itemIndex, factors, alpha);
+  const session = await open(foldInModel({ itemFactors, factors, regularization }));
+  const towerOf = (vectors: Pick<VectorIndex, 'copyTo'>) => createUserTower(session, vectors, factors, alpha);
+  const foldIn = new ItemFoldIn({ model: learned.itemFoldIn, content, index: itemIndex, towerOf });
   const nextItemIndex = nextItem && indexOf(nextItem.ids, itemVectors(nextItem.model), nextItem.model.width + 1, 'ip', seed, handles);
   const expected =
     nextItem &&
@@ -52,7 +61,8 @@ export async function assembleRetrieval(learned: LearnedRetrieval, seed: number,
     nextItemIndex,
     models: {
       itemIndex,
-      userTower,
+      foldIn,
+      userTower: towerOf(foldIn),
       neighbours: new NeighbourTable(handles, itemIds, neighbours.indptr, neighbours.neighbours, neighbours.similarities),
       linear: linear && new NeighbourTable(handles, itemIds, linear.indptr, linear.neighbours, linear.similarities),
       lookAlikes: new LookAlikes(handles, profileIndex),

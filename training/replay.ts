@@ -3,6 +3,7 @@ import { Handles } from '../contracts/handles.ts';
 import { EntityReplay } from '../scoring/entity-replay.ts';
 import type { FeatureEngine } from '../scoring/features/contract.ts';
 import { Catalogue } from '../scoring/recommend/catalogue.ts';
+import type { ItemFoldIn } from '../scoring/recommend/item-fold-in.ts';
 import { ItemNumbersTable } from '../scoring/recommend/item-numbers.ts';
 import { RANK_SET } from '../scoring/recommend/pipeline.ts';
 import { Trending } from '../scoring/recommend/trending.ts';
@@ -17,6 +18,14 @@ export class Replay extends EntityReplay {
     super(engine, new Catalogue(handles));
     this.trending = new Trending(handles);
     this.itemNumbers = new ItemNumbersTable(engine, RANK_SET, handles);
+  }
+
+  /** Tells what places new items of a fact that was just applied. */
+  async foldIn(foldIn: ItemFoldIn, fact: Fact): Promise<void> {
+    const act = fact.kind === 'event' ? foldIn.note(fact.event) : undefined;
+    if (act === undefined || fact.kind !== 'event') return;
+    const { user_id, session_id } = fact.event;
+    await foldIn.learn(act, this.engine, this.state('user', user_id), this.state('session', session_id));
   }
 
   override apply(fact: Fact): void {

@@ -146,17 +146,23 @@ function shown(params: object): ModelReport['params'] {
   return Object.fromEntries(entries.map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : (value as string | number | boolean)]));
 }
 
-function retrievalReport({ factors, regularization, alpha, itemIds, userIndex }: FittedRetrieval, ranker: FittedRanker | string): ModelReport {
+function retrievalReport(
+  { factors, regularization, alpha, itemIds, userIndex, itemFoldIn }: FittedRetrieval,
+  ranker: FittedRanker | string,
+): ModelReport {
   const measured = typeof ranker === 'string' ? {} : ranker.evaluation;
   return {
     name: 'Retrieval',
     kind: 'implicit ALS and item-to-item neighbours',
     params: { factors, regularization, alpha, items: itemIds.length, users: userIndex.size },
-    metrics: ['user vector', 'item to item'].flatMap((name) =>
-      measured[name]
-        ? [{ metric: `recall@${CUT}, ${name} alone`, value: measured[name].recall, baselines: { popularity: measured['popularity']!.recall } }]
-        : [],
-    ),
+    metrics: [
+      ...['user vector', 'item to item'].flatMap((name) =>
+        measured[name]
+          ? [{ metric: `recall@${CUT}, ${name} alone`, value: measured[name].recall, baselines: { popularity: measured['popularity']!.recall } }]
+          : [],
+      ),
+      { metric: 'R² of held-out items’ factors by their content', value: itemFoldIn.contentMap?.r2 ?? 0, baselines: { 'their mean': 0 } },
+    ],
   };
 }
 

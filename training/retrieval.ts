@@ -1,7 +1,10 @@
 import type { ProfileTable } from '../index/profiles.ts';
+import { type ContentModel, contentTokens, contentVector } from '../scoring/recommend/content-vector.ts';
+import type { ItemFoldInModel } from '../scoring/recommend/item-fold-in-model.ts';
 import { historyWeight } from '../scoring/recommend/retrieval.ts';
 import { type Acts, BOUGHT, type ShopLog } from './collect.ts';
-import { type AlsParams, fitAls } from './learners/als.ts';
+import { type AlsModel, type AlsParams, fitAls, gram } from './learners/als.ts';
+import { fitContentMap } from './learners/contentMap.ts';
 import type { Progress } from './learners/contract.ts';
 import { fitItemKnn, type ItemKnnParams } from './learners/itemKnn.ts';
 import type { SparseRows } from './learners/sparse.ts';
@@ -46,6 +49,7 @@ export interface LearnedRetrieval extends LearnedSessions {
   readonly factors: number;
   readonly regularization: number;
   readonly alpha: number;
+  readonly itemFoldIn: ItemFoldInModel;
   readonly neighbours: { readonly indptr: Uint32Array; readonly neighbours: Uint32Array; readonly similarities: Float32Array };
   readonly profiles: ProfileTable;
   /** Absent where too few items are met often enough. */
@@ -54,11 +58,15 @@ export interface LearnedRetrieval extends LearnedSessions {
   readonly popularity: { readonly ids: readonly string[]; readonly scores: Float32Array };
 }
 
-/** Fits factors, neighbours and popularity on acts before `untilMs`; null when there are none. What takes longest goes on from what was learned `earlier`. */
+/**
+ * Fits factors, neighbours and popularity on acts before `untilMs`; null when there are none. `content` gives the items' vectors by what they are. What
+ * takes longest goes on from what was learned `earlier`.
+ */
 export async function learnRetrieval(
   log: ShopLog,
   untilMs: number,
   params: RetrievalParams,
+  content: ContentModel | undefined,
   seed: number,
   progress: (label: string) => Progress,
   earlier?: LearnedRetrieval,
@@ -72,6 +80,15 @@ export async function learnRetrieval(
   const preferences = countMatrix(acts, untilMs, people.rowOf, people.count, known, (looks, buys) => historyWeight(looks, buys));
   const als = await fitAls({ ...preferences, users: people.count, items: itemIds.length }, params.als, { seed, progress: progress('factors') });
   const { regularization = RETRIEVAL_DEFAULTS.als.regularization!, alpha = 1 } = params.als;
+
+  const itemFoldIn: ItemFoldInModel = {
+    factors: als.factors,
+    regularization,
+    alpha,
+    acts: acts.atMs.reduce((count, atMs) => count + (atMs < untilMs ? 1 : 0), 0),
+    userGram: gram(als.userFactors, als.factors),
+    ...mapOf(log, content, itemIds, als, seed),
+  };
 
   const bySession = isBySession(log, untilMs);
   const baskets = bySession ? { count: log.visits.length, rowOf: (act: number) => acts.visit[act]! } : people;
@@ -94,12 +111,31 @@ export async function learnRetrieval(
     factors: als.factors,
     regularization,
     alpha,
+    itemFoldIn,
     neighbours,
     profiles,
     ...(linear && { linear }),
     ...sessions,
     popularity,
   };
+}
+
+/** What the content of items says about their factors; nothing where that is nothing. */
+function mapOf(
+  { catalogue }: ShopLog,
+  content: ContentModel | undefined,
+  itemIds: readonly string[],
+  { itemFactors, factors }: AlsModel,
+  seed: number,
+): Pick<ItemFoldInModel, 'contentMap'> {
+  if (!content) return {};
+  const vectors = itemIds.map((id) => {
+    const item = catalogue.get(id);
+    const tokens = item && contentTokens(item);
+    return tokens && tokens.size > 0 ? contentVector(content, tokens) : undefined;
+  });
+  const contentMap = fitContentMap({ vectors, dimensions: content.dimensions, factors: itemFactors, width: factors }, { seed });
+  return contentMap ? { contentMap } : {};
 }
 
 interface KnownItems {

@@ -3,6 +3,7 @@ import { GatehouseError } from '../contracts/errors.ts';
 import { Handles } from '../contracts/handles.ts';
 import type { FeatureEngine } from '../scoring/features/contract.ts';
 import { type ContentModel, contentTokens } from '../scoring/recommend/content-vector.ts';
+import type { ItemFoldIn } from '../scoring/recommend/item-fold-in.ts';
 import { RANK_SET } from '../scoring/recommend/pipeline.ts';
 import { FRAUD_SET } from '../scoring/risk/pipeline.ts';
 import { type FittedAnomaly, fitAnomaly } from './anomaly.ts';
@@ -125,6 +126,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const skipped: Record<string, string> = {};
   const checkpoint = await Checkpoint.open(options.outDir, identityOf(seed, settingsOf(engine, params)), log.lastOffset, options.resume ?? false);
 
+  const content = await task('content', 'items', (update) => contentOf(log, seed, update));
+  if (!content) skipped['content'] = 'no item has a title, category, brand or attribute';
+
   // ---- retrieval, as of the end of each period
   const isSessions = isSessionLog(log);
   const retrieval = { ...RETRIEVAL_DEFAULTS, ...params.retrieval };
@@ -140,6 +144,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
           log,
           untilMs,
           retrieval,
+          content,
           seed,
           (part) => (done, total) => {
             check();
@@ -150,7 +155,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       );
       bar.end();
       if (!learned) return undefined;
-      const assembled = await assembleRetrieval(learned, seed, handles);
+      const assembled = await assembleRetrieval(learned, content, seed, handles);
       fitted.push(assembled);
       return assembled;
     });
@@ -170,7 +175,15 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     const fraudRows = new FraudRows(engine.names(FRAUD_SET).length, fraudWindowOf(log, params), log);
     const rows = await task('replay', 'records', (update) =>
       checkpoint.stage('rows', async () => {
-        await replayAll(facts, engine, handles, periods, fraudRows, update);
+        await replayAll(
+          facts,
+          engine,
+          handles,
+          periods,
+          [...new Set([a, b])].flatMap((part) => part?.models.foldIn ?? []),
+          fraudRows,
+          update,
+        );
         return { periods: periods.map(({ rows, lists }) => ({ rows: rows.stored(), lists: lists.stored() })), fraud: fraudRows.stored() };
       }),
     );
@@ -199,8 +212,6 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     if (!c && typeof fraud === 'string') {
       throw new GatehouseError('training_data_insufficient', `no model can be made: ${Object.values(skipped).join('; ')}`);
     }
-    const content = await task('content', 'items', (update) => contentOf(log, seed, update));
-    if (!content) skipped['content'] = 'no item has a title, category, brand or attribute';
     check();
 
     // ---- bundle
@@ -264,10 +275,12 @@ export async function replayAll(
   engine: FeatureEngine,
   handles: Handles,
   periods: readonly Period[],
+  foldIns: readonly ItemFoldIn[],
   fraud: FraudRows | undefined,
   update: Progress,
 ): Promise<void> {
   const replay = new Replay(engine, handles);
+  for (const foldIn of foldIns) foldIn.follow(replay.catalogue);
   const next = periods.map(() => 0);
   const nextSeen = periods.map(() => 0);
   let record = 0;
@@ -277,6 +290,7 @@ export async function replayAll(
       if (seen[nextSeen[i]!]?.record === record) await lists.ask(replay, seen[nextSeen[i]!++]!);
     }
     replay.apply(fact);
+    for (const foldIn of foldIns) await replay.foldIn(foldIn, fact);
     if (fraud && fact.kind === 'event' && fact.event.name === 'payment_attempt') fraud.take(replay, fact.event);
     if (++record % PROGRESS_RECORDS === 0) update(record, facts.count);
   }
@@ -329,6 +343,7 @@ function partsOf(
         history: 'interactions',
       },
       itemIndex: retrieval.itemIndex,
+      itemFoldIn: retrieval.itemFoldIn,
       userIndex: retrieval.userIndex,
       neighbours: { ids: retrieval.itemIds, ...retrieval.neighbours },
       popularity: retrieval.popularity,

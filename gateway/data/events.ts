@@ -65,6 +65,7 @@ export function createEventsHandler(deps: DataDeps) {
         trending.add(event);
         deps.clicks.add(event);
         deps.countries.add(event);
+        deps.items.acted(event);
         if (PAYMENT_EVENTS.has(event.name)) deps.onPaymentEvent(event, answers[i]);
       }
     }

@@ -15,6 +15,7 @@ import type { Keyring } from '../auth/keyring.ts';
 import type { StreamTokens } from '../auth/stream-tokens.ts';
 import type { Config } from '../config.ts';
 import type { Experiments } from '../experiments/desk.ts';
+import type { ItemIndexes } from '../item-indexes.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Admission } from '../overload/admission.ts';
 import type { Placements } from '../placements.ts';
@@ -34,6 +35,8 @@ export interface DataDeps {
   readonly clicks: ClickCounts;
   /** Where visitors were last. */
   readonly countries: VisitorCountries;
+  /** Told of each event once it is counted. */
+  readonly items: Pick<ItemIndexes, 'acted'>;
   readonly editorial: EditorialPicks;
   /** What a shop without a bundle answers from. */
   readonly untrained?: RetrievalModels | undefined;

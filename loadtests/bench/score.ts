@@ -131,6 +131,7 @@ try {
     trending: new Trending(catalogue.handles),
     editorial: { picks: () => [] },
     clicks: new ClickCounts([]),
+    items: { acted: () => {} },
     countries: new VisitorCountries('bench'),
     experiments: { trialOf: () => undefined },
     itemNumbers: new ItemNumbersTable(engine, RANK_SET, catalogue.handles),

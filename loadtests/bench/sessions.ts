@@ -1,12 +1,12 @@
 /**
- * Session candidates: microseconds a prediction of 20 items, at two settings of Serenade's and at our default. One process, one thread. Where Serenade's
- * own evaluator is installed (serenade.sh), it answers the same prefixes of the same sessions right after.
+ * Session candidates: microseconds a prediction of 20 items and how good it is, at two settings of Serenade's and at our default. One process, one
+ * thread. Where Serenade's own evaluator is installed (serenade.sh), it answers the same prefixes of the same sessions right after.
  *
- *   node dist/loadtests/bench/sessions.js [session_clicks.parquet]     (Diginetica; made-up sessions of its size without it)
+ *   node dist/loadtests/bench/sessions.js [session_clicks.parquet] [--write-docs]     (Diginetica; made-up sessions of its size without it)
  */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -14,6 +14,8 @@ import { seededRandom } from '../../index/clustered.ts';
 import { type SessionIndex, type SessionSearchParams, V_STAN, VMIS_KNN } from '../../index/sessions.ts';
 import { decodeSessions, encodeSessions } from '../../index/sessions-file.ts';
 import { indexSessions, readClicks, type Sessions } from '../../training/evaluation/protocols/sessions-neighbours.ts';
+import { machine } from '../load/processes.ts';
+import { putBetweenMarkers } from '../load/report.ts';
 
 const PATH_DEFAULT = 'data/diginetica_sessions/session_clicks.parquet';
 const LIST_LENGTH = 20;
@@ -22,6 +24,7 @@ const TEST_SESSIONS = 4_000;
 /** Where serenade.sh installs it. */
 const SERENADE = '.serenade/bin/evaluator';
 const WARM_UP = 3_000;
+const DOCS_PAGE = 'docs/performance.md';
 /** Of Diginetica. */
 const SIZE = { sessions: 186_670, items: 43_097, testSessions: 15_979 };
 const SETTINGS: readonly { readonly name: string; readonly params: SessionSearchParams }[] = [
@@ -45,18 +48,34 @@ function madeUp(): Sessions {
   };
 }
 
-function measure(index: SessionIndex, prefixes: readonly Uint32Array[], params: SessionSearchParams) {
-  for (const prefix of prefixes.slice(0, WARM_UP)) index.searchNumbers(prefix, LIST_LENGTH, params);
+interface Prefix {
+  readonly clicked: Uint32Array;
+  readonly next: number;
+}
+
+/** Whether the very next item is among the predicted, and one over its rank. */
+function accuracy(index: SessionIndex, prefixes: readonly Prefix[], params: SessionSearchParams) {
+  let [hits, ranks] = [0, 0];
+  for (const { clicked, next } of prefixes) {
+    const at = index.searchNumbers(clicked, LIST_LENGTH, params).items.indexOf(next);
+    if (at < 0) continue;
+    hits++;
+    ranks += 1 / (at + 1);
+  }
+  return { hitRate: hits / prefixes.length, mrr: ranks / prefixes.length };
+}
+
+function measure(index: SessionIndex, prefixes: readonly Prefix[], params: SessionSearchParams) {
+  for (const { clicked } of prefixes.slice(0, WARM_UP)) index.searchNumbers(clicked, LIST_LENGTH, params);
   const before = process.cpuUsage();
-  const us = Float64Array.from(prefixes, (prefix) => {
+  const us = Float64Array.from(prefixes, ({ clicked }) => {
     const startMs = performance.now();
-    index.searchNumbers(prefix, LIST_LENGTH, params);
+    index.searchNumbers(clicked, LIST_LENGTH, params);
     return 1_000 * (performance.now() - startMs);
   }).sort();
   const { user, system } = process.cpuUsage(before);
   return {
     cpuUs: (user + system) / us.length,
-    meanUs: us.reduce((a, b) => a + b, 0) / us.length,
     p50Us: us[us.length >> 1]!,
     p90Us: us[Math.floor(us.length * 0.9)]!,
     p99Us: us[Math.floor(us.length * 0.99)]!,
@@ -71,7 +90,7 @@ function clicksText(sessions: readonly Uint32Array[], firstId: number): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** What Serenade's evaluator says of the same prefixes: its median and p90, in microseconds. */
+/** What Serenade's evaluator says of the same prefixes: its median and p90, in microseconds, and how good its lists are. */
 async function serenade(train: string, test: string, { k, sessionsMax, lastItems }: SessionSearchParams, folder: string) {
   const config = join(folder, 'serenade.toml');
   await writeFile(
@@ -87,8 +106,16 @@ async function serenade(train: string, test: string, { k, sessionsMax, lastItems
       'idf_weighting = 1',
       '[logic]',
       'enable_business_logic = false',
+      // Of a search over settings, which this is none: the file is read whole all the same.
       '[hyperparam]',
+      `training_data_path = "${train}"`,
       `test_data_path = "${test}"`,
+      `validation_data_path = "${test}"`,
+      'num_iterations = 1',
+      'save_records = false',
+      'out_path = "none.csv"',
+      'enable_business_logic = false',
+      ...['n_most_recent_sessions', 'neighborhood_size_k', 'last_items_in_session', 'idf_weighting'].map((name) => `${name}_range = [1, 2]`),
       '',
     ].join('\n'),
   );
@@ -98,7 +125,16 @@ async function serenade(train: string, test: string, { k, sessionsMax, lastItems
     if (found === undefined) throw new Error(`Serenade's evaluator said nothing of ${label}: ${stdout}`);
     return Number(found);
   };
-  return { prefixes: number('Qty test evaluations'), p50Us: number('p50'), p90Us: number('p90') };
+  const names = /^qty_evaluations,.*$/m.exec(stdout)?.[0].split(',') ?? [];
+  const values = stdout.slice(stdout.indexOf('qty_evaluations')).split('\n')[1]?.split(',') ?? [];
+  const score = (name: string): number => Number(values[names.indexOf(`${name}@${LIST_LENGTH}`)]);
+  return {
+    prefixes: number('Qty test evaluations'),
+    p50Us: number('p50'),
+    p90Us: number('p90'),
+    hitRate: score('HitRate'),
+    mrr: score('Mrr'),
+  };
 }
 
 async function main(path: string): Promise<void> {
@@ -110,33 +146,45 @@ async function main(path: string): Promise<void> {
   const bytes = encodeSessions(index);
   const readMs = performance.now();
   decodeSessions(bytes);
-  console.log(`${real ? 'Diginetica' : `made-up sessions (${path} is absent)`}: ${index.sessions} sessions, ${sessions.ids.length} items`);
-  console.log(
+  console.error(`${real ? 'Diginetica' : `made-up sessions (${path} is absent)`}: ${index.sessions} sessions, ${sessions.ids.length} items`);
+  console.error(
     `built in ${buildMs.toFixed(0)} ms; ${(bytes.length / 2 ** 20).toFixed(1)} MiB on disk, read and checked in ${(performance.now() - readMs).toFixed(0)} ms`,
   );
   const known = sessions.ids.length;
   // What no train session knows is left out for both.
   const asked = sessions.test.slice(0, TEST_SESSIONS).map((clicks) => clicks.filter((item) => item < known));
-  const prefixes = asked.flatMap((clicks) => Array.from({ length: Math.max(0, clicks.length - 1) }, (_, i) => clicks.subarray(0, i + 1)));
+  const prefixes = asked.flatMap((clicks) =>
+    Array.from({ length: Math.max(0, clicks.length - 1) }, (_, i) => ({ clicked: clicks.subarray(0, i + 1), next: clicks[i + 1]! })),
+  );
+  const percent = (share: number): string => (100 * share).toFixed(2);
+  const rows = ['| search | by | p50 µs | p90 µs | p99 µs | µs of a processor, mean | HR@20 | MRR@20 |', '|---|---|---|---|---|---|---|---|'];
   const folder = await mkdtemp(join(tmpdir(), 'gatehouse-sessions-'));
   try {
     const [train, test] = [join(folder, 'train.txt'), join(folder, 'test.txt')];
     await writeFile(train, clicksText(sessions.train, 1));
     await writeFile(test, clicksText(asked, sessions.train.length + 1));
     for (const { name, params } of SETTINGS) {
-      const { cpuUs, meanUs, p50Us, p90Us, p99Us } = measure(index, prefixes, params);
-      console.log(
-        `${name.padEnd(32)} ${meanUs.toFixed(1).padStart(6)} us a prediction (p50 ${p50Us.toFixed(1)}, p90 ${p90Us.toFixed(1)}, p99 ${p99Us.toFixed(1)}; ${cpuUs.toFixed(1)} of a processor)`,
-      );
+      const { cpuUs, p50Us, p90Us, p99Us } = measure(index, prefixes, params);
+      const ours = accuracy(index, prefixes, params);
+      const times = [p50Us, p90Us, p99Us, cpuUs].map((us) => us.toFixed(1)).join(' | ');
+      rows.push(`| ${name} | Gatehouse | ${times} | ${percent(ours.hitRate)} | ${percent(ours.mrr)} |`);
+      console.error(rows.at(-1));
       if (!existsSync(SERENADE) || params.clickWeight !== VMIS_KNN.clickWeight) continue;
       const rival = await serenade(train, test, params, folder);
-      console.log(
-        `${'  Serenade, same settings'.padEnd(32)} p50 ${rival.p50Us} us, p90 ${rival.p90Us} us over ${rival.prefixes} prefixes: ${(rival.p50Us / p50Us).toFixed(1)} and ${(rival.p90Us / p90Us).toFixed(1)} times ours`,
+      if (rival.prefixes !== prefixes.length) throw new Error(`Serenade answered ${rival.prefixes} prefixes, not ${prefixes.length}`);
+      rows.push(
+        `| the same settings | Serenade | ${rival.p50Us.toFixed(1)} | ${rival.p90Us.toFixed(1)} | - | - | ${percent(rival.hitRate)} | ${percent(rival.mrr)} |`,
       );
+      console.error(rows.at(-1));
     }
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+  const text = [`${machine()}. ${prefixes.length} prefixes of ${asked.length} sessions.`, '', ...rows].join('\n');
+  process.stdout.write(`${text}\n`);
+  if (process.argv.includes('--write-docs'))
+    await writeFile(DOCS_PAGE, putBetweenMarkers(await readFile(DOCS_PAGE, 'utf8'), 'sessions', `\n${text}\n`));
 }
 
-await main(process.argv[2] ?? PATH_DEFAULT);
+const [given = PATH_DEFAULT] = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
+await main(given);

@@ -61,12 +61,17 @@ export async function measurePositionBias(shop: Shop, { queriesMax }: BiasParams
   const [a, b] = [startMs + (endMs - startMs) / 3, startMs + (2 * (endMs - startMs)) / 3];
   const handles = new Handles();
   const retrievalAt = async (untilMs: number) =>
-    assembleRetrieval((await learnRetrieval(log, untilMs, { ...RETRIEVAL_DEFAULTS, ...RETRIEVAL }, seed, () => () => {}))!, seed, handles);
+    assembleRetrieval(
+      (await learnRetrieval(log, untilMs, { ...RETRIEVAL_DEFAULTS, ...RETRIEVAL }, undefined, seed, () => () => {}))!,
+      undefined,
+      seed,
+      handles,
+    );
   const [early, late] = [await retrievalAt(a), await retrievalAt(b)];
   try {
     const learnedFrom = periodOf(early, planQueries(log, a, b, queriesMax, seed), log.impressions.between(a, b, LISTS_MAX));
     const asked = periodOf(late, planQueries(log, b, endMs, queriesMax, seed + 1), []);
-    await replayAll(facts, engine, handles, [learnedFrom, asked], undefined, () => {});
+    await replayAll(facts, engine, handles, [learnedFrom, asked], [], undefined, () => {});
     const curves = await placeCurves(learnedFrom.lists.lists, engine.names(RANK_SET).length, seed);
     const shares = new Map<ClickUse, number>();
     for (const use of USES) {

@@ -381,7 +381,7 @@ describe('a table', () => {
   });
 
   test('of content has weights that are numbers, of a power of two of buckets', async () => {
-    const whole = { dimensions: 8, idf: floats(0, 1, 2, 3), idf_unseen: 3 };
+    const whole = { dimensions: 32, idf: floats(0, 1, 2, 3), idf_unseen: 3 };
     const file = (change: object) => withFile('content.msgpack', encode({ ...whole, ...change }));
     expect(await file({})).toBe('taken');
     const broken = [
@@ -403,7 +403,40 @@ describe('a table', () => {
     for (const change of broken) expect(await file(change), JSON.stringify(change)).toContain('load: GatehouseError: bundle_corrupt');
   });
 
-  test.each(['neighbours.msgpack', 'popularity.msgpack', 'content.msgpack'])('%s is a table', async (name) => {
+  test('of the item fold-in has sums of squares, of the user tower’s factors, and a map of numbers from the content’s vectors', async () => {
+    const doubles = (values: readonly number[]): Uint8Array => new Uint8Array(Float64Array.from(values).buffer);
+    const unit: readonly number[] = Array.from({ length: 64 }, (_, i) => (i % 9 === 0 ? 1 : 0));
+    const content = { dimensions: 32, weights: floats(...new Array<number>(8 * 33).fill(0.1)), r2: 0.1 };
+    const whole = { factors: 8, regularization: 1, alpha: 1, acts: 10, user_gram: doubles(unit), content };
+    const file = (change: object) => withFile('item_fold_in.msgpack', encode({ ...whole, ...change }));
+    expect(await file({})).toBe('taken');
+    const { content: _, ...withoutMap } = whole;
+    expect(await withFile('item_fold_in.msgpack', encode(withoutMap))).toBe('taken');
+    const broken = [
+      { factors: 0 },
+      { factors: 9 },
+      { factors: '8' },
+      { regularization: 0 },
+      { alpha: Number.NaN },
+      { acts: -1 },
+      { user_gram: doubles(unit.slice(1)) },
+      { user_gram: doubles(unit.with(0, -1)) },
+      { user_gram: doubles(unit.with(1, 1)) },
+      { user_gram: doubles(unit.with(0, Number.POSITIVE_INFINITY)) },
+      { user_gram: 'text' },
+      { content: { ...content, dimensions: 31 } },
+      { content: { ...content, weights: floats(1) } },
+      { content: { ...content, weights: content.weights.map(() => 0xff) } },
+      { content: { ...content, r2: 'much' } },
+    ];
+    for (const change of broken) expect(await file(change), JSON.stringify(change)).toContain('load: GatehouseError: bundle_corrupt');
+    const narrow = { ...withoutMap, factors: 2, user_gram: doubles([1, 0, 0, 1]) };
+    expect(await withFile('item_fold_in.msgpack', encode(narrow))).toContain('load: GatehouseError: bundle_incompatible');
+    const other = { ...content, dimensions: 2, weights: floats(...new Array<number>(8 * 3).fill(0.1)) };
+    expect(await file({ content: other })).toContain('load: GatehouseError: bundle_incompatible');
+  });
+
+  test.each(['neighbours.msgpack', 'popularity.msgpack', 'content.msgpack', 'item_fold_in.msgpack'])('%s is a table', async (name) => {
     for (const bytes of [encode(null), encode([]), encode('x'), new Uint8Array(0), Uint8Array.of(0xc1), encode(sound).subarray(0, 9)]) {
       expect(await withFile(name, bytes)).toContain('load: GatehouseError: bundle_corrupt');
     }

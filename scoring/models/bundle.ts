@@ -6,6 +6,7 @@ import {
   type BundleManifest,
   type ContentFile,
   DriftReferenceFile,
+  type ItemFoldInFile,
   type ModelAdapter,
   type NeighboursFile,
   type PopularityFile,
@@ -18,6 +19,8 @@ import type { TreeEnsemble } from '../../contracts/trees.ts';
 import type { ProfileSearch, SessionSearch, SnapshotManifest, VectorIndex } from '../../index/contract.ts';
 import type { FeatureEngine } from '../features/contract.ts';
 import { type ContentModel, contentModelOf } from '../recommend/content-vector.ts';
+import { type FoldInRefusal, ItemFoldIn } from '../recommend/item-fold-in.ts';
+import { itemFoldInOf } from '../recommend/item-fold-in-model.ts';
 import { LookAlikes, SessionNeighbours } from '../recommend/numbered.ts';
 import type { RecommendModels } from '../recommend/pipeline.ts';
 import { type ContentSpace, NeighbourTable, PopularityTable } from '../recommend/retrieval.ts';
@@ -54,6 +57,16 @@ export interface OpenContent extends ContentSpace {
   close(): Promise<void>;
 }
 
+/** The bundle's item index, ready to take updates. */
+export interface OpenItems {
+  readonly index: VectorIndex;
+  /** Told of each item that it could not take. */
+  readonly refused: (reason: FoldInRefusal) => void;
+  /** Begins to follow the catalogue and what people do. What happened up to the journal's `offset` training knew. */
+  serve(foldIn: ItemFoldIn, offset: number): void;
+  close(): Promise<void>;
+}
+
 export interface BundleDeps {
   readonly engine: FeatureEngine;
   readonly readIndex: (dir: string, manifest: SnapshotManifest, options: { readonly handles?: Handles }) => Promise<VectorIndex>;
@@ -61,6 +74,8 @@ export interface BundleDeps {
   readonly readSessions: (dir: string, file: string, search: SessionSearchName | undefined) => Promise<SessionSearch>;
   /** Begins to open the catalogue's content by the model; what it returns is closed when the bundle is released. Absent: there is no catalogue to serve. */
   readonly openContent?: (model: ContentModel) => OpenContent;
+  /** Opens the item index of a bundle that can place new items in it; what it returns is closed when the bundle is released. Absent: it is read as it is. */
+  readonly openItems?: (dir: string, manifest: SnapshotManifest) => Promise<OpenItems>;
   /** The catalogue's, where the bundle is to recommend from it; its own where absent. */
   readonly handles?: Handles;
 }
@@ -83,16 +98,21 @@ export async function loadBundle(dir: string, deps: BundleDeps): Promise<LoadedB
     return session;
   };
   let content: OpenContent | undefined;
+  let items: OpenItems | undefined;
   let isReleased = false;
   const release = async (): Promise<void> => {
     isReleased = true;
     await content?.close();
+    await items?.close();
     await Promise.all(sessions.map((session) => session.release()));
   };
 
   try {
     const probes: [file: string, probe: () => Promise<void>][] = [];
-    const itemIndex = indexes.items && (await deps.readIndex(dir, snapshot(indexes.items), { handles }));
+    const foldInModel = tables.item_fold_in && itemFoldInOf((await readTable(dir, tables.item_fold_in)) as ItemFoldInFile | null);
+    const contentModel = tables.content && contentModelOf((await readTable(dir, tables.content)) as ContentFile | null);
+    if (foldInModel && indexes.items) items = await deps.openItems?.(dir, snapshot(indexes.items));
+    const itemIndex = items?.index ?? (indexes.items && (await deps.readIndex(dir, snapshot(indexes.items), { handles })));
     const userIndex = indexes.users && (await deps.readIndex(dir, snapshot(indexes.users), {}));
 
     const openAdapted = async (model: RowModel, adapter: ModelAdapter): Promise<AdaptedModel> => {
@@ -189,12 +209,27 @@ export async function loadBundle(dir: string, deps: BundleDeps): Promise<LoadedB
     }
 
     let userTower: RecommendModels['userTower'];
+    let foldIn: ItemFoldIn | undefined;
     if (models.user_tower) {
       const { file, factors, alpha, inputs, outputs } = models.user_tower;
       if (itemIndex?.dimensions !== factors)
         throw new GatehouseError('bundle_incompatible', `${file} has ${factors} factors, the item index ${itemIndex?.dimensions ?? 'none'}`);
       const session = await open(file, inputs, outputs);
-      const tower = createUserTower(session, itemIndex, factors, alpha);
+      if (foldInModel) {
+        if (foldInModel.factors !== factors)
+          throw new GatehouseError('bundle_incompatible', `${tables.item_fold_in} is of ${foldInModel.factors} factors, ${file} of ${factors}`);
+        if (foldInModel.contentMap && contentModel && foldInModel.contentMap.dimensions !== contentModel.dimensions)
+          throw new GatehouseError('bundle_incompatible', `${tables.item_fold_in} and ${tables.content} are of different vectors`);
+        const towerOf = (vectors: Pick<VectorIndex, 'copyTo'>) => createUserTower(session, vectors, factors, alpha);
+        foldIn = new ItemFoldIn({
+          model: foldInModel,
+          content: contentModel || undefined,
+          index: itemIndex,
+          towerOf,
+          onRefused: items?.refused,
+        });
+      }
+      const tower = createUserTower(session, foldIn ?? itemIndex, factors, alpha);
       userTower = tower;
       probes.push([file, () => tower.probe()]);
     }
@@ -217,12 +252,13 @@ export async function loadBundle(dir: string, deps: BundleDeps): Promise<LoadedB
     const linear = tables.linear && NeighbourTable.fromFile((await readTable(dir, tables.linear)) as NeighboursFile, handles);
     const neighbours = tables.neighbours && NeighbourTable.fromFile((await readTable(dir, tables.neighbours)) as NeighboursFile, handles);
     const popularity = tables.popularity && PopularityTable.fromFile((await readTable(dir, tables.popularity)) as PopularityFile, handles);
-    const contentModel = tables.content && contentModelOf((await readTable(dir, tables.content)) as ContentFile | null);
     content = contentModel ? deps.openContent?.(contentModel) : undefined;
+    if (foldIn) items?.serve(foldIn, manifest.trained.journal_offset);
     return {
       manifest,
       recommend: {
         itemIndex: itemIndex || undefined,
+        foldIn,
         userTower,
         neighbours: neighbours || undefined,
         linear: linear || undefined,

@@ -14,26 +14,26 @@ export interface ProbedUserTower extends UserTower {
 }
 
 /**
- * The user side of ALS over an item index: `session` maps factors of items and their confidences (alpha x weight) to the user's vector. The gateway
- * and the trainer both make candidates with it, so that the ranker learns from the vectors that it will meet. `factors` is the index's width.
+ * The user side of ALS over vectors of items: `session` maps factors of items and their confidences (alpha x weight) to the user's vector. The gateway
+ * and the trainer both make candidates with it, so that the ranker learns from the vectors that it will meet. `factors` is their width.
  */
-export function createUserTower(session: OnnxModel, itemIndex: VectorIndex, factors: number, alpha: number): ProbedUserTower {
-  const run = async (items: Float32Array, confidence: Float32Array): Promise<Float32Array> => {
+export function createUserTower(session: OnnxModel, items: Pick<VectorIndex, 'copyTo'>, factors: number, alpha: number): ProbedUserTower {
+  const run = async (vectors: Float32Array, confidence: Float32Array): Promise<Float32Array> => {
     const n = confidence.length;
-    const answer = await session.run({ items: { data: items, dims: [n, factors] }, confidence: { data: confidence, dims: [n] } });
+    const answer = await session.run({ items: { data: vectors, dims: [n, factors] }, confidence: { data: confidence, dims: [n] } });
     return floats(NAME, 'user', factors, answer);
   };
   return {
     async fold(touched) {
       const order = heaviest(touched);
-      const items = new Float32Array(Math.min(order.length, FOLD_ITEMS_MAX) * factors);
+      const vectors = new Float32Array(Math.min(order.length, FOLD_ITEMS_MAX) * factors);
       const confidence = new Float32Array(Math.min(order.length, FOLD_ITEMS_MAX));
       let known = 0;
       for (let i = 0; i < order.length && known < FOLD_ITEMS_MAX; i++) {
         const at = order[i]!;
-        if (itemIndex.copyTo(touched.handleAt(at), items, known * factors)) confidence[known++] = alpha * touched.scores[at]!;
+        if (items.copyTo(touched.handleAt(at), vectors, known * factors)) confidence[known++] = alpha * touched.scores[at]!;
       }
-      return known === 0 ? undefined : run(items.subarray(0, known * factors), confidence.subarray(0, known));
+      return known === 0 ? undefined : run(vectors.subarray(0, known * factors), confidence.subarray(0, known));
     },
     async probe() {
       requireFinite(NAME, await run(new Float32Array(3 * factors).fill(0.1), new Float32Array([1, 10, 0])));

@@ -3,6 +3,7 @@ import { GatehouseError } from '../../contracts/errors.ts';
 import { type Handles, withPlace } from '../../contracts/handles.ts';
 import type { VectorIndex } from '../../index/contract.ts';
 import type { HandleMap } from './handle-map.ts';
+import type { ItemFoldIn } from './item-fold-in.ts';
 import type { LookAlikes, SessionNeighbours } from './numbered.ts';
 import type { TouchedItems } from './touched.ts';
 
@@ -28,6 +29,8 @@ export interface ContentSpace {
 /** What a bundle gives to retrieval. Each part may be missing; the pipeline then does without and says so. All speak of the catalogue's handles. */
 export interface RetrievalModels {
   readonly itemIndex?: VectorIndex | undefined;
+  /** Keeps `itemIndex` in step with the catalogue. */
+  readonly foldIn?: ItemFoldIn | undefined;
   readonly userTower?: UserTower | undefined;
   readonly neighbours?: NeighbourTable | undefined;
   /** Weights of a linear model of items by items, the strongest first. */

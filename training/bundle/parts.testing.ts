@@ -1,9 +1,10 @@
 import { createHnswIndex } from '../../index/hnsw.ts';
 import { ProfileIndex } from '../../index/profiles.ts';
 import type { FeatureEngine } from '../../scoring/features/contract.ts';
+import type { ItemFoldInModel } from '../../scoring/recommend/item-fold-in-model.ts';
 import { type DriftReference, referenceOf } from '../../scoring/risk/drift.ts';
 import { scaleOf } from '../anomaly.ts';
-import { fitAls } from '../learners/als.ts';
+import { fitAls, gram } from '../learners/als.ts';
 import { fitIsolationForest, isolationScores } from '../learners/anomaly/isolationForest.ts';
 import { fitContent } from '../learners/content.ts';
 import { easeNeighbours, fitEase } from '../learners/ease.ts';
@@ -22,6 +23,7 @@ const FACTORS = 8;
 const ITEMS = 60;
 const USERS = 40;
 const ITEMS_A_USER = 6;
+const CONTENT_DIMENSIONS = 32;
 
 /** Every part of a bundle, small and really learned from seeded made-up data. The items are `i0` to `i59`, the users `u0` to `u39`. */
 export async function testParts(engine: FeatureEngine, version: string, seed = 1): Promise<Required<BundleParts> & { readonly ranker: RowModel }> {
@@ -49,6 +51,7 @@ export async function testParts(engine: FeatureEngine, version: string, seed = 1
     ranker: await learn('rank', 'regression'),
     userTower: { itemFactors: als.itemFactors, factors: FACTORS, regularization: 0.05, alpha: 1, history: 'interactions' },
     itemIndex: indexOf(itemIds, als.itemFactors),
+    itemFoldIn: foldInOf(als.userFactors, seed),
     userIndex: indexOf(idsOf('u', USERS), als.userFactors),
     neighbours: { ids: itemIds, ...(await fitItemKnn({ ...met, rows: USERS, items: ITEMS }, { k: 5 }, { seed })) },
     linear: { ids: itemIds, ...easeNeighbours(await fitEase({ ...met, users: USERS, items: ITEMS }, { lambda: 5 }, { seed }), 5) },
@@ -59,10 +62,23 @@ export async function testParts(engine: FeatureEngine, version: string, seed = 1
     popularity: { ids: itemIds, scores: Float32Array.from(itemIds, (_, i) => 1 / (i + 1)) },
     content: fitContent(
       itemIds.map((item_id, i) => ({ item_id, title: `Item ${i}`, category: `c${i % 4}` })),
-      { dimensions: 32, buckets: 256 },
+      { dimensions: CONTENT_DIMENSIONS, buckets: 256 },
       { seed },
     ),
     report: (manifest) => `<!doctype html><title>${manifest.version}</title>`,
+  };
+}
+
+function foldInOf(userFactors: Float32Array, seed: number): ItemFoldInModel {
+  const random = seededRandom(seed);
+  const weights = Float32Array.from({ length: FACTORS * (CONTENT_DIMENSIONS + 1) }, () => 0.1 * random.normal());
+  return {
+    factors: FACTORS,
+    regularization: 0.05,
+    alpha: 1,
+    acts: USERS * ITEMS_A_USER,
+    userGram: gram(userFactors, FACTORS),
+    contentMap: { dimensions: CONTENT_DIMENSIONS, weights, r2: 0.1 },
   };
 }
 

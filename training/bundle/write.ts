@@ -5,6 +5,7 @@ import type {
   BundleManifest,
   Calibration,
   ContentFile,
+  ItemFoldInFile,
   NeighboursFile,
   PopularityFile,
   RiskThresholds,
@@ -20,6 +21,7 @@ import { encodeSessions } from '../../index/sessions-file.ts';
 import { writeSnapshot } from '../../index/snapshot.ts';
 import { shareOf } from '../../scoring/models/anomaly.ts';
 import { type ContentModel, contentModelOf } from '../../scoring/recommend/content-vector.ts';
+import { type ItemFoldInModel, itemFoldInOf } from '../../scoring/recommend/item-fold-in-model.ts';
 import { NeighbourTable, PopularityTable } from '../../scoring/recommend/retrieval.ts';
 import type { DriftReference } from '../../scoring/risk/drift.ts';
 import { type FusedModel, fusedToOnnx } from '../fusion.ts';
@@ -64,6 +66,8 @@ export interface BundleParts {
     readonly history: string;
   };
   readonly itemIndex?: VectorIndex;
+  /** Needs `userTower`, of the same factors, and `content` where it maps from that. */
+  readonly itemFoldIn?: ItemFoldInModel;
   readonly userIndex?: VectorIndex;
   /** Item i of `ids` has the neighbours `neighbours[indptr[i]..indptr[i + 1])`, positions in `ids`, the closest first. */
   readonly neighbours?: {
@@ -141,6 +145,7 @@ async function writeFiles(dir: string, parts: BundleParts, signal: AbortSignal |
   if (parts.profiles) tables.profiles = await put('profiles.msgpack', encodeProfiles(parts.profiles));
   if (parts.sessions) tables.sessions = await put('sessions.bin', encodeSessions(parts.sessions));
   if (parts.content) tables.content = await put('content.msgpack', contentBytes(parts.content));
+  if (parts.itemFoldIn) tables.item_fold_in = await put('item_fold_in.msgpack', itemFoldInBytes(parts.itemFoldIn));
 
   const { version, created_ms, trained, metrics, report } = parts;
   const manifest: BundleManifest = { format: 'gatehouse-bundle-1', version, created_ms, trained, models, indexes, tables, files, metrics };
@@ -254,7 +259,14 @@ export function contentBytes({ dimensions, idf, idfUnseen }: ContentModel): Uint
   return encode(file);
 }
 
+function itemFoldInBytes({ factors, regularization, alpha, acts, userGram, contentMap }: ItemFoldInModel): Uint8Array {
+  const content = contentMap && { dimensions: contentMap.dimensions, weights: bytesOf(contentMap.weights), r2: contentMap.r2 };
+  const file: ItemFoldInFile = { factors, regularization, alpha, acts, user_gram: bytesOf(userGram), ...(content && { content }) };
+  itemFoldInOf(file);
+  return encode(file);
+}
+
 /** Every platform of onnxruntime-node is little-endian, so memory is what the file wants. */
-function bytesOf({ buffer, byteOffset, byteLength }: Uint32Array | Float32Array): Uint8Array {
+function bytesOf({ buffer, byteOffset, byteLength }: Uint32Array | Float32Array | Float64Array): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength);
 }

@@ -5,10 +5,10 @@ import { sampleSorted, seededRandom } from '../learners/random.ts';
 const PURCHASE_HORIZON_MS = 30 * 86_400_000;
 
 /**
- * What is asked. The next purchases of who was there before, once with all items and once without those that they had bought; and, after each act of
- * a visit, the item of the next one.
+ * What is asked. The next purchases of who was there before, once with all items and once without those that they had bought; after each act of a
+ * visit, the item of the next one; and, before somebody meets items that nobody had met by then, these.
  */
-export const TASKS = ['next purchase', 'next purchase, new items', 'next in the visit'] as const;
+export const TASKS = ['next purchase', 'next purchase, new items', 'next in the visit', 'items newer than the training'] as const;
 export type Task = (typeof TASKS)[number];
 
 export interface HeldOutQuestion {
@@ -26,7 +26,7 @@ export interface HeldOutQuestion {
 /** At most `limit` questions a task, drawn by the seed; ordered by record. */
 export function planHeldOut(log: ShopLog, fromMs: number, limit: number, seed: number): HeldOutQuestion[] {
   const random = seededRandom(seed);
-  const all = [...purchaseQuestions(log, fromMs), visitQuestions(log, fromMs)];
+  const all = [...purchaseQuestions(log, fromMs), visitQuestions(log, fromMs), newerQuestions(log, fromMs)];
   const drawn = all.flatMap((questions) => Array.from(sampleSorted(random, questions.length, limit), (i) => questions[i]!()));
   return drawn.sort((a, b) => a.record - b.record);
 }
@@ -83,6 +83,41 @@ function visitQuestions({ acts, users, items, visits }: ShopLog, fromMs: number)
       userId: user >= 0 ? users.name(user) : undefined,
       sessionId: visits[visit],
       wanted: new Set([items.name(acts.item[act]!)]),
+      barred: NONE,
+    }));
+  }
+  return drafts;
+}
+
+/** Each record in which somebody meets, for the first time, items without an act before `fromMs`. */
+function newerQuestions({ acts, users, items, visits }: ShopLog, fromMs: number): Draft[] {
+  const known = new Set<number>();
+  for (let act = 0; act < acts.length; act++) if (acts.atMs[act]! < fromMs) known.add(acts.item[act]!);
+  const met = new Set<string>();
+  const drafts: Draft[] = [];
+  let wanted = new Set<string>();
+  let record = -1;
+  for (let act = 0; act < acts.length; act++) {
+    const item = acts.item[act]!;
+    if (known.has(item)) continue;
+    const user = acts.user[act]!;
+    const meeting = `${user >= 0 ? user : `visit ${acts.visit[act]}`}/${item}`;
+    if (met.has(meeting)) continue;
+    met.add(meeting);
+    if (acts.record[act]! === record) {
+      wanted.add(items.name(item));
+      continue;
+    }
+    record = acts.record[act]!;
+    wanted = new Set([items.name(item)]);
+    const mine = wanted;
+    drafts.push(() => ({
+      task: 'items newer than the training',
+      record: acts.record[act]!,
+      atMs: acts.atMs[act]!,
+      userId: user >= 0 ? users.name(user) : undefined,
+      sessionId: visits[acts.visit[act]!],
+      wanted: mine,
       barred: NONE,
     }));
   }

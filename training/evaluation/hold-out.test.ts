@@ -42,8 +42,16 @@ describe('a simulated shop', () => {
   test('is asked each task, by ranking; the pipeline beats popularity', async () => {
     const { tasks, fromMs, untilMs, skipped } = await evaluate(facts, FROM_MS);
     expect([fromMs, untilMs <= END_MS, skipped]).toEqual([FROM_MS, true, {}]);
-    expect(tasks.map(({ task }) => task)).toEqual(['next purchase', 'next purchase, new items', 'next in the visit']);
-    for (const { questions, rankings } of tasks) {
+    const [newer, ...others] = [...tasks].reverse();
+    expect(tasks.map(({ task }) => task)).toEqual([
+      'next purchase',
+      'next purchase, new items',
+      'next in the visit',
+      'items newer than the training',
+    ]);
+    // Nobody had met them before, and their vectors come from those who did since.
+    expect(newer!.rankings['user vector']!.hitRate).toBeGreaterThan(0);
+    for (const { questions, rankings } of others) {
       expect(questions).toBeGreaterThan(20);
       expect(Object.keys(rankings)).toEqual(expect.arrayContaining(['pipeline', 'popularity', 'look-alikes', 'session neighbours']));
     }
@@ -95,6 +103,7 @@ describe('a log of anonymous visits', () => {
 });
 
 describe('questions', () => {
+  const NEWER = 'items newer than the training';
   const at = (day: number) => END_MS - 30 * DAY_MS + day * DAY_MS;
   const event = (id: string, name: 'view_item' | 'purchase', day: number, items: string[], session?: string): Fact =>
     eventFact({
@@ -110,7 +119,7 @@ describe('questions', () => {
 
   test('of the next purchase come before the first held-out record, with and without what was bought before', async () => {
     const facts = [event('e1', 'purchase', 1, ['a']), event('e2', 'purchase', 12, ['a', 'b'])];
-    const questions = await plan(facts);
+    const questions = (await plan(facts)).filter(({ task }) => task !== NEWER);
     expect(questions.map(({ task, record, atMs, wanted, barred }) => [task, record, atMs, [...wanted], [...barred]])).toEqual([
       ['next purchase', 1, at(10), ['a', 'b'], []],
       ['next purchase, new items', 1, at(10), ['b'], ['a']],
@@ -118,8 +127,23 @@ describe('questions', () => {
   });
 
   test('of who was not there before, or bought after a month, there are none', async () => {
-    expect(await plan([event('e1', 'purchase', 12, ['a'])])).toEqual([]);
-    expect(await plan([event('e1', 'view_item', 1, ['a']), event('e2', 'purchase', 41, ['b'])])).toEqual([]);
+    const others = async (facts: readonly Fact[]) => (await plan(facts)).filter(({ task }) => task !== NEWER);
+    expect(await others([event('e1', 'purchase', 12, ['a'])])).toEqual([]);
+    expect(await others([event('e1', 'view_item', 1, ['a']), event('e2', 'purchase', 41, ['b'])])).toEqual([]);
+  });
+
+  test('of items that nobody had met come before the record in which somebody first does', async () => {
+    const facts = [
+      event('e1', 'view_item', 1, ['a']),
+      event('e2', 'purchase', 12, ['a', 'b', 'c']),
+      event('e3', 'view_item', 13, ['b']),
+      event('e4', 'view_item', 14, ['d', 'b']),
+    ];
+    const newer = (await plan(facts)).filter(({ task }) => task === NEWER);
+    expect(newer.map(({ record, userId, wanted, barred }) => [record, userId, [...wanted], [...barred]])).toEqual([
+      [1, 'u1', ['b', 'c'], []],
+      [3, 'u1', ['d'], []],
+    ]);
   });
 
   test('within a visit are asked before each record but the first, for its item', async () => {

@@ -126,6 +126,8 @@ async function ask(
 ): Promise<Map<Task, RankingScores>> {
   const bar = progress.task('asking', 'records');
   const later = new LaterItems(replay);
+  const { foldIn } = models;
+  foldIn?.follow(replay.catalogue);
   const asker = createAsker(replay, models);
   const scores = new Map<Task, RankingScores>();
   let [record, next] = [0, 0];
@@ -138,6 +140,7 @@ async function ask(
       for (const [name, ranked] of await asker(question)) ofTask.add(name, ranked, question.wanted);
     }
     if (fact.kind !== 'item_put' || !later.hold(fact.item)) replay.apply(fact);
+    if (foldIn) await replay.foldIn(foldIn, fact);
     if (++record % PROGRESS_RECORDS === 0) {
       signal?.throwIfAborted();
       bar.update(record, facts.count);
@@ -179,6 +182,7 @@ const PLACEMENTS: Readonly<Record<Task, Placement>> = {
   'next purchase': { ...AGAIN, limit: CUT },
   'next purchase, new items': { ...AGAIN, limit: CUT, suppress_purchased_days: 3650 },
   'next in the visit': { ...AGAIN, limit: CUT },
+  'items newer than the training': { ...AGAIN, limit: CUT },
 };
 
 /** Asks the pipeline, and each source for the order that it alone would give its candidates. */

@@ -1,5 +1,5 @@
+import { cholesky, solveLower, solveLowerTransposed } from '../../scoring/cholesky.ts';
 import { createSolver } from './als/solver.ts';
-import { cholesky, solveLower, solveLowerTransposed } from './cholesky.ts';
 import { type FitOptions, requireData, requireParam } from './contract.ts';
 import { seededRandom } from './random.ts';
 import { checkSparse, requireTable, type SparseRows } from './sparse.ts';

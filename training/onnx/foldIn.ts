@@ -1,5 +1,5 @@
+import { cholesky, solveLower } from '../../scoring/cholesky.ts';
 import { gram } from '../learners/als.ts';
-import { cholesky, solveLower } from '../learners/cholesky.ts';
 import { requireParam } from '../learners/contract.ts';
 import { GraphBuilder } from './graph.ts';
 

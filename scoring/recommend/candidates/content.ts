@@ -35,8 +35,9 @@ export const content: CandidateSource = {
  * Whether the bundle has learned of all items that a visitor without a page touched last: what people did with them then says more, and a search by
  * content would cost a fifth of the answer.
  */
-function areKnown({ handles }: Seeds, { item, models: { itemIndex } }: CandidateContext): boolean {
-  return item === NO_HANDLE && itemIndex !== undefined && handles.every((handle) => itemIndex.has(itemIndex.handles.idOf(handle)));
+function areKnown({ handles }: Seeds, { item, models: { itemIndex, foldIn } }: CandidateContext): boolean {
+  const isKnown = (handle: number): boolean => foldIn?.isTrained(handle) ?? itemIndex?.has(itemIndex.handles.idOf(handle)) ?? false;
+  return item === NO_HANDLE && handles.every(isKnown);
 }
 
 /** Items with their vectors, side by side. */

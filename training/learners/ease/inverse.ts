@@ -1,4 +1,4 @@
-import { cholesky, solveLower, solveLowerTransposed } from '../cholesky.ts';
+import { cholesky, solveLower, solveLowerTransposed } from '../../../scoring/cholesky.ts';
 import { createArena } from '../threads/arena.ts';
 import type { Work } from '../threads/tasks.ts';
 import { defaultThreads, reserveControl, startTeam } from '../threads/team.ts';

@@ -1,5 +1,5 @@
+import { solveLower, solveLowerTransposed, tryCholesky } from '../../../scoring/cholesky.ts';
 import { GraphBuilder } from '../../onnx/graph.ts';
-import { solveLower, solveLowerTransposed, tryCholesky } from '../cholesky.ts';
 import { type FitOptions, requireData, requireParam } from '../contract.ts';
 import { type LinearModel, linearGraph, linearModel, margins } from './model.ts';
 import { fitPreprocess, type PreprocessParams, transform, widthOf } from './preprocess.ts';

@@ -1,4 +1,4 @@
-import { cholesky, solveLower, solveLowerTransposed } from '../cholesky.ts';
+import { cholesky, solveLower, solveLowerTransposed } from '../../../scoring/cholesky.ts';
 
 /** Added to the diagonal, relative to it: a column that repeats others then gets a share instead of a failure. */
 const RIDGE = 1e-10;
