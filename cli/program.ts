@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { GatehouseError } from '../contracts/errors.ts';
-import { VERSION } from '../gateway/main.ts';
+import { VERSION } from '../gateway/version.ts';
 
 /** Loaded when they are asked for: a gateway has no use for the trainer's libraries. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
