@@ -13,11 +13,15 @@ export const LONGEST_FILES: readonly string[] = [
   'training/train.test.ts',
 ];
 
-/** Begins with the longest files; the others in vitest's own order, which knows how long they took the last time. */
+/**
+ * Begins with the longest files; the others in vitest's own order, which knows how long they took the last time. Those that share a worker come last and together: it ends where
+ * the next file wants one of its own.
+ */
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const places = new Map(LONGEST_FILES.map((file, place) => [file, place]));
-    const placeOf = ({ moduleId, project }: TestSpecification): number => places.get(relative(project.config.root, moduleId)) ?? places.size;
+    const placeOf = ({ moduleId, project }: TestSpecification): number =>
+      places.get(relative(project.config.root, moduleId)) ?? places.size + (project.config.isolate ? 0 : 1);
     return (await super.sort(files)).sort((a, b) => placeOf(a) - placeOf(b));
   }
 }
