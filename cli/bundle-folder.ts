@@ -1,6 +1,6 @@
 import type { Config } from '../gateway/config.ts';
-import { bundlesDir, makeDataDir } from '../gateway/main.ts';
 import { probeInChild } from '../gateway/probe.ts';
+import { bundlesDir, makeDataDir } from '../gateway/resources.ts';
 import { BundleManager } from '../scoring/models/manager.ts';
 import { verifyBundle } from '../scoring/models/verify.ts';
 

@@ -1,8 +1,8 @@
 import { Command } from 'commander';
 import type { BundleManifest } from '../contracts/bundle.ts';
 import { openFeatures } from '../gateway/features-file.ts';
-import { bundlesDir } from '../gateway/main.ts';
 import { probeInChild } from '../gateway/probe.ts';
+import { bundlesDir } from '../gateway/resources.ts';
 import { addModel } from '../training/index.ts';
 import { configOf } from './shared.ts';
 

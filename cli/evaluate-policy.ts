@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
 import { GatehouseError } from '../contracts/errors.ts';
-import { readPlacements } from '../gateway/main.ts';
 import { storedPlacement } from '../gateway/placements.ts';
+import { readPlacements } from '../gateway/resources.ts';
 import { DEFAULT_PLACEMENT, type Placement, placementWith } from '../scoring/recommend/placements.ts';
 import { evaluatePolicy, journalSource, POLICY_REWARDS, type PolicyReward } from '../training/index.ts';
 import { timeOf } from './import.ts';

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { GatehouseError } from '../contracts/errors.ts';
 import type { Fact } from '../contracts/fact.ts';
 import type { Config } from '../gateway/config.ts';
-import { bundlesDir } from '../gateway/main.ts';
+import { bundlesDir } from '../gateway/resources.ts';
 import { evaluated, readRules, rulesOf } from '../gateway/rules/stored.ts';
 import { readLists } from '../gateway/rules/stored-lists.ts';
 import { indexReaders } from '../index/readers.ts';

@@ -5,7 +5,7 @@ import type { Item } from '../contracts/item.ts';
 import { type Config, readConfig } from '../gateway/config.ts';
 import { ITEMS_COLLECTION } from '../gateway/data/items.ts';
 import { openFeatures } from '../gateway/features-file.ts';
-import { openStore, readRates } from '../gateway/main.ts';
+import { openStore, readRates } from '../gateway/resources.ts';
 import type { EntityState, FeatureEngine } from '../scoring/features/contract.ts';
 import { carrying, eventUnit } from '../scoring/ingest.ts';
 import { type RateTable, withRate } from '../scoring/rates.ts';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { GatehouseError } from '../contracts/errors.ts';
-import { bundlesDir } from '../gateway/main.ts';
+import { bundlesDir } from '../gateway/resources.ts';
 import {
   journalSource,
   RISK_COSTS,

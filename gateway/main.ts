@@ -1,32 +1,22 @@
 import { randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { GatehouseError } from '../contracts/errors.ts';
 import type { TimedEvent } from '../contracts/event.ts';
-import type { Fact } from '../contracts/fact.ts';
 import type { Item } from '../contracts/item.ts';
-import { ROUTES, type Route } from '../contracts/routes.ts';
 import { indexReaders } from '../index/readers.ts';
-import type { EntityState, FeatureEngine } from '../scoring/features/contract.ts';
-import { eventUnit } from '../scoring/ingest.ts';
+import type { EntityState } from '../scoring/features/contract.ts';
 import { loadBundle } from '../scoring/models/bundle.ts';
 import { BundleManager } from '../scoring/models/manager.ts';
-import { parseRates, type RateTable } from '../scoring/rates.ts';
 import { Catalogue } from '../scoring/recommend/catalogue.ts';
 import { UNTRAINED_CONTENT } from '../scoring/recommend/content-vector.ts';
 import { ClickCounts } from '../scoring/recommend/explore/click-counts.ts';
 import { ItemNumbersTable } from '../scoring/recommend/item-numbers.ts';
 import { RANK_SET } from '../scoring/recommend/pipeline.ts';
-import { DEFAULT_PLACEMENTS, type Placement, parsePlacements } from '../scoring/recommend/placements.ts';
 import { Trending } from '../scoring/recommend/trending.ts';
 import { VisitorCountries } from '../scoring/recommend/visitor-countries.ts';
 import { FRAUD_SET } from '../scoring/risk/pipeline.ts';
 import type { Store } from '../store/contract.ts';
-import { makeFolder } from '../store/folder.ts';
-import { openLmdbStore } from '../store/lmdb.ts';
-import { openRedisStore } from '../store/redis.ts';
 import { createAudit } from './audit.ts';
 import { corsHeaders } from './auth/cors.ts';
 import { createKeyring } from './auth/keyring.ts';
@@ -47,7 +37,8 @@ import { FOLLOW_EVERY_MS, openExperiments } from './experiments/desk.ts';
 import { openFeatureChange } from './feature-change.ts';
 import { openFeatures } from './features-file.ts';
 import { itemsDir, openItemIndexes } from './item-indexes.ts';
-import { Metrics, statusClass } from './metrics.ts';
+import { Metrics } from './metrics.ts';
+import { pushObserver, requestObserver } from './observers.ts';
 import { createAdmission } from './overload/admission.ts';
 import { createQueueDelay } from './overload/queue-delay.ts';
 import { openPlacements } from './placements.ts';
@@ -55,13 +46,13 @@ import { openErasures } from './privacy/erasures.ts';
 import { createPeople } from './privacy/people.ts';
 import { probeInChild } from './probe.ts';
 import { createPushHub } from './push/hub.ts';
+import { bundlesDir, makeDataDir, openStore, readPlacements, readRates } from './resources.ts';
 import { openRestrictions } from './restrictions.ts';
 import { openReviewDesk } from './review/desk.ts';
 import { openRiskDesk } from './rules/risk-desk.ts';
 import { createServer } from './transport/server.ts';
+import { VERSION } from './version.ts';
 import { createWatch, WATCH_EVERY_MS } from './watch.ts';
-
-export const VERSION = '0.1.0';
 
 /** Journal records read at start to warm up what is popular now, and what was clicked on: enough for a day of a busy shop, read in well under a second. */
 const WARM_UP_RECORDS_MAX = 50_000;
@@ -78,30 +69,6 @@ export interface Gateway {
   readonly bundles: BundleManager;
   /** Stop taking requests, finish what is in work, close streams with a code that asks to reconnect, flush, release. */
   drain(): Promise<void>;
-}
-
-/** Opens the store that the settings name. */
-export function openStore(config: Config, engine: FeatureEngine, items: Catalogue): Promise<Store<EntityState>> {
-  const retention = {
-    journalRecordsMax: config.journalRecordsMax,
-    alertsMax: config.alertsMax,
-    idempotencyMs: config.idempotencyMs,
-    stateTtlMs: config.stateTtlMs,
-  };
-  if (config.store === 'lmdb') {
-    return openLmdbStore({ path: join(config.dataDir, 'store'), codec: engine.codec, retention, cacheEntriesMax: config.stateCacheEntries });
-  }
-  return openRedisStore({
-    url: config.redisUrl,
-    prefix: config.redisPrefix,
-    codec: engine.codec,
-    retention,
-    resume: (fact: Fact) => (fact.kind === 'event' ? eventUnit(engine, (id) => items.get(id), fact.event, fact.at_ms) : undefined),
-  });
-}
-
-export function bundlesDir(config: Config): string {
-  return join(config.dataDir, 'bundles');
 }
 
 /** The composition root: opens everything in order, or closes what it opened and throws. `now` in ms since 1970: a simulation brings its own. */
@@ -410,27 +377,6 @@ export async function startGateway(config: Config, now: () => number = Date.now)
   }
 }
 
-/** The declared exchange rates, or undefined. Throws `input_unreadable` or `config_invalid`. */
-export async function readRates({ ratesFile }: Pick<Config, 'ratesFile'>): Promise<RateTable | undefined> {
-  if (ratesFile === undefined) return undefined;
-  let text: string;
-  try {
-    text = await readFile(ratesFile, 'utf8');
-  } catch (cause) {
-    throw new GatehouseError('input_unreadable', `the rates file ${ratesFile} cannot be read`, { cause });
-  }
-  return parseRates(text);
-}
-
-/** Bundles live in the data folder whichever store there is. Throws `data_dir_unwritable`. */
-export function makeDataDir(config: Config): void {
-  try {
-    makeFolder(config.dataDir);
-  } catch (cause) {
-    throw new GatehouseError('data_dir_unwritable', `cannot make the folder ${config.dataDir}`, { cause });
-  }
-}
-
 /** Undoes in reverse; a part that fails is reported and does not keep the others open. */
 async function unwind(undo: (() => Promise<void> | void)[], onError: (error: unknown) => void): Promise<void> {
   for (let step = undo.pop(); step; step = undo.pop()) {
@@ -450,48 +396,4 @@ async function warmUp(store: Store<EntityState>, learnFrom: (event: TimedEvent) 
     for (const { fact } of records) if (fact.kind === 'event') learnFrom(fact.event);
     after = records[records.length - 1]!.offset;
   }
-}
-
-/** The placements of the settings. Rejects with `config_invalid` and `input_unreadable`. */
-export async function readPlacements(path: string | undefined): Promise<ReadonlyMap<string, Placement>> {
-  let placements = DEFAULT_PLACEMENTS;
-  if (path !== undefined) {
-    try {
-      placements = parsePlacements(await readFile(path, 'utf8'));
-    } catch (cause) {
-      if (cause instanceof GatehouseError) throw cause;
-      throw new GatehouseError('input_unreadable', `the placements file ${path} cannot be read`, { cause });
-    }
-  }
-  return new Map(placements.map((placement) => [placement.id, placement]));
-}
-
-/** Counts answers by route and status class, with the cells resolved once. */
-function requestObserver(metrics: Metrics): (route: string, method: string, status: number, durationMs: number) => void {
-  const cells = new Map<string, ReturnType<Metrics['latency']>>();
-  return (route, method, status, durationMs) => {
-    const key = `${method} ${route} ${Math.floor(status / 100)}`;
-    let cell = cells.get(key);
-    if (!cell) {
-      cell = metrics.latency('requests', routeLabel(method, route), statusClass(status));
-      cells.set(key, cell);
-    }
-    cell.observe(durationMs / 1000);
-  };
-}
-
-/** The route's name in the table of all routes; `other` for what matched none. */
-function routeLabel(method: string, path: string): string {
-  for (const [name, route] of Object.entries<Route>(ROUTES))
-    if (route.plane === 'data' && route.method === method && route.path === path) return name;
-  return 'other';
-}
-
-function pushObserver(metrics: Metrics): (lagMs: number) => void {
-  const deliveries = metrics.counter('pushDeliveries');
-  const lag = metrics.latency('pushLag');
-  return (lagMs) => {
-    deliveries.inc();
-    lag.observe(lagMs / 1000);
-  };
 }

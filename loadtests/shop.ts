@@ -10,7 +10,7 @@ import type { TreeEnsemble } from '../contracts/trees.ts';
 import { generateKey } from '../gateway/auth/keys.ts';
 import { readConfig } from '../gateway/config.ts';
 import { ITEMS_COLLECTION } from '../gateway/data/items.ts';
-import { bundlesDir, openStore } from '../gateway/main.ts';
+import { bundlesDir, openStore } from '../gateway/resources.ts';
 import { clusteredVectors } from '../index/clustered.ts';
 import { createHnswIndex } from '../index/hnsw.ts';
 import { writeSnapshot } from '../index/snapshot.ts';

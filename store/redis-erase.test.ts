@@ -160,30 +160,43 @@ describeWith(REDIS, 'erasing while Redis goes away', () => {
       retention: SUITE_RETENTION,
       resume: () => undefined,
     });
+    /** On a busy machine Redis may be late for a call; doing it again is safe. */
+    const done = (work: () => Promise<unknown>) =>
+      expect
+        .poll(
+          () =>
+            work().then(
+              () => true,
+              () => false,
+            ),
+          { timeout: 30_000 },
+        )
+        .toBe(true);
     try {
-      const all = Array.from({ length: 20 * RECORDS }, (_, i) => i + 1);
-      for (let at = 0; at < all.length; at += RECORDS) await store.write(all.slice(at, at + RECORDS).map(told));
+      const all = Array.from({ length: 8_000 }, (_, i) => i + 1);
+      for (let at = 0; at < all.length; at += 100) await store.write(all.slice(at, at + 100).map(told));
       const watcher = await connectRedis(server.url);
       const erasing = store.erase({ facts: all.map(gone) }).then(
         () => 'done',
         (error: { readonly code: string }) => error.code,
       );
-      await expect.poll(() => watcher.call('ZCARD', new RedisKeys('p').journal.moved), { interval: 1 }).toBeGreaterThan(0);
+      await expect.poll(() => watcher.call('ZCARD', new RedisKeys('p').journal.moved), { interval: 1, timeout: 10_000 }).toBeGreaterThan(0);
       watcher.close();
       await server.kill();
       expect(await erasing).toBe('store_unavailable');
       await server.start();
-      await expect.poll(() => store.bounds().catch(() => undefined), { timeout: 10_000 }).toEqual({ first: 1, last: all.length });
+      await done(() => store.bounds());
+      expect(await store.bounds()).toEqual({ first: 1, last: all.length });
       const half = await store.read(0, all.length);
       expect(new Set(half.map((record) => record.fact.kind))).toEqual(new Set(['erased', 'admin']));
       expect(half.map(({ offset }) => offset)).toEqual(all);
-      await store.erase({ facts: all.map(gone) });
-      await store.purgeErased();
+      await done(() => store.erase({ facts: all.map(gone) }));
+      await done(() => store.purgeErased());
       expect((await store.read(0, all.length)).every((record) => record.fact.kind === 'erased')).toBe(true);
       expect(tracesOf(server.fileBytes())).toEqual([]);
     } finally {
       await store.close();
       await server.destroy();
     }
-  }, 60_000);
+  }, 120_000);
 });

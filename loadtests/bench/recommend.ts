@@ -15,7 +15,7 @@ import type { RecommendRequest } from '../../contracts/recommend.ts';
 import { readConfig } from '../../gateway/config.ts';
 import { openContentIndexes } from '../../gateway/content.ts';
 import { ITEMS_COLLECTION } from '../../gateway/data/items.ts';
-import { bundlesDir, openStore } from '../../gateway/main.ts';
+import { bundlesDir, openStore } from '../../gateway/resources.ts';
 import { indexReaders } from '../../index/readers.ts';
 import { DEFAULT_DECLARATIONS } from '../../scoring/features/defaults.ts';
 import { createFeatureEngine } from '../../scoring/features/engine.ts';

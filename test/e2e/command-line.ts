@@ -95,6 +95,8 @@ export interface ServedGateway {
   /** What it wrote so far. */
   readonly text: { readonly stdout: string; readonly stderr: string };
   post<T>(path: string, body: unknown): Promise<T>;
+  /** Asks the control plane; throws unless it is done. */
+  control<T>(method: string, path: string, body?: unknown): Promise<T>;
   /** SIGTERM; resolves with the exit status when it is gone. */
   stop(): Promise<number | null>;
 }
@@ -155,6 +157,17 @@ export async function startDemo(dataDir: string, options: readonly string[]): Pr
   };
 }
 
+async function ask<T>(method: string, url: string, path: string, key: string, body: unknown): Promise<T> {
+  const response = await fetch(`${url}${path}`, {
+    method,
+    headers: { authorization: `Bearer ${key}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  const answer = (await response.json()) as T;
+  if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${JSON.stringify(answer)}`);
+  return answer;
+}
+
 /** Starts `gatehouse serve` on free ports and resolves when it says that it listens. */
 export async function serve(dataDir: string, env: Environment = {}): Promise<ServedGateway> {
   const child = start(['serve', '--data-dir', dataDir], {
@@ -169,20 +182,13 @@ export async function serve(dataDir: string, env: Environment = {}): Promise<Ser
   const closed = closing(child);
   const [, dataPort, controlPort] = await printed(child, text, closed, /data plane on port (\d+), control plane on port (\d+)/);
   const url = `http://127.0.0.1:${dataPort}`;
+  const controlUrl = `http://127.0.0.1:${controlPort}`;
   return {
     url,
-    controlUrl: `http://127.0.0.1:${controlPort}`,
+    controlUrl,
     text,
-    async post<T>(path: string, body: unknown): Promise<T> {
-      const response = await fetch(`${url}${path}`, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${KEYS.secret}`, 'content-type': 'application/json' },
-        body: JSON.stringify(body),
-      });
-      const answer = (await response.json()) as T;
-      if (!response.ok) throw new Error(`POST ${path}: ${response.status} ${JSON.stringify(answer)}`);
-      return answer;
-    },
+    post: (path, body) => ask('POST', url, path, KEYS.secret, body),
+    control: (method, path, body) => ask(method, controlUrl, path, KEYS.admin, body),
     stop() {
       child.kill('SIGTERM');
       return closed;

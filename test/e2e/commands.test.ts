@@ -1,8 +1,9 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { timeOf } from '../../cli/import.ts';
+import { runCommandLine } from '../../cli/program.ts';
 import { openShop } from '../../cli/shared.ts';
 import type { RecommendResponse } from '../../contracts/recommend.ts';
 import type { ScoreResponse } from '../../contracts/score.ts';
@@ -35,8 +36,27 @@ function expectRefusal(result: CommandResult, text: string): void {
   expect(result.status).toBe(1);
 }
 
-// Each of these is a process of its own; side by side they are done in half the time.
-describe.concurrent('help and mistakes', () => {
+/** As `run`, in this process: a process for each of so many would take minutes to start. */
+async function runHere(args: readonly string[], env: Readonly<Record<string, string>>): Promise<CommandResult> {
+  for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
+  const said = [process.stdout, process.stderr].map((stream) => {
+    let text = '';
+    vi.spyOn(stream, 'write').mockImplementation((chunk) => {
+      text += String(chunk);
+      return true;
+    });
+    return () => text;
+  });
+  try {
+    const status = await runCommandLine(args);
+    return { status, stdout: said[0]!(), stderr: said[1]!() };
+  } finally {
+    vi.restoreAllMocks();
+    vi.unstubAllEnvs();
+  }
+}
+
+describe('help and mistakes', () => {
   test.each<[string, string[]]>([
     ['', ['start', 'serve', 'train', 'import', 'simulate', 'bundle', 'backtest', 'replay', 'key', '--version']],
     ['start', ['--no-demo', '--data-dir', '--rate', '--users', '--items', '--days']],
@@ -53,12 +73,13 @@ describe.concurrent('help and mistakes', () => {
     ['bundle rollback', ['--data-dir', '--url', '--token']],
     ['backtest', ['--rules-file', '--rule', '--from', '--to', '--transactions', '--lists', '--no-replay', '--json', '--data-dir']],
     ['replay', ['transaction', '--data-dir']],
+    ['rebuild', ['--data-dir', '--anew', '--partial']],
     ['evaluate-policy', ['fields', '--placement', '--reward', '--from', '--until', '--seed', '--data-dir']],
     ['key', ['kind']],
   ])('gatehouse %s --help names what it takes, and no secret', async (command, names) => {
     const token = `gh_adm_${'t'.repeat(43)}`;
     const words = command.split(' ').filter(Boolean);
-    const { status, stdout, stderr } = await run([...words, '--help'], { GATEHOUSE_ADMIN_TOKEN: token });
+    const { status, stdout, stderr } = await runHere([...words, '--help'], { GATEHOUSE_ADMIN_TOKEN: token });
     expect([status, stderr]).toEqual([0, '']);
     expect(names.filter((name) => !stdout.includes(name))).toEqual([]);
     expect(stdout).not.toContain(token);
@@ -91,10 +112,17 @@ describe.concurrent('help and mistakes', () => {
     ['bundle rollback', 'there is no previous bundle to go back to (bundle_not_found)'],
     ['bundle list --url nowhere', '--url nowhere is no address (config_invalid)'],
     ['bundle list --url http://127.0.0.1:1', 'no control plane answers at http://127.0.0.1:1 (input_unreadable)'],
+    ['rebuild', 'there is no store in'],
     ['replay unheard-of', 'unheard-of is not in this store (transaction_not_found)'],
   ])('gatehouse %s is refused in one line', async (command, text) => {
-    expectRefusal(await run(command.split(' '), { GATEHOUSE_DATA_DIR: fresh() }), text);
+    expectRefusal(await runHere(command.split(' '), { GATEHOUSE_DATA_DIR: fresh() }), text);
   });
+
+  test('a process says the same, and ends with the status', async () => {
+    expect(await run(['key', '--help'])).toMatchObject({ status: 0, stderr: '', stdout: expect.stringContaining('kind') });
+    expectRefusal(await run(['serve', 'more']), 'too many arguments');
+    expectRefusal(await run(['import', 'x.csv', '--mapping', 'online-retail'], { GATEHOUSE_DATA_DIR: fresh() }), '(input_unreadable)');
+  }, 60_000);
 
   test('times without a zone are UTC', () => {
     expect(timeOf('--from', '2026-02-03')).toBe(Date.UTC(2026, 1, 3));

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { ScoreResponse } from '../../contracts/score.ts';
 import { DEFAULT_DECLARATIONS } from '../../scoring/features/defaults.ts';
@@ -10,6 +10,7 @@ import { testParts } from '../../training/bundle/parts.testing.ts';
 import { writeBundle } from '../../training/bundle/write.ts';
 import { describeWith } from '../describe-with.ts';
 import { CHROMIUM } from '../services.ts';
+import { launchBrowser } from './browser.ts';
 import { KEYS, runOk, type ServedGateway, serve } from './command-line.ts';
 
 /** What the shipped rule `many-cards-short-time` stops: so many cards on one device within ten minutes. */
@@ -35,8 +36,7 @@ describeWith(CHROMIUM, 'the dashboard in a browser', () => {
     }
     await runOk(['bundle', 'activate', 'v1', '--data-dir', dir]);
     gateway = await serve(dir);
-    // Root has no sandbox to give, and a container's /dev/shm is too small for Chromium.
-    browser = await chromium.launch({ executablePath: CHROMIUM.path!, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+    browser = await launchBrowser();
   }, 120_000);
   afterAll(async () => {
     await browser?.close();

@@ -1,11 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { RecommendResponse } from '../../contracts/recommend.ts';
 import { describeWith } from '../describe-with.ts';
 import { CHROMIUM } from '../services.ts';
+import { launchBrowser, type SignedIn, signIn } from './browser.ts';
 import { KEYS, type ServedGateway, serve } from './command-line.ts';
 
 // The recommendations page as a merchandiser works with it, in a real browser against a real gateway.
@@ -22,8 +23,7 @@ describeWith(CHROMIUM, 'the recommendations page in a browser', () => {
   let gateway: ServedGateway;
   let browser: Browser;
   let page: Page;
-  /** Errors of scripts: a page at work has none. */
-  let complaints: string[];
+  let complaints: SignedIn['complaints'];
 
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'gatehouse-recommend-page-'));
@@ -36,7 +36,7 @@ describeWith(CHROMIUM, 'the recommendations page in a browser', () => {
     const event = (n: number, name: string, user_id: string, item: string) => ({ event_id: `e${n}`, name, user_id, items: [{ item_id: item }] });
     const views = ITEMS.slice(0, 12).map(({ item_id }, n) => event(n, 'view_item', 'somebody', item_id));
     await gateway.post('/v1/events', { events: [...views, event(50, 'purchase', 'anna', 'item-3'), event(51, 'hide_item', 'anna', 'item-5')] });
-    browser = await chromium.launch({ executablePath: CHROMIUM.path!, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+    browser = await launchBrowser();
   }, 120_000);
   afterAll(async () => {
     await browser?.close();
@@ -44,13 +44,7 @@ describeWith(CHROMIUM, 'the recommendations page in a browser', () => {
     await rm(dir, { recursive: true, force: true });
   });
   beforeEach(async () => {
-    page = await (await browser.newContext()).newPage();
-    complaints = [];
-    page.on('pageerror', (error) => complaints.push(error.message));
-    await page.goto(gateway.controlUrl);
-    await page.getByLabel('Admin token').fill(KEYS.admin);
-    await page.getByRole('button', { name: 'Sign in' }).click();
-    await page.getByRole('link', { name: 'Recommendations' }).click();
+    ({ page, complaints } = await signIn(browser, gateway, 'Recommendations'));
     await page.getByLabel('Placement', { exact: true }).waitFor();
   });
   afterEach(async () => {

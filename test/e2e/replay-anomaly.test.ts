@@ -8,7 +8,7 @@ import { DEFAULT_DECLARATIONS } from '../../scoring/features/defaults.ts';
 import { createFeatureEngine } from '../../scoring/features/engine.ts';
 import { testParts } from '../../training/bundle/parts.testing.ts';
 import { writeBundle } from '../../training/bundle/write.ts';
-import { KEYS, runOk, type ServedGateway, serve } from './command-line.ts';
+import { runOk, type ServedGateway, serve } from './command-line.ts';
 
 // Guarantee 9 for the anomaly score: what it said is in the answer, and a replay and a backtest judge on that, whatever serves later.
 
@@ -30,16 +30,7 @@ afterAll(async () => {
   await rm(data, { recursive: true, force: true });
 });
 
-async function control<T>(method: string, path: string, body?: unknown): Promise<T> {
-  const response = await fetch(`${gateway.controlUrl}${path}`, {
-    method,
-    headers: { authorization: `Bearer ${KEYS.admin}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  });
-  const answer = await response.json();
-  if (!response.ok) throw new Error(`${method} ${path}: ${JSON.stringify(answer)}`);
-  return answer as T;
-}
+const control = <T>(method: string, path: string, body?: unknown): Promise<T> => gateway.control(method, path, body);
 const pay = (transaction_id: string): Promise<ScoreResponse> =>
   gateway.post('/v1/score', { transaction_id, user_id: `u-${transaction_id}`, amount: 60, card_id: `c-${transaction_id}` });
 

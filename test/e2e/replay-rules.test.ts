@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ErasureJob, ErasuresResponse } from '../../contracts/privacy.ts';
 import type { BacktestJob, BacktestResult } from '../../contracts/rules.ts';
 import type { ScoreRequest, ScoreResponse } from '../../contracts/score.ts';
-import { KEYS, run, runOk, type ServedGateway, serve } from './command-line.ts';
+import { run, runOk, type ServedGateway, serve } from './command-line.ts';
 
 // Guarantee 9 for rules and lists: a decision is made again with those of its day, whatever has become of them; and the backtest of the command line.
 
@@ -20,16 +20,7 @@ afterAll(async () => {
   await rm(data, { recursive: true, force: true });
 });
 
-async function control<T>(method: string, path: string, body?: unknown): Promise<T> {
-  const response = await fetch(`${gateway.controlUrl}${path}`, {
-    method,
-    headers: { authorization: `Bearer ${KEYS.admin}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  });
-  const answer = await response.json();
-  if (!response.ok) throw new Error(`${method} ${path}: ${JSON.stringify(answer)}`);
-  return answer as T;
-}
+const control = <T>(method: string, path: string, body?: unknown): Promise<T> => gateway.control(method, path, body);
 async function live(id: string, version: number, when: string): Promise<void> {
   await control('POST', '/v1/rules', { id, description: `${id} ${version}`, when, action: 'challenge' });
   const { id: job } = await control<BacktestJob>('POST', '/v1/backtests', { rules: [{ id, version }] });

@@ -1,12 +1,13 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { ScoreResponse } from '../../contracts/score.ts';
 import { describeWith } from '../describe-with.ts';
 import { CHROMIUM } from '../services.ts';
-import { KEYS, type ServedGateway, serve } from './command-line.ts';
+import { launchBrowser, type SignedIn, signIn } from './browser.ts';
+import { type ServedGateway, serve } from './command-line.ts';
 
 // The rules page as an analyst works with it, in a real browser against a real gateway.
 
@@ -15,14 +16,13 @@ describeWith(CHROMIUM, 'the rules page in a browser', () => {
   let gateway: ServedGateway;
   let browser: Browser;
   let page: Page;
-  /** Errors of scripts: a page at work has none. */
-  let complaints: string[];
+  let complaints: SignedIn['complaints'];
   let payments = 0;
 
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'gatehouse-rules-page-'));
     gateway = await serve(dir, { GATEHOUSE_BREAKER_DECISIONS_MIN: '20' });
-    browser = await chromium.launch({ executablePath: CHROMIUM.path!, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+    browser = await launchBrowser();
   }, 120_000);
   afterAll(async () => {
     await browser?.close();
@@ -30,13 +30,7 @@ describeWith(CHROMIUM, 'the rules page in a browser', () => {
     await rm(dir, { recursive: true, force: true });
   });
   beforeEach(async () => {
-    page = await (await browser.newContext()).newPage();
-    complaints = [];
-    page.on('pageerror', (error) => complaints.push(error.message));
-    await page.goto(gateway.controlUrl);
-    await page.getByLabel('Admin token').fill(KEYS.admin);
-    await page.getByRole('button', { name: 'Sign in' }).click();
-    await page.getByRole('link', { name: 'Rules' }).click();
+    ({ page, complaints } = await signIn(browser, gateway, 'Rules'));
     await page.locator('#rule-rows tr').first().waitFor();
   });
   afterEach(async () => {

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import type { ErasuresResponse } from '../../contracts/privacy.ts';
 import { readConfig } from '../../gateway/config.ts';
 import { ADMIN_TOKEN, SECRET_KEY } from '../../gateway/data/data.suite.ts';
@@ -44,10 +44,20 @@ async function journal(settings: JournalSettings): Promise<{ erased: number; nam
   }
 }
 
+let running: GatewayProcess[] = [];
+afterEach(async () => {
+  for (const one of running) await one.destroy();
+  running = [];
+});
+const started = (one: GatewayProcess): GatewayProcess => {
+  running.push(one);
+  return one;
+};
+
 async function killedAndEnded(data: string, redisUrl: string | undefined): Promise<void> {
   const settings: Settings = redisUrl === undefined ? {} : { GATEHOUSE_STORE: 'redis', GATEHOUSE_REDIS_URL: redisUrl };
   const reading = readConfig({ ...settings, GATEHOUSE_DATA_DIR: data });
-  const first = await new GatewayProcess(data, settings).ready();
+  const first = await started(new GatewayProcess(data, settings)).ready();
   for (let b = 0; b < BATCHES; b++) {
     const events = Array.from({ length: BATCH }, (_, i) => ({
       event_id: `e${b}.${i}`,
@@ -69,7 +79,7 @@ async function killedAndEnded(data: string, redisUrl: string | undefined): Promi
   expect(killed.erased).toBeGreaterThan(0);
   expect(killed.erased + killed.named).toBe(before);
 
-  const second = await new GatewayProcess(data, settings).ready();
+  const second = await started(new GatewayProcess(data, settings)).ready();
   const state = async () => (await ask<ErasuresResponse>(second.controlPort, 'GET', '/v1/erasures', ADMIN_TOKEN)).erasures[0]?.state;
   await expect.poll(state, { timeout: 20_000 }).toBe('done');
   second.kill('SIGTERM');

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { errorsMarkdown } from '../../contracts/errors.ts';
 import { settingsMarkdown } from '../../gateway/config.ts';
 import { metricsMarkdown } from '../../gateway/metrics.ts';
+import { LONGEST_FILES } from '../sequencer.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const ROOMS = [
@@ -121,6 +122,10 @@ describe('rooms', () => {
     }
     expect(wrong).toEqual([]);
   });
+});
+
+test('the test files that begin first are there', () => {
+  expect(LONGEST_FILES.filter((file) => !existsSync(join(ROOT, file)))).toEqual([]);
 });
 
 test('no file is dead: each is an entry, a test, or imported by another', () => {
