@@ -38,6 +38,7 @@ function expectRefusal(result: CommandResult, text: string): void {
 
 /** As `run`, in this process: a process for each of so many would take minutes to start. */
 async function runHere(args: readonly string[], env: Readonly<Record<string, string>>): Promise<CommandResult> {
+  for (const name of Object.keys(process.env)) if (name.startsWith('GATEHOUSE_')) vi.stubEnv(name, undefined);
   for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
   const said = [process.stdout, process.stderr].map((stream) => {
     let text = '';
