@@ -9,7 +9,7 @@ import { timeOf } from './import.ts';
 import { configOf, openShop, wholeNumber } from './shared.ts';
 
 /** What the log can tell of another form of a placement: what is done with candidates, not which there are. */
-const FIELDS: readonly (keyof Placement)[] = ['limit', 'diversity', 'new_share', 'new_days', 'exploration'];
+const FIELDS: readonly (keyof Placement)[] = ['limit', 'diversity', 'new_share', 'new_days', 'new_place', 'exploration'];
 
 interface Options {
   readonly placement: string;

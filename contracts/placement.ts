@@ -49,6 +49,8 @@ export const Placement = Type.Object(
     /** Share of the answer kept for items that are newer than `new_days`, so that a new item is seen at all. */
     new_share: Type.Number({ minimum: 0, maximum: 0.5 }),
     new_days: Type.Integer({ minimum: 0, maximum: 365 }),
+    /** From 1: where the places of the kept share begin. What would stand lower is moved up to them; they are the last ones where nothing is said. */
+    new_place: Type.Optional(Type.Integer({ minimum: 1, maximum: RECOMMEND_LIMIT_MAX })),
     /** The lambda of maximal marginal relevance: 0 ranks by score alone; 1 puts variety above everything. */
     diversity: Type.Number({ minimum: 0, maximum: 1 }),
     /** Variety of categories, unless said otherwise, or of the bundle's item vectors. An item without a vector is compared by its category. */

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { GatehouseError } from '../contracts/errors.ts';
 import type { TimedEvent } from '../contracts/event.ts';
+import { examinedOf } from '../contracts/examined.ts';
 import type { Item } from '../contracts/item.ts';
 import { indexReaders } from '../index/readers.ts';
 import type { EntityState } from '../scoring/features/contract.ts';
@@ -174,7 +175,8 @@ export async function startGateway(config: Config, now: () => number = Date.now)
           ...(role === 'serving' && config.contentItemsMax > 0 && { openContent: content.open }),
         }),
       probe: (dir) => probeInChild(dir, { featuresFile: config.featuresFile }),
-      onSwap: ({ version }) => {
+      onSwap: ({ version, metrics: measured }) => {
+        clicks.weigh(examinedOf(measured));
         metrics.clearGauge('bundleInfo');
         metrics.gauge('bundleInfo', version).set(1);
         log.info({ bundle: version }, 'bundle is serving');

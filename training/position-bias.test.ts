@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
+import { EXAMINED_MIN } from '../contracts/examined.ts';
 import { type Audience, actOut, createShop } from '../simulator/index.ts';
 import { Impressions } from './impressions.ts';
 import { seededRandom } from './learners/random.ts';
 import type { SeenList } from './list-rows.ts';
-import { EXAMINED_MIN, placeCurves, placeOffset } from './position-bias.ts';
+import { placeCurves, placeOffset } from './position-bias.ts';
 import { answered, END_MS, eventFact } from './shop.testing.ts';
 
 const PLACES = 6;

@@ -1,3 +1,4 @@
+import { EXAMINED_MIN } from '../contracts/examined.ts';
 import { fitGbdt } from './learners/gbdt/fit.ts';
 import type { GbdtParams } from './learners/gbdt/params.ts';
 import { predictMargin } from './learners/gbdt/predict.ts';
@@ -8,8 +9,6 @@ const LISTS_MIN = 200;
 const CLICKS_MIN = 80;
 /** Clicks that a place is expected to have had like the one before it, before it is believed otherwise. */
 const PRIOR_CLICKS = 5;
-/** A place counts as looked at this often at least, beside the first: what is learned of the last places is mostly noise. */
-export const EXAMINED_MIN = 0.1;
 const ROUNDS_MAX = 4;
 /** More than so much of a step is not believed to follow it: steps of noise are nearly equal. */
 const FACTOR_MAX = 0.8;

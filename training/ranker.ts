@@ -1,3 +1,4 @@
+import { examinedMetric } from '../contracts/examined.ts';
 import { withClicks } from './click-groups.ts';
 import { type FusedModel, fitFusion, predictFused, singleSource } from './fusion.ts';
 import type { Progress } from './learners/contract.ts';
@@ -99,7 +100,7 @@ export async function fitRanker(
   }
   for (const [placement, { examined }] of Object.entries(places)) {
     examined.forEach((share, place) => {
-      metrics[`recommend_examined_${placement}_${place + 1}`] = share;
+      metrics[examinedMetric(placement, place)] = share;
     });
   }
   return {

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { EXAMINED_MIN } from '../contracts/examined.ts';
 import type { FeatureEngine } from '../scoring/features/contract.ts';
 import { FRAUD_SET } from '../scoring/risk/pipeline.ts';
 import type { FittedAnomaly } from './anomaly.ts';
@@ -6,7 +7,6 @@ import type { FittedRetrieval } from './assemble.ts';
 import type { ShopLog } from './collect.ts';
 import type { FittedFraud } from './fraud.ts';
 import type { FraudRows } from './fraud-rows.ts';
-import { EXAMINED_MIN } from './position-bias.ts';
 import type { FittedRanker } from './ranker.ts';
 import { CUT } from './ranker-rows.ts';
 import type { ModelReport, QualityCheck, ReportInput, TrainingEnvironment } from './report/input.ts';

@@ -9,6 +9,7 @@ const LIST: ListShown = {
   oracle: [item('a', 0.5), item('c', 0.3, 60)],
   found: 0.5,
   foundBest: 0.6,
+  foundPopular: 0.3,
   popularWant: 0.2,
   randomWant: 0.1,
 };
@@ -22,6 +23,7 @@ test('a list is measured against the best, the popular and the drawn one', () =>
   expect(ledger.all.share('popular')).toBeCloseTo(0.5, 12);
   expect(ledger.all.share('random')).toBeCloseTo(0.25, 12);
   expect(ledger.all.foundShare()).toBeCloseTo(5 / 6, 12);
+  expect(ledger.all.foundShare('foundPopular')).toBeCloseTo(0.5, 12);
   expect(ledger.weeks[0]).toBeUndefined();
   expect(ledger.weeks[1]!.lists).toBe(2);
   expect(ledger.byVisits.get('3 to 5')!.lists).toBe(1);

@@ -10,6 +10,8 @@ export interface ListShown {
   /** What is found by looking down the list, and down the best one: wants, each as likely as its place is looked at. */
   readonly found: number;
   readonly foundBest: number;
+  /** The same of what is popular, as far as the placement may show it. */
+  readonly foundPopular: number;
   /** Means over a list of what is popular, and over one that is drawn. */
   readonly popularWant: number;
   readonly randomWant: number;
@@ -31,6 +33,7 @@ export class Sums {
   random = 0;
   found = 0;
   foundBest = 0;
+  foundPopular = 0;
 
   /** Share of the best possible reward. */
   share(of: 'shown' | 'popular' | 'random'): number {
@@ -38,16 +41,17 @@ export class Sums {
   }
 
   /** The same of what is found by looking. */
-  foundShare(): number {
-    return this.foundBest > 0 ? this.found / this.foundBest : Number.NaN;
+  foundShare(of: 'found' | 'foundPopular' = 'found'): number {
+    return this.foundBest > 0 ? this[of] / this.foundBest : Number.NaN;
   }
 
-  add({ shown, oracle, found, foundBest, popularWant, randomWant }: ListShown): void {
+  add({ shown, oracle, found, foundBest, foundPopular, popularWant, randomWant }: ListShown): void {
     this.lists++;
     this.shown += meanWant(shown);
     this.oracle += meanWant(oracle);
     this.found += found;
     this.foundBest += foundBest;
+    this.foundPopular += foundPopular;
     this.popular += popularWant;
     this.random += randomWant;
   }
@@ -57,7 +61,7 @@ export class Sums {
   }
 }
 
-const SUMS = ['lists', 'shown', 'oracle', 'popular', 'random', 'found', 'foundBest'] as const;
+const SUMS = ['lists', 'shown', 'oracle', 'popular', 'random', 'found', 'foundBest', 'foundPopular'] as const;
 
 /** Places of the best lists that items of an age should have had, and those that they got. */
 export interface AgeSums {

@@ -30,8 +30,18 @@ export function armTable(ledgers: Ledgers, clicks: ReadonlyMap<string, number>):
 /** A course of the shop a row: the reward of all its lists together, as a whole and as it is found by looking. */
 export function seedTable(rows: readonly { readonly seed: number; readonly arm: string; readonly ledger: ListLedger }[]): string[] {
   return [
-    ...head(['seed', 'arm', 'whole lists', 'found by looking', 'found in all']),
-    ...rows.map(({ seed, arm, ledger: { all } }) => row([seed, arm, percent(all.share('shown')), percent(all.foundShare()), all.found.toFixed(1)])),
+    ...head(['seed', 'arm', 'whole lists', 'popular alone', 'found by looking', 'popular alone', 'found in all']),
+    ...rows.map(({ seed, arm, ledger: { all } }) =>
+      row([
+        seed,
+        arm,
+        percent(all.share('shown')),
+        percent(all.share('popular')),
+        percent(all.foundShare()),
+        percent(all.foundShare('foundPopular')),
+        all.found.toFixed(1),
+      ]),
+    ),
   ];
 }
 

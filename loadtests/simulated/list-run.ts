@@ -1,28 +1,32 @@
 import { Handles } from '../../contracts/handles.ts';
 import type { Item } from '../../contracts/item.ts';
 import { drawOf } from '../../scoring/recommend/explore/draw.ts';
-import { DEFAULT_PLACEMENTS } from '../../scoring/recommend/placements.ts';
+import { DEFAULT_PLACEMENTS, type Placement } from '../../scoring/recommend/placements.ts';
 import { Trending } from '../../scoring/recommend/trending.ts';
 import { actOut, type Shop } from '../../simulator/index.ts';
 import { ARMS } from './arms.ts';
 import { Crowd, type ListGiven } from './crowd.ts';
 import { type Gate, openGate } from './gate.ts';
 import { type ItemWant, ListLedger, meanWant } from './list-ledger.ts';
-import { HOUR_MS, WEEK_MS } from './options.ts';
+import { DAY_MS, HOUR_MS, WEEK_MS } from './options.ts';
 
 /** What each list of one course of the shop was worth. */
 class Judge {
   clicks = 0;
   readonly ledger = new ListLedger();
   readonly #shop: Shop;
+  readonly #placements: ReadonlyMap<string, Placement>;
   readonly #fromMs: number;
   readonly #handles = new Handles();
   readonly #trending = new Trending(this.#handles);
   readonly #offered: Item[] = [];
   readonly #visits = new Map<string, Set<string>>();
+  /** When each user bought an item last. */
+  readonly #bought = new Map<string, Map<string, number>>();
 
-  constructor(shop: Shop, fromMs: number) {
+  constructor(shop: Shop, placements: readonly Placement[], fromMs: number) {
     this.#shop = shop;
+    this.#placements = new Map(placements.map((placement) => [placement.id, placement]));
     this.#fromMs = fromMs;
   }
 
@@ -34,14 +38,20 @@ class Judge {
   happened(event: Parameters<Crowd['happened']>[0]): void {
     this.#trending.add(event);
     if (event.name === 'select_item' && event.recommendation_id !== undefined) this.clicks++;
-    if (event.user_id !== undefined && event.session_id !== undefined) this.#sessionsOf(event.user_id).add(event.session_id);
+    if (event.user_id === undefined) return;
+    if (event.session_id !== undefined) this.#sessionsOf(event.user_id).add(event.session_id);
+    if (event.name === 'purchase') for (const { item_id } of event.items ?? []) this.#boughtBy(event.user_id).set(item_id, event.timestamp_ms);
   }
 
-  given({ ask: { userId, sessionId }, itemIds, atMs, recommendationId }: ListGiven): void {
+  given({ ask: { placement, userId, sessionId, itemId }, itemIds, atMs, recommendationId }: ListGiven): void {
     if (userId === undefined) return;
     const { startMs } = this.#shop.settings;
+    const bought = this.#boughtBy(userId);
+    const boughtSinceMs = atMs - this.#placements.get(placement)!.suppress_purchased_days * DAY_MS;
     const wants = new Map<string, ItemWant>();
-    for (const { item_id, created_ms = 0 } of this.#offered) {
+    for (const { item_id, stock, created_ms = 0 } of this.#offered) {
+      // What the placement would never show is no part of the best list, nor of any other.
+      if (item_id === itemId || stock === 0 || (bought.get(item_id) ?? Number.NEGATIVE_INFINITY) >= boughtSinceMs) continue;
       const ageHours = created_ms > startMs ? (atMs - created_ms) / HOUR_MS : undefined;
       wants.set(item_id, { id: item_id, want: this.#shop.affinity(userId, item_id, atMs), ageHours });
     }
@@ -59,6 +69,7 @@ class Judge {
       );
       return items.reduce((sum, { want }, place) => sum + looks[place]! * want, 0);
     };
+    const popular = known(Array.from(this.#trending.top(atMs), (handle) => this.#handles.idOf(handle))).slice(0, itemIds.length);
     this.ledger.add({
       week: Math.floor((atMs - this.#fromMs) / WEEK_MS),
       earlierVisits: [...this.#sessionsOf(userId)].filter((session) => session !== sessionId).length,
@@ -66,9 +77,19 @@ class Judge {
       oracle,
       found: found(shown),
       foundBest: found(oracle),
-      popularWant: meanWant(known(Array.from(this.#trending.top(atMs), (handle) => this.#handles.idOf(handle))).slice(0, itemIds.length)),
+      popularWant: meanWant(popular),
+      foundPopular: found(popular),
       randomWant: meanWant(random),
     });
+  }
+
+  #boughtBy(userId: string): Map<string, number> {
+    let items = this.#bought.get(userId);
+    if (items === undefined) {
+      items = new Map();
+      this.#bought.set(userId, items);
+    }
+    return items;
   }
 
   #sessionsOf(userId: string): Set<string> {
@@ -84,9 +105,10 @@ class Judge {
 /** One course of the shop, whose pages show a gateway's lists from `fromMs`; it is trained anew at the end of each week. */
 export async function play(shop: Shop, arm: string, fromMs: number): Promise<Judge> {
   const { seed, startMs, endMs } = shop.settings;
-  const judge = new Judge(shop, fromMs);
+  const placements = DEFAULT_PLACEMENTS.map(ARMS[arm]!.placement);
+  const judge = new Judge(shop, placements, fromMs);
   let crowd: Crowd | undefined;
-  const gate: Gate = await openGate(DEFAULT_PLACEMENTS.map(ARMS[arm]!.placement), seed, () => crowd?.nowMs ?? startMs);
+  const gate: Gate = await openGate(placements, seed, () => crowd?.nowMs ?? startMs);
   try {
     crowd = new Crowd({
       shop,

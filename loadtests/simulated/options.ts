@@ -4,7 +4,8 @@ import { createShop, type Shop } from '../../simulator/index.ts';
 /** The last day of the simulated shops. */
 const END_MS = Date.UTC(2026, 0, 5);
 export const HOUR_MS = 3_600_000;
-export const WEEK_MS = 7 * 24 * HOUR_MS;
+export const DAY_MS = 24 * HOUR_MS;
+export const WEEK_MS = 7 * DAY_MS;
 
 /** What can be said of the shop of each of these measurements. */
 export interface ShopOptions {

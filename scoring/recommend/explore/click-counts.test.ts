@@ -53,6 +53,26 @@ test('clicks without views, other placements and other events', () => {
   expect(counts.size).toBe(1);
 });
 
+test('a view counts as much as its place is looked at, those before the curve was known too', () => {
+  const counts = new ClickCounts(['home', 'cart']);
+  const list = ['first', 'second', 'third', 'fourth'];
+  for (const placement of ['home', 'cart']) for (let n = 0; n < 100; n++) say(counts, 'view_item_list', list, NOW, placement);
+  for (let n = 0; n < 10; n++) say(counts, 'select_item', ['third']);
+  const views = (id: string, placement = 'home'): number => {
+    const { a, b } = counts.belief(placement, id, NOW);
+    return a + b - 20;
+  };
+  expect(list.map((id) => views(id))).toEqual(list.map(() => expect.closeTo(100, 9)));
+  counts.weigh(new Map([['home', [1, 0.5, 0.01]]]));
+  // A place counts as a tenth at least, and those behind the curve like its last.
+  expect(list.map((id) => views(id))).toEqual([100, 50, 10, 10].map((looks) => expect.closeTo(looks, 9)));
+  // Ten clicks in ten looks: the item of the third place is wanted by everybody who sees it.
+  expect(mean(counts.belief('home', 'third', NOW))).toBeGreaterThan(0.3);
+  // 10 clicks in 170 looks, and 5 in 100 to begin with.
+  expect(mean(counts.belief('home', 'new', NOW))).toBeCloseTo(15 / 270, 9);
+  expect(views('fourth', 'cart')).toBeCloseTo(100, 9);
+});
+
 test('is bounded: those that say least go', () => {
   const counts = new ClickCounts(['home']);
   for (let n = 0; n < 30; n++) say(counts, 'view_item_list', ['kept']);

@@ -47,6 +47,22 @@ test('among new items only the places of new items take part', () => {
   expect([...seen].sort((a, b) => a - b)).toEqual([14, 16, 17, 18, 19]);
 });
 
+test('what is kept for new items stands where the placement says, and the others make room', () => {
+  const place = (new_place: number, more: Partial<Placement> = {}, limit = 8) =>
+    chooseSlate(RANKED, { placement: { ...PLACEMENT, new_place, ...more }, limit, nowMs: NOW, seed: 'r1', belief: () => ({ a: 1, b: 9 }) });
+  expect(place(3).shown).toEqual([0, 1, 15, 14, 2, 3, 4, 5]);
+  expect(place(8).shown).toEqual(GREEDY);
+  expect(place(9).shown).toEqual(GREEDY);
+  // What came in by its score stays where it is, and is what gives way to what is tried.
+  const allNew = { new_days: 1000, new_share: 0.125, exploration: { policy: 'thompson', among: 'new', slots: 1, pool: 20 } } as const;
+  expect(place(3, allNew).log!.open).toEqual([2]);
+  expect(place(3, allNew).log!.greedy).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+  expect(place(1, { pins: [{ item_id: 'i9', position: 1 }] }).shown).toEqual([9, 15, 14, 0, 1, 2, 3, 4]);
+  const tried = place(2, { exploration: { policy: 'thompson', among: 'new', slots: 1, pool: 20 } });
+  expect(tried.log!.open).toEqual([2]);
+  expect(tried.shown.filter((_, n) => n !== 2)).toEqual([0, 15, 1, 2, 3, 4, 5]);
+});
+
 test('the same id gives the same list, and the log says what was shown with which chance', () => {
   const policy: Exploration = { policy: 'epsilon_greedy', epsilon: 1, by: 'request', among: 'all', slots: 3, pool: 10 };
   const one = slate(policy, 'r7');

@@ -85,6 +85,8 @@ interface Arrangement {
   readonly places: number[];
   /** Positions that stand where they do because the placement says so: nothing is tried there. */
   readonly held: ReadonlySet<number>;
+  /** The places that are kept for new items, as far as there are any; ascending. */
+  readonly keptForNew: readonly number[];
 }
 
 /** Pins first, then the best by relevance and variety within the caps, then the shares of the placement, then new items. */
@@ -113,8 +115,10 @@ function arrange(ranked: RankedCandidates, placement: Placement, limit: number, 
   const places = withPins(picked, pins);
   for (const slot of slotsOf(placement, places.length, ranked)) reserve(places, slot.places, { ranked, caps, held, fits: slot.fits, holds: true });
   const reserved = placesForNew(placement, places.length);
-  if (reserved > 0) reserve(places, reserved, { ranked, caps, held, fits: newness(ranked, placement, nowMs), holds: false });
-  return { places, held };
+  if (reserved === 0) return { places, held, keptForNew: [] };
+  const isNew = newness(ranked, placement, nowMs);
+  reserve(places, reserved, { ranked, caps, held, fits: isNew, holds: false });
+  return { places, held, keptForNew: raiseNew(places, reserved, placement.new_place, held, isNew) };
 }
 
 function varietyOf(ranked: RankedCandidates, placement: Placement): Variety {
@@ -185,6 +189,36 @@ function reserve(places: number[], wanted: number, { ranked, caps, held, fits, h
   }
 }
 
+/**
+ * Finds a new item for each of `count` places from `newPlace` on (from 1; the last ones where nothing is said): one that stands there or higher, else
+ * the best of those below, which is moved up to it. The others make room, and what is held stays. Returns where they stand, ascending.
+ */
+function raiseNew(
+  places: number[],
+  count: number,
+  newPlace: number | undefined,
+  held: ReadonlySet<number>,
+  isNew: (position: number) => boolean,
+): number[] {
+  const free = places.flatMap((position, place) => (held.has(position) ? [] : [place]));
+  const order = free.map((place) => places[place]!);
+  const last = Math.max(0, order.length - count);
+  const wished = newPlace === undefined ? -1 : free.findIndex((place) => place >= newPlace - 1);
+  const from = wished < 0 ? last : Math.min(wished, last);
+  const kept: number[] = [];
+  for (let target = from; target < Math.min(from + count, order.length); target++) {
+    const above = order.findLastIndex((position, n) => n <= target && isNew(position) && !kept.includes(n));
+    const below = order.findIndex((position, n) => n > target && isNew(position));
+    if (above < 0 && below < 0) break;
+    if (above < 0) order.splice(target, 0, ...order.splice(below, 1));
+    kept.push(above < 0 ? target : above);
+  }
+  free.forEach((place, n) => {
+    places[place] = order[n]!;
+  });
+  return kept.map((n) => free[n]!).sort((a, b) => a - b);
+}
+
 function placesForNew({ new_share }: Placement, places: number): number {
   return Math.round(new_share * places);
 }
@@ -204,17 +238,18 @@ interface Table {
 }
 
 /** Undefined where the placement leaves nothing to chance. */
-function tableOf(ranked: RankedCandidates, { places: greedy, held }: Arrangement, placement: Placement, nowMs: number): Table | undefined {
+function tableOf(
+  ranked: RankedCandidates,
+  { places: greedy, held, keptForNew }: Arrangement,
+  placement: Placement,
+  nowMs: number,
+): Table | undefined {
   const { exploration: policy } = placement;
   if (policy === undefined || policy.policy === 'none') return undefined;
-  const isNew = newness(ranked, placement, nowMs);
-  const takesPart = policy.among === 'new' ? isNew : () => true;
+  const takesPart = policy.among === 'new' ? newness(ranked, placement, nowMs) : () => true;
   // What is new and came in by its score alone has earned its place.
-  const slots = policy.among === 'new' ? Math.min(policy.slots, placesForNew(placement, greedy.length)) : policy.slots;
-  const open: number[] = [];
-  for (let place = greedy.length - 1; place >= 0 && open.length < slots; place--)
-    if (takesPart(greedy[place]!) && !held.has(greedy[place]!)) open.push(place);
-  open.reverse();
+  const mayOpen = policy.among === 'new' ? keptForNew : greedy.flatMap((position, place) => (held.has(position) ? [] : [place]));
+  const open = mayOpen.slice(-policy.slots);
   const isOpen = new Set(open);
   const fixed = new Set(greedy.filter((_, place) => !isOpen.has(place)));
   const standing = new Set(greedy);

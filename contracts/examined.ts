@@ -1,0 +1,26 @@
+/** A place counts as looked at this often at least, beside the first: what is learned of the last places is mostly noise. */
+export const EXAMINED_MIN = 0.1;
+const PREFIX = 'recommend_examined_';
+
+/** How often the places of each placement's lists are looked at, beside its first. */
+export type Examined = ReadonlyMap<string, readonly number[]>;
+
+/** The metric of a bundle that says it of one place, from 0. */
+export function examinedMetric(placement: string, place: number): string {
+  return `${PREFIX}${placement}_${place + 1}`;
+}
+
+/** What a bundle's metrics say of it. Empty where its log had too few lists to learn it from. */
+export function examinedOf(metrics: Readonly<Record<string, number>>): Examined {
+  const curves = new Map<string, number[]>();
+  for (const [name, share] of Object.entries(metrics)) {
+    const [, placement, place] = (name.startsWith(PREFIX) && /^(.+)_([1-9]\d*)$/.exec(name.slice(PREFIX.length))) || [];
+    if (placement === undefined) continue;
+    const curve = curves.get(placement) ?? [];
+    curves.set(placement, curve);
+    curve[Number(place) - 1] = share;
+  }
+  // A place that is left out would be a hole.
+  for (const [placement, curve] of curves) if (curve.includes(undefined as never)) curves.delete(placement);
+  return curves;
+}
