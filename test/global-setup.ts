@@ -14,6 +14,6 @@ export default function setup(project: TestProject): () => void {
     }
     for (const [need, suites] of suitesByNeed)
       process.stdout.write(`Left out, because there is no ${need}:\n${suites.map((suite) => `  ${suite}\n`).join('')}`);
-    if (suitesByNeed.size > 0) process.stdout.write('With GATEHOUSE_REQUIRE_SERVICES=1 a missing service fails the run instead.\n');
+    if (suitesByNeed.size > 0) process.stdout.write('With TEST_REQUIRE_SERVICES=1 a missing service fails the run instead.\n');
   };
 }

@@ -10,7 +10,7 @@ export interface Need {
   readonly name: string;
   /** How to get it, for who reads that a suite was left out. */
   readonly how: string;
-  /** Whether GATEHOUSE_REQUIRE_SERVICES=1 turns its absence into a failure. Data sets can't be installed, so they never are. */
+  /** Whether TEST_REQUIRE_SERVICES=1 turns its absence into a failure. Data sets can't be installed, so they never are. */
   readonly required: boolean;
   /** Where it is, or undefined where it is missing. */
   readonly path: string | undefined;

@@ -145,6 +145,7 @@ describe('each file', () => {
       'profiles.msgpack',
       'sessions.bin',
       'content.msgpack',
+      'item_fold_in.msgpack',
       'report.html',
     ]);
   });

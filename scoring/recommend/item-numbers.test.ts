@@ -21,6 +21,7 @@ const LATE_MS = 60_000;
 const AGES: FeatureDeclarations = {
   ...DEFAULT_DECLARATIONS,
   sets: {
+    ...DEFAULT_DECLARATIONS.sets,
     [RANK_SET]: [
       ...DEFAULT_DECLARATIONS.sets[RANK_SET]!,
       { name: 'viewed_ago', text: '{value}', aggregate: 'time_since', entity: 'item', edge: 'last', events: ['view_item'] },
@@ -138,7 +139,7 @@ describe('a table of item numbers', () => {
 
   test('refuses a set that asks for more of an item than numbers', () => {
     const share = { name: 's', text: '{value}', aggregate: 'share', entity: 'item', of: 'payment_method', events: ['purchase'] } as const;
-    const declared = createFeatureEngine({ ...DEFAULT_DECLARATIONS, sets: { [RANK_SET]: [share] } });
+    const declared = createFeatureEngine({ ...DEFAULT_DECLARATIONS, sets: { ...DEFAULT_DECLARATIONS.sets, [RANK_SET]: [share] } });
     expect(() => new ItemNumbersTable(declared, RANK_SET, new Catalogue().handles)).toThrow('config_invalid');
   });
 });

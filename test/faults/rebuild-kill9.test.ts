@@ -50,8 +50,8 @@ const statesOf = (dir: string, engine: FeatureEngine): Promise<string[]> =>
   });
 
 test('kill -9 in the middle of a rebuild leaves the old states, and the next rebuild makes the new ones', async () => {
-  const { sets, ...rest } = DEFAULT_DECLARATIONS;
-  const few = createFeatureEngine({ ...rest, sets: { fraud: sets['fraud']!.slice(0, 3) } });
+  const { sets, version, histories } = DEFAULT_DECLARATIONS;
+  const few = createFeatureEngine({ version, histories, sets: { fraud: sets['fraud']!.slice(0, 3) } });
   const all = createFeatureEngine(DEFAULT_DECLARATIONS);
   const [data, other] = await Promise.all([0, 1].map(() => mkdtemp(join(tmpdir(), 'gatehouse-rebuild-'))));
   try {
