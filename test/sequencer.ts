@@ -8,7 +8,6 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 export const LONGEST_FILES: readonly string[] = [
   'test/e2e/fraud.test.ts',
   'test/e2e/retail.test.ts',
-  'test/e2e/sessions.test.ts',
   'test/e2e/commands.test.ts',
   'training/train.test.ts',
 ];
