@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { chosenOf } from './ranker.ts';
+import { chosenOf, treeParams } from './ranker.ts';
 
 const NAMES = ['session_neighbours_share', 'next_item_rank', 'popular'];
 const rankings = (ndcg: Readonly<Record<string, number>>) =>
@@ -16,4 +16,11 @@ test('what is shipped is never worse on the later period than the best source', 
   expect(chosenOf(rankings({ trees: 0.45, 'trees by clicks too': 0.44, fused: 0.42, ...sources }), NAMES)).toBe('trees');
   // A mixture is not a source, and one that no feature gives cannot be served.
   expect(chosenOf(rankings({ trees: 0.35, fused: 0.2, blend: 0.9, linear: 0.9, popularity: 0.1 }), NAMES)).toBe('trees');
+});
+
+test('of few questions the trees are small and their steps short', () => {
+  const [few, many] = [treeParams(200), treeParams(3_000)];
+  expect(few.learningRate).toBeLessThan(many.learningRate!);
+  expect(few.numLeaves).toBeLessThan(many.numLeaves!);
+  expect(few.objective).toBe('lambdarank');
 });

@@ -26,6 +26,9 @@ const PARAMS: Partial<GbdtParams> = {
   featureFraction: 0.7,
   baggingFraction: 0.8,
 };
+/** Of few questions large steps learn the questions: a young shop's trees ranked worse than what is popular does. */
+const FEW_QUESTIONS: Partial<GbdtParams> = { ...PARAMS, learningRate: 0.05, numLeaves: 8 };
+const QUESTIONS_FEW = 1_000;
 /** Below so many questions with something wanted among their candidates, the blend of sources ranks better than what can be learned. */
 const QUERIES_MIN = 50;
 
@@ -69,8 +72,9 @@ export async function fitRanker(
   if (!plain || plain.groups!.length < QUERIES_MIN)
     return `only ${plain?.groups?.length ?? 0} visits to learn a ranking from, ${QUERIES_MIN} are needed`;
   const clicked = rowsToLearn([first], places, seed)!;
-  const measured = await fitTrees(plain, seed, (done, total) => progress(done, 2 * total));
-  const byClicks = clicked.n > plain.n ? await fitTrees(clicked, seed) : undefined;
+  const params = treeParams(plain.groups!.length);
+  const measured = await fitTrees(plain, params, seed, (done, total) => progress(done, 2 * total));
+  const byClicks = clicked.n > plain.n ? await fitTrees(clicked, params, seed) : undefined;
   const fusionOf = (periods: readonly RankerRows[]): FusedModel =>
     fitFusion(
       periods.flatMap((period) => period.fusionQuestions()),
@@ -87,7 +91,7 @@ export async function fitRanker(
   const all = rowsToLearn([first, second], chosen === BY_CLICKS ? places : {}, seed) ?? plain;
   const model =
     chosen === 'trees' || chosen === BY_CLICKS
-      ? await fitTrees(all, seed, (done, total) => progress(total + done, 2 * total))
+      ? await fitTrees(all, params, seed, (done, total) => progress(total + done, 2 * total))
       : chosen === 'fused'
         ? fusionOf([earlier, later])
         : singleSource(names, chosen)!;
@@ -105,7 +109,7 @@ export async function fitRanker(
   }
   return {
     model,
-    params: { ...GBDT_DEFAULTS, ...PARAMS, members: MEMBERS },
+    params: { ...GBDT_DEFAULTS, ...params, members: MEMBERS },
     evaluation,
     metrics,
     queries: { learned: plain.groups!.length, measured: later.queries },
@@ -114,9 +118,14 @@ export async function fitRanker(
   };
 }
 
+/** How the trees of a ranker are grown that learns from so many questions of one period. */
+export function treeParams(questions: number): Partial<GbdtParams> {
+  return questions < QUESTIONS_FEW ? FEW_QUESTIONS : PARAMS;
+}
+
 /** The trees of a ranker. */
-export function fitTrees(rows: GbdtRows, seed: number, progress?: Progress): Promise<GbdtModel> {
-  return fitAveraged(rows, PARAMS, MEMBERS, { seed, ...(progress && { progress }) });
+export function fitTrees(rows: GbdtRows, params: Partial<GbdtParams>, seed: number, progress?: Progress): Promise<GbdtModel> {
+  return fitAveraged(rows, params, MEMBERS, { seed, ...(progress && { progress }) });
 }
 
 /** Questions, and clicks on shown lists. */

@@ -12,7 +12,7 @@ import { predictMargin } from '../../training/learners/gbdt/predict.ts';
 import { type PlaceCurves, placeCurves } from '../../training/position-bias.ts';
 import { silentProgress } from '../../training/progress.ts';
 import { planQueries } from '../../training/queries.ts';
-import { fitTrees, rowsToLearn } from '../../training/ranker.ts';
+import { fitTrees, rowsToLearn, treeParams } from '../../training/ranker.ts';
 import { learnRetrieval, RETRIEVAL_DEFAULTS } from '../../training/retrieval.ts';
 import { periodOf, replayAll } from '../../training/train.ts';
 import { RETRIEVAL } from './gate.ts';
@@ -74,9 +74,10 @@ export async function measurePositionBias(shop: Shop, { queriesMax }: BiasParams
     await replayAll(facts, engine, handles, [learnedFrom, asked], [], undefined, () => {});
     const curves = await placeCurves(learnedFrom.lists.lists, engine.names(RANK_SET).length, seed);
     const shares = new Map<ClickUse, number>();
+    const params = treeParams(rowsToLearn([learnedFrom], {}, seed)!.groups!.length);
     for (const use of USES) {
       const rows = rowsToLearn([learnedFrom], curvesFor(use, curves), seed)!;
-      const model = await fitTrees(rows, seed);
+      const model = await fitTrees(rows, params, seed);
       shares.set(
         use,
         shareOf(shop, asked.rows, (candidates) => predictMargin(model, candidates)),
