@@ -310,10 +310,15 @@ export class ByteReader {
     this.take(count);
   }
 
-  /** Hands on what was read since `position`. */
-  writeFrom(position: number, writer: ByteWriter): void {
-    writer.reserve(this.at - position);
-    writer.appendFrom(this.bytes, position, this.at);
+  /** Hands on what was read between two positions. */
+  writeFrom(from: number, to: number, writer: ByteWriter): void {
+    writer.reserve(to - from);
+    writer.appendFrom(this.bytes, from, to);
+  }
+
+  /** Back to a position, to read it again. */
+  rewind(position: number): void {
+    this.at = position;
   }
 
   /** A copy of what was read since `position`: the caller's buffer may be reused. */

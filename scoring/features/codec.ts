@@ -6,7 +6,7 @@ import { checkHistory, writeHistory } from './history-codec.ts';
 import { openRows, type Rows, writeBlank } from './rows.ts';
 import { COUNT, type KindSchema, type Level, NEWEST_TILE, OLDEST_TILE, ROW, ROWS } from './schema.ts';
 import { State } from './state.ts';
-import { columnsInUse, packRows, sealedFrom, writeCells } from './tables.ts';
+import { columnsInUse, flagBytes, packRows, sealedFrom, writeCells } from './tables.ts';
 import { readTop, writeTop } from './top-codec.ts';
 
 /**
@@ -34,6 +34,10 @@ const usedByLevel: number[][] = [];
 const usedCounts: number[] = [];
 const places: number[] = [];
 const plain: Rows = { data: new Float64Array(0), count: 0 };
+const piece = new ByteWriter();
+/** By the place in a row: sealed rows that hold something there. */
+const holding: number[] = [];
+const flags: number[] = [];
 
 export function encodeState(state: State): Uint8Array {
   writeState(state);
@@ -191,19 +195,20 @@ function readLevels(reader: ByteReader, state: State): void {
 
 /** `offsets` are the columns' places in a row, 0 for one that is no longer declared; `level` is undefined where none of such tiles is. */
 function readRows(reader: ByteReader, state: State, level: Level | undefined, offsets: readonly number[]): void {
-  const flagBytes = Math.ceil(offsets.length / 8);
-  const count = reader.count(1 + flagBytes);
+  const flagsEach = flagBytes(offsets.length);
+  const count = reader.count(1 + flagsEach);
+  if (level && count > 0 && count <= level.rowsMax) {
+    const from = reader.position;
+    if (takeRows(reader, state, level, offsets, count)) return;
+    reader.rewind(from);
+  }
   if (level) openRows(plain, level);
   // Fewer tiles may be kept than when this was written: then the oldest are left out.
   const firstKept = level ? Math.max(0, count - level.rowsMax) : count;
-  const flags = new Uint8Array(flagBytes);
   let tile = 0;
   for (let row = 0; row < count; row++) {
-    const step = reader.varint();
-    if (row > 0 && step === 0) throw damaged('a tile comes twice');
-    tile += step;
-    if (tile > Number.MAX_SAFE_INTEGER) throw damaged('a tile number is too large');
-    for (let i = 0; i < flagBytes; i++) flags[i] = reader.u8();
+    tile = readTile(reader, row, tile);
+    for (let i = 0; i < flagsEach; i++) flags[i] = reader.u8();
     const isKept = level !== undefined && row >= firstKept;
     const from = isKept ? writeBlank(plain, level, tile, plain.count++ * level.stride) : 0;
     for (let i = 0; i < offsets.length; i++) {
@@ -213,6 +218,62 @@ function readRows(reader: ByteReader, state: State, level: Level | undefined, of
     }
   }
   if (level && count > 0) packRows(state, level, plain);
+}
+
+function readTile(reader: ByteReader, row: number, before: number): number {
+  const step = reader.varint();
+  if (row > 0 && step === 0) throw damaged('a tile comes twice');
+  if (before + step > Number.MAX_SAFE_INTEGER) throw damaged('a tile number is too large');
+  return before + step;
+}
+
+/** Checks rows that may stay as they are written, and takes their bytes; false where they would be written otherwise today. */
+function takeRows(reader: ByteReader, state: State, level: Level, offsets: readonly number[], count: number): boolean {
+  const { numbers } = state;
+  const { at, section, stride, blank } = level;
+  const flagsEach = flagBytes(offsets.length);
+  for (let i = 0; i < offsets.length; i++) if (offsets[i]! <= (offsets[i - 1] ?? 0)) return false;
+  for (let c = 1; c < stride; c++) {
+    holding[c] = 0;
+    numbers[at + ROW + c] = blank[c]!;
+  }
+  let tile = 0;
+  let [from, to] = [0, 0];
+  for (let row = 0; row < count; row++) {
+    if (row === count - 1) {
+      to = reader.position;
+      numbers[at + NEWEST_TILE] = count > 1 ? tile : 0;
+    }
+    tile = readTile(reader, row, tile);
+    if (row === 0) {
+      from = reader.position;
+      numbers[at + OLDEST_TILE] = tile;
+    }
+    for (let f = 0; f < flagsEach; f++) flags[f] = reader.u8();
+    for (let f = 0, i = 0; f < flagsEach; f++, i = f * 8) {
+      for (let bits = flags[f]!; bits !== 0; bits >>= 1, i++) {
+        if ((bits & 1) === 0) continue;
+        if (i >= offsets.length) return false;
+        const c = offsets[i]!;
+        const value = reader.number();
+        if (value === blank[c]) return false;
+        if (row === count - 1) numbers[at + ROW + c] = value;
+        else holding[c] = holding[c]! + 1;
+      }
+    }
+  }
+  for (const c of offsets) if (holding[c] === 0 && numbers[at + ROW + c] === blank[c]) return false;
+  piece.reset();
+  if (count > 1) {
+    piece.reserve(stride);
+    for (let c = 1; c < stride; c++) piece.u8(holding[c]!);
+    reader.writeFrom(from, to, piece);
+  }
+  const start = state.sectionFrom(section);
+  state.splice(section, start, state.sectionTo(section) - start, piece);
+  numbers[at + ROWS] = count;
+  numbers[at + ROW] = tile;
+  return true;
 }
 
 export function stateCodec(schemaOf: (kind: EntityKind) => KindSchema): StateCodec<EntityState> {

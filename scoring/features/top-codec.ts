@@ -38,7 +38,7 @@ function takeTop(reader: ByteReader, state: State, { at, section, role }: TopSpe
   numbers[at + NEWEST_MS] = atMs;
   numbers[at + NEWEST_KEY] = key;
   piece.reset();
-  reader.writeFrom(from, piece);
+  reader.writeFrom(from, reader.position, piece);
   const to = state.sectionFrom(section);
   state.splice(section, to, state.sectionTo(section) - to, piece);
 }
