@@ -28,6 +28,8 @@ export const DEFAULT_PLACEMENTS: readonly Placement[] = [
     suppress_purchased_days: 30,
     new_share: 0.08,
     new_days: 7,
+    // Behind the best two: what is tried is learned from as often as it is looked at, and a twelfth place hardly ever is.
+    new_place: 3,
     diversity: 0.15,
     // The place that is kept for a new item goes round among the new ones, by what their clicks say so far.
     exploration: { policy: 'thompson', among: 'new', slots: 1, pool: 20 },
