@@ -7,7 +7,8 @@ import { chooseSlate, type RankedCandidates, type Slate } from './slate.ts';
 
 const NOW = 1_750_000_000_000;
 const DAY_MS = 86_400_000;
-const PLACEMENT: Placement = { ...DEFAULT_PLACEMENTS[0]!, diversity: 0, new_share: 0.25, new_days: 7, exploration: { policy: 'none' } };
+/** New items are kept the last places. */
+const PLACEMENT: Placement = { ...DEFAULT_PLACEMENTS[0]!, diversity: 0, new_place: 8, new_share: 0.25, new_days: 7, exploration: { policy: 'none' } };
 
 /** Twenty candidates, the best first; those from 14 on are new. */
 const RANKED: RankedCandidates = {
