@@ -1,5 +1,6 @@
 import type { EventName, TimedEvent } from '../contracts/event.ts';
 import type { Item } from '../contracts/item.ts';
+import { VISIT_GAP_MS } from '../scoring/recommend/touched.ts';
 import { Column, Names } from './columns.ts';
 import type { FactSource } from './facts.ts';
 import { Impressions } from './impressions.ts';
@@ -14,9 +15,6 @@ export const ACT_GRADE: Partial<Readonly<Record<EventName, 1 | 2 | 3>>> = {
   purchase: 3,
 };
 export const BOUGHT = 3;
-
-/** Acts of a user without a session id belong to one visit until they rest this long: GA4's session timeout. */
-const VISIT_GAP_MS = 30 * 60_000;
 
 /** Who did what with which item, in journal order, one row an item of an event. */
 export interface Acts {

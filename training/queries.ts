@@ -15,7 +15,7 @@ export interface Query {
   readonly sessionId: string | undefined;
   /** Grade by item: 2 bought within 30 days, 1 touched later in the same visit. */
   readonly wanted: ReadonlyMap<string, 1 | 2>;
-  /** The first of its visit, in a session log: nothing is known yet. Learned from, so that such a page is ranked as well, and not measured. */
+  /** Where next acts are asked for, the first of a session or of a user: nothing is known yet. Learned from, so that such a page is ranked as well, and not measured. */
   readonly isOpening?: boolean;
 }
 
@@ -51,23 +51,25 @@ export function planQueries(log: ShopLog, fromMs: number, untilMs: number, limit
   return queries.sort((a, b) => a.record - b.record);
 }
 
-/** So many of the questions of a session log are about a visit's first act. */
+/** So many of the questions about next acts are about a first one. */
 const OPENING_SHARE = 0.1;
 
 /**
- * Questions of a session log: draws at most `limit` acts of [fromMs, untilMs), each asked just before it, with nothing wanted but its item. Every act
+ * Questions about the next act: draws at most `limit` acts of [fromMs, untilMs), each asked just before it, with nothing wanted but its item. Every act
  * is as likely as any other, as each is a page that was shown; "all that came later" would praise the items that are clicked at any time
- * above the one that comes next. Ordered by record.
+ * above the one that comes next. Acts of a session follow one another, and those of a user who sends no session ids. Ordered by record.
  */
 export function planNextActs({ acts, users, items, visits }: ShopLog, fromMs: number, untilMs: number, limit: number, seed: number): Query[] {
-  const lastRecord = new Int32Array(visits.length).fill(-1);
+  const lastRecord = new Int32Array(visits.length + users.size).fill(-1);
   const opening: number[] = [];
   const later: number[] = [];
   for (let act = 0; act < acts.length; act++) {
-    const visit = acts.visit[act]!;
-    const last = lastRecord[visit]!;
-    lastRecord[visit] = acts.record[act]!;
-    if (acts.atMs[act]! < fromMs || acts.atMs[act]! >= untilMs || visits[visit] === undefined) continue;
+    const [visit, user] = [acts.visit[act]!, acts.user[act]!];
+    if (visits[visit] === undefined && user < 0) continue;
+    const sequence = visits[visit] === undefined ? visits.length + user : visit;
+    const last = lastRecord[sequence]!;
+    lastRecord[sequence] = acts.record[act]!;
+    if (acts.atMs[act]! < fromMs || acts.atMs[act]! >= untilMs) continue;
     // Items of one act are seen together: no question is between them.
     if (last !== acts.record[act]) (last < 0 ? opening : later).push(act);
   }

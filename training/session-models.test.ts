@@ -75,9 +75,13 @@ test('past visits are kept in the order of their time, those before the end alon
   expect(half.sessions!.items).toEqual(sessions!.items.slice(0, (VISITS / 2) * CLICKS));
 });
 
+test('users without session ids tell as much', async () => {
+  const { sessions, nextItem } = await learn(await visitsOf(false));
+  expect([sessions!.indptr.length - 1, nextItem!.ids.length]).toEqual([VISITS, ITEMS]);
+}, 60_000);
+
 test('what there is too little for, or what is switched off, is not made', async () => {
   expect(await learn(await visitsOf(true, 40))).toEqual({});
-  expect(await learn(await visitsOf(false))).toEqual({});
   expect(await learn(await visitsOf(true), { ...SMALL, neighbours: false, nextItem: false })).toEqual({});
   expect((await learn(await visitsOf(true), SESSION_DEFAULTS)).nextItem).toBeUndefined();
 });

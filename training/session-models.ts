@@ -7,7 +7,8 @@ import { fitNextItem, NEXT_ITEM_DEFAULTS } from './learners/neural/nextItem.ts';
 import type { NextItemModel } from './learners/neural/nextItemModel.ts';
 import { sampleSorted, seededRandom } from './learners/random.ts';
 import { fitVmis, type SessionRows } from './learners/vmis.ts';
-import { isSessionLog } from './session-log.ts';
+import { historySequences, visitSequences } from './sequences.ts';
+import { isNextActLog } from './session-log.ts';
 
 export interface SessionParams {
   /** Past sessions as neighbours. */
@@ -16,8 +17,8 @@ export interface SessionParams {
   readonly nextItem: boolean;
   /** Next items to predict that one fit may see, all epochs together: what bounds its time. A machine-independent budget, so that the same data give the same model. */
   readonly nextItemTargets: number;
-  /** The same where the log is one of sessions (session-log.ts): there the encoder is most of what is known. */
-  readonly nextItemTargetsOfSessions: number;
+  /** The same where the next act is all that is asked for (session-log.ts): there the encoder is most of what is known. */
+  readonly nextItemTargetsOfNextActs: number;
   /** Below so many next items in all, an encoder learns less than neighbours say: it has ten thousands of weights beside the items' vectors. */
   readonly nextItemTargetsMin: number;
 }
@@ -28,7 +29,7 @@ export const SESSION_DEFAULTS: SessionParams = {
   // About a minute and a half a fit on two cores.
   nextItemTargets: 1_500_000,
   // Eight epochs of 750,000 clicks, about six minutes a fit on two cores: two epochs of Diginetica cost 2 points of HR@20.
-  nextItemTargetsOfSessions: 6_000_000,
+  nextItemTargetsOfNextActs: 6_000_000,
   nextItemTargetsMin: 20_000,
 };
 
@@ -36,6 +37,13 @@ export const SESSION_DEFAULTS: SessionParams = {
 const NEIGHBOURS_SESSIONS_MIN = 100;
 /** Draws a step against which a next item is told apart: no more than there are items, and enough to be a sample where there are few. */
 const NEGATIVES_MIN = 64;
+
+/**
+ * Few next items are gone through more often, until so many were looked at or so many epochs are over. HR@20 + MRR@20 of validation parts after 8, 16 and 32
+ * epochs: .301, .343, .352 of 74,000 ratings of films; after 8, 16 and 24 of 134,000 clicks in a clothes shop .987, .998, .994.
+ */
+const TARGETS_ENOUGH = 2_400_000;
+const EPOCHS_MAX = 32;
 
 /** An encoder that goes on from an earlier one has this share of the budget and of the epochs. */
 const GO_ON_SHARE = 1 / 4;
@@ -49,7 +57,7 @@ export interface LearnedSessions {
 }
 
 /**
- * What visits before `untilMs` tell of the next item; empty where the shop sends no session ids or too few of them. `earlier` is what the same log told
+ * What visits before `untilMs` tell of the next item; empty where there are too few of them. `earlier` is what the same log told
  * up to an earlier time: the encoder goes on from there (`GO_ON_SHARE`).
  */
 export async function learnSessions(
@@ -60,21 +68,22 @@ export async function learnSessions(
   progress: (label: string) => Progress,
   earlier?: LearnedSessions,
 ): Promise<LearnedSessions> {
-  const rows = sequencesOf(log, untilMs);
-  const targets = targetsOf(rows);
+  const rows = visitSequences(log, untilMs);
+  const histories = historySequences(log, untilMs);
+  const targets = targetsOf(histories);
   // What is made is decided on the whole journal: were it missing from the earlier of the moments that a training looks from, the ranker would
   // learn half of its rows without a source that it is then served with.
-  const all = sequencesOf(log, Number.POSITIVE_INFINITY);
+  const all = Number.POSITIVE_INFINITY;
   const table =
-    params.neighbours && longOnes(rows) > 0 && longOnes(all) >= NEIGHBOURS_SESSIONS_MIN
+    params.neighbours && longOnes(rows) > 0 && longOnes(visitSequences(log, all)) >= NEIGHBOURS_SESSIONS_MIN
       ? fitVmis(rows, {}, { seed, progress: progress('sessions') }).table
       : undefined;
   const nextItem =
-    params.nextItem && targets > 0 && targetsOf(all) >= params.nextItemTargetsMin
+    params.nextItem && targets > 0 && targetsOf(historySequences(log, all)) >= params.nextItemTargetsMin
       ? await fitNext(
-          rows,
+          histories,
           targets,
-          isSessionLog(log) ? params.nextItemTargetsOfSessions : params.nextItemTargets,
+          isNextActLog(log) ? params.nextItemTargetsOfNextActs : params.nextItemTargets,
           seed,
           progress('next item'),
           earlier?.nextItem,
@@ -121,18 +130,6 @@ export function chooseSearch(rows: SessionRows, seed: number): SessionSearchName
   return SESSION_SEARCHES[worths.indexOf(Math.max(...worths))]!;
 }
 
-/** The items of each visit that has a session id, visits in the order of their first act. */
-function sequencesOf({ acts, visits, items }: ShopLog, untilMs: number): SessionRows {
-  const starts = new Uint32Array(visits.length + 1);
-  const counts = (act: number): boolean => acts.atMs[act]! < untilMs && visits[acts.visit[act]!] !== undefined;
-  for (let act = 0; act < acts.length; act++) if (counts(act)) starts[acts.visit[act]! + 1]! += 1;
-  for (let visit = 0; visit < visits.length; visit++) starts[visit + 1]! += starts[visit]!;
-  const next = starts.slice();
-  const indices = new Uint32Array(starts[visits.length]!);
-  for (let act = 0; act < acts.length; act++) if (counts(act)) indices[next[acts.visit[act]!]!++] = acts.item[act]!;
-  return { indptr: starts, indices, ids: Array.from({ length: items.size }, (_, item) => items.name(item)) };
-}
-
 function targetsOf({ indptr }: SessionRows): number {
   let targets = 0;
   for (let s = 0; s + 1 < indptr.length; s++) targets += Math.max(0, indptr[s + 1]! - indptr[s]! - 1);
@@ -172,7 +169,9 @@ async function fitNext(
     return number[item]!;
   });
   const rows = { items: known.length, indptr: indptr.slice(from).map((at) => at - indptr[from]!), clicks };
-  const epochs = Math.min(Math.ceil(NEXT_ITEM_DEFAULTS.epochs * share), Math.max(1, Math.round(budget / Math.min(targets, kept))));
+  const seen = Math.min(targets, kept);
+  const enough = Math.max(NEXT_ITEM_DEFAULTS.epochs, Math.min(EPOCHS_MAX, Math.round(TARGETS_ENOUGH / seen)));
+  const epochs = Math.min(Math.ceil(enough * share), Math.max(1, Math.round(budget / seen)));
   const negatives = Math.min(NEXT_ITEM_DEFAULTS.negatives, Math.max(NEGATIVES_MIN, known.length));
   const learningRate = NEXT_ITEM_DEFAULTS.learningRate * (earlier ? GO_ON_RATE : 1);
   const start = earlier && { start: { model: earlier.model, numbers: numbersIn(earlier.ids, known) } };

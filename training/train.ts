@@ -25,14 +25,14 @@ import { RankerRows } from './ranker-rows.ts';
 import { Replay } from './replay.ts';
 import { reportOf } from './report-input.ts';
 import { learnRetrieval, RETRIEVAL_DEFAULTS, type RetrievalParams } from './retrieval.ts';
-import { isSessionLog } from './session-log.ts';
+import { isNextActLog } from './session-log.ts';
 
 const DAY_MS = 86_400_000;
 /** The ranker learns from one period and is measured on the next; each is this share of the history, a month at the most. */
 const PERIOD_SHARE = 1 / 6;
 const PERIOD_MS_MAX = 30 * DAY_MS;
-/** In a session log there is a question in every click: a short period has enough of them, and the newest ones are most like what will be asked. */
-const SESSION_PERIOD_SHARE = 1 / 20;
+/** Where next acts are asked for there is a question in every one: a short period has enough of them, and the newest ones are most like what will be asked. */
+const NEXT_ACT_PERIOD_SHARE = 1 / 20;
 
 export interface TrainParams extends FraudWindowParams {
   readonly retrieval?: Partial<RetrievalParams>;
@@ -44,8 +44,8 @@ export interface TrainParams extends FraudWindowParams {
 const QUERIES_MAX = 2_500;
 /** Shown lists a period: each takes as long as a question, and the places of a few placements need no more. */
 const LISTS_MAX = 4_000;
-/** One item is wanted of a question of a session log, a dozen of another. */
-const SESSION_QUERIES_MAX = 6_000;
+/** One item is wanted of a question about the next act, a dozen of another. */
+const NEXT_ACT_QUERIES_MAX = 6_000;
 
 export interface TrainOptions {
   readonly facts: FactSource;
@@ -96,7 +96,7 @@ class Stages {
  *          [ factors B learn here             |         ]     measured: ranker of rows A on rows B, with factors B
  *          [ factors C learn here                       ]     shipped: factors C, ranker of rows A and B
  *
- * In a log of sessions (session-log.ts) the periods are short, and factors A stand for factors B: they are hardly older, and fitting takes the longest.
+ * Where the next act is all that is asked for (session-log.ts) the periods are short, and factors A stand for factors B: they are hardly older, and fitting takes the longest.
  *
  * Throws `training_data_insufficient` when not one model can be made, `cancelled` on abort. No half-written bundle is left behind; finished stages
  * are (checkpoint.ts), so that the run can be resumed, and the next run that is not removes them.
@@ -130,9 +130,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   if (!content) skipped['content'] = 'no item has a title, category, brand or attribute';
 
   // ---- retrieval, as of the end of each period
-  const isSessions = isSessionLog(log);
+  const isNextActs = isNextActLog(log);
   const retrieval = { ...RETRIEVAL_DEFAULTS, ...params.retrieval };
-  const periodMs = Math.min(PERIOD_MS_MAX, (log.toMs - log.fromMs) * (isSessions ? SESSION_PERIOD_SHARE : PERIOD_SHARE));
+  const periodMs = Math.min(PERIOD_MS_MAX, (log.toMs - log.fromMs) * (isNextActs ? NEXT_ACT_PERIOD_SHARE : PERIOD_SHARE));
   const ends = { a: log.toMs - 2 * periodMs, b: log.toMs - periodMs, c: log.toMs + 1 };
   const handles = new Handles();
   const fitted: FittedRetrieval[] = [];
@@ -161,13 +161,13 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     });
   try {
     const a = await fitAt('retrieval, to measure', 'retrieval-a', ends.a);
-    const b = isSessions ? a : await fitAt('retrieval, to check', 'retrieval-b', ends.b, a);
+    const b = isNextActs ? a : await fitAt('retrieval, to check', 'retrieval-b', ends.b, a);
     const c = await fitAt('retrieval', 'retrieval-c', ends.c, b);
     if (!c) skipped['retrieval'] = 'no user did anything with an item';
 
     // ---- replay: rows of the ranker and of the fraud model
-    const queriesMax = params.queriesMax ?? (isSessions ? SESSION_QUERIES_MAX : QUERIES_MAX);
-    const plan = isSessions ? planNextActs : planQueries;
+    const queriesMax = params.queriesMax ?? (isNextActs ? NEXT_ACT_QUERIES_MAX : QUERIES_MAX);
+    const plan = isNextActs ? planNextActs : planQueries;
     const periods = [
       ...(a ? [periodOf(a, plan(log, ends.a, ends.b, queriesMax, seed), log.impressions.between(ends.a, ends.b, LISTS_MAX))] : []),
       ...(b ? [periodOf(b, plan(log, ends.b, ends.c, queriesMax, seed + 1), log.impressions.between(ends.b, ends.c, LISTS_MAX))] : []),

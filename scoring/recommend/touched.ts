@@ -1,6 +1,9 @@
 import { type Handles, NO_HANDLE } from '../../contracts/handles.ts';
 import type { EntityState, FeatureEngine, HistoryEntry } from '../features/contract.ts';
 
+/** Acts of a user without a session id belong to one visit until they rest this long: GA4's session timeout. */
+export const VISIT_GAP_MS = 30 * 60_000;
+
 /** Entries at first; a history's own limit bounds it. */
 const ENTRIES_FIRST = 64;
 
@@ -25,6 +28,13 @@ export class TouchedItems {
   load(engine: Pick<FeatureEngine, 'eachInHistory'>, state: EntityState | undefined, history: string): void {
     this.length = 0;
     engine.eachInHistory(state, history, this.#visit);
+  }
+
+  /** Takes what `history`, the newest first, holds of the visit that goes on at `nowMs`: nothing where its user rests. */
+  loadVisit({ length, handles, counts, firstMs, lastMs }: TouchedItems, nowMs: number): void {
+    this.length = 0;
+    for (let i = 0, nextMs = nowMs; i < length && nextMs - lastMs[i]! < VISIT_GAP_MS; nextMs = lastMs[i++]!)
+      this.#push(handles[i]!, counts[i]!, firstMs[i]!, lastMs[i]!);
   }
 
   #push(handle: number, count: number, firstMs: number, lastMs: number): void {

@@ -1,14 +1,21 @@
 import { BOUGHT, type ShopLog } from '../collect.ts';
 import { sampleSorted, seededRandom } from '../learners/random.ts';
+import { isNextActLog } from '../session-log.ts';
 
 /** A purchase this long after the question still answers it: the horizon of the accuracy protocols. */
 const PURCHASE_HORIZON_MS = 30 * 86_400_000;
 
 /**
  * What is asked. The next purchases of who was there before, once with all items and once without those that they had bought; after each act of a
- * visit, the item of the next one; and, before somebody meets items that nobody had met by then, these.
+ * visit, the item of the next one; where hardly anything is bought, the first item of the next visit of who was there before; and, before somebody meets items that nobody had met by then, these.
  */
-export const TASKS = ['next purchase', 'next purchase, new items', 'next in the visit', 'items newer than the training'] as const;
+export const TASKS = [
+  'next purchase',
+  'next purchase, new items',
+  'next in the visit',
+  'first of a later visit',
+  'items newer than the training',
+] as const;
 export type Task = (typeof TASKS)[number];
 
 export interface HeldOutQuestion {
@@ -26,7 +33,7 @@ export interface HeldOutQuestion {
 /** At most `limit` questions a task, drawn by the seed; ordered by record. */
 export function planHeldOut(log: ShopLog, fromMs: number, limit: number, seed: number): HeldOutQuestion[] {
   const random = seededRandom(seed);
-  const all = [...purchaseQuestions(log, fromMs), visitQuestions(log, fromMs), newerQuestions(log, fromMs)];
+  const all = [...purchaseQuestions(log, fromMs), ...visitQuestions(log, fromMs), newerQuestions(log, fromMs)];
   const drawn = all.flatMap((questions) => Array.from(sampleSorted(random, questions.length, limit), (i) => questions[i]!()));
   return drawn.sort((a, b) => a.record - b.record);
 }
@@ -64,20 +71,26 @@ function purchaseQuestions({ acts, users, items }: ShopLog, fromMs: number): [Dr
   return [any, fresh];
 }
 
-/** Each act of a visit but those of its first record: asked before it, when the acts before are known. */
-function visitQuestions({ acts, users, items, visits }: ShopLog, fromMs: number): Draft[] {
+/**
+ * Each act of a visit, asked before it, when the acts before are known: those behind its first record, and where next acts are all that can be asked for,
+ * the first one of a user who was there before.
+ */
+function visitQuestions(log: ShopLog, fromMs: number): [Draft[], Draft[]] {
+  const { acts, users, items, visits } = log;
+  const known = new Uint8Array(users.size);
   const lastRecord = new Int32Array(visits.length).fill(-1);
-  const drafts: Draft[] = [];
+  const later: Draft[] = [];
+  const first: Draft[] = [];
+  const asksFirst = isNextActLog(log);
   for (let act = 0; act < acts.length; act++) {
-    const visit = acts.visit[act]!;
-    const record = acts.record[act]!;
-    const isLater = lastRecord[visit]! >= 0 && lastRecord[visit] !== record;
+    const [visit, user, record, atMs] = [acts.visit[act]!, acts.user[act]!, acts.record[act]!, acts.atMs[act]!];
+    const last = lastRecord[visit]!;
+    const comesAgain = last < 0 && user >= 0 && known[user] === 1;
     lastRecord[visit] = record;
-    const atMs = acts.atMs[act]!;
-    if (!isLater || atMs < fromMs) continue;
-    const user = acts.user[act]!;
-    drafts.push(() => ({
-      task: 'next in the visit',
+    if (user >= 0) known[user] = 1;
+    if (last === record || atMs < fromMs || (last < 0 && !(asksFirst && comesAgain))) continue;
+    (last < 0 ? first : later).push(() => ({
+      task: last < 0 ? 'first of a later visit' : 'next in the visit',
       record,
       atMs,
       userId: user >= 0 ? users.name(user) : undefined,
@@ -86,7 +99,7 @@ function visitQuestions({ acts, users, items, visits }: ShopLog, fromMs: number)
       barred: NONE,
     }));
   }
-  return drafts;
+  return [later, first];
 }
 
 /** Each record in which somebody meets, for the first time, items without an act before `fromMs`. */

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { TimedEvent } from '../../contracts/event.ts';
 import type { Fact } from '../../contracts/fact.ts';
 import { DEFAULT_DECLARATIONS } from '../../scoring/features/defaults.ts';
 import { createFeatureEngine } from '../../scoring/features/engine.ts';
@@ -62,11 +63,11 @@ describe('a simulated shop', () => {
   }, 240_000);
 });
 
-describe('a log of anonymous visits', () => {
+describe('a log of visits', () => {
   const ITEMS = 120;
   const VISITS = 900;
-  /** Visitors who go on by one item, or, one time in three, anywhere. */
-  function visits(): Fact[] {
+  /** Visitors who go on by one item, or, one time in three, anywhere; `who` they are. */
+  function visits(who: (visit: number) => Pick<TimedEvent, 'session_id' | 'user_id'>): Fact[] {
     const random = seededRandom(4);
     return Array.from({ length: VISITS }, (_, visit) => {
       let item = random.int(ITEMS);
@@ -76,7 +77,7 @@ describe('a log of anonymous visits', () => {
         return eventFact({
           event_id: `e${visit}-${click}`,
           name: 'view_item',
-          session_id: `s${visit}`,
+          ...who(visit),
           timestamp_ms: atMs,
           items: [{ item_id: `i${item}` }],
         });
@@ -84,7 +85,7 @@ describe('a log of anonymous visits', () => {
     }).flat();
   }
   const items = Array.from({ length: ITEMS }, (_, i): Fact => ({ kind: 'item_put', at_ms: 0, item: { item_id: `i${i}` } }));
-  const facts = [...items, ...visits()];
+  const facts = [...items, ...visits((visit) => ({ session_id: `s${visit}` }))];
   const fromMs = END_MS - 150 * 60_000;
 
   test('is asked for the next act alone; the pipeline is about as good as its best source, and a bundle that is there gives the same figures', async () => {
@@ -99,6 +100,14 @@ describe('a log of anonymous visits', () => {
     expect((await evaluate(facts, fromMs, { bundleDir })).tasks).toEqual(first.tasks);
     // It has seen the answers of what came before.
     await expect(evaluate(facts, fromMs - 60 * 60_000, { bundleDir })).rejects.toMatchObject({ code: 'config_invalid' });
+  }, 240_000);
+
+  test('of users who come back and send no session ids is asked for next acts too, and answered from past visits', async () => {
+    const { tasks } = await evaluate([...items, ...visits((visit) => ({ user_id: `u${visit % 100}` }))], fromMs, { outDir: join(dir, 'users') });
+    expect(tasks.map(({ task }) => task)).toEqual(['next in the visit', 'first of a later visit']);
+    const { pipeline, popularity, ...others } = tasks[0]!.rankings;
+    expect(pipeline!.mrr).toBeGreaterThan(3 * popularity!.mrr);
+    expect(others['session neighbours']!.mrr).toBeGreaterThan(3 * popularity!.mrr);
   }, 240_000);
 });
 

@@ -182,6 +182,7 @@ const PLACEMENTS: Readonly<Record<Task, Placement>> = {
   'next purchase': { ...AGAIN, limit: CUT },
   'next purchase, new items': { ...AGAIN, limit: CUT, suppress_purchased_days: 3650 },
   'next in the visit': { ...AGAIN, limit: CUT },
+  'first of a later visit': { ...AGAIN, limit: CUT },
   'items newer than the training': { ...AGAIN, limit: CUT },
 };
 

@@ -30,6 +30,8 @@ export interface CandidateContext {
   readonly interactions: TouchedItems;
   readonly purchases: TouchedItems;
   readonly session: TouchedItems;
+  /** The session; where nothing is known of one, what the user did until now without a rest (`VISIT_GAP_MS`): shops that send no session ids have visits too. */
+  readonly visit: TouchedItems;
   /** Whether an item may be shown: sellable, not excluded, not suppressed. */
   readonly allow: (handle: number) => boolean;
   /** Where only few may be shown: all of them. A source then goes through them instead of the whole catalogue. */

@@ -98,6 +98,7 @@ export class Gathering {
   readonly interactions: TouchedItems;
   readonly purchases: TouchedItems;
   readonly session: TouchedItems;
+  readonly #userVisit: TouchedItems;
   /** Whose demand the last answer began with. */
   popularIn: PopularPart | undefined;
   readonly #maps: HandleMap[] = [];
@@ -121,6 +122,7 @@ export class Gathering {
     this.interactions = new TouchedItems(handles);
     this.purchases = new TouchedItems(handles);
     this.session = new TouchedItems(handles);
+    this.#userVisit = new TouchedItems(handles);
     this.#found = new Int32Array(deps.candidatesMax);
     this.#columns = SOURCES.map(({ columns }) => columns.map(({ key }) => this.set.column(key)));
   }
@@ -148,6 +150,7 @@ export class Gathering {
     const { catalogue, trending } = this.#deps;
     const { nowMs, caps, allow, few, exact, item = NO_HANDLE, watch } = request;
     const { interactions, purchases, session } = this;
+    if (session.length === 0) this.#userVisit.loadVisit(interactions, nowMs);
     this.popularIn = caps.popular > 0 ? this.#part(request) : undefined;
     const context: CandidateContext = {
       nowMs,
@@ -158,6 +161,7 @@ export class Gathering {
       interactions,
       purchases,
       session,
+      visit: session.length > 0 ? session : this.#userVisit,
       allow,
       few,
       exact,

@@ -101,6 +101,28 @@ test('sessions like this one name what came next', async () => {
   expect(column('session_neighbours_rank')).toEqual([1, 2]);
 });
 
+test('a user without a session id is in a visit until they rest for half an hour', async () => {
+  const ask = async (minutesAgo: readonly number[]) => {
+    const user = minutesAgo.reduce<EntityState | undefined>(
+      (made, minutes, i) =>
+        engine.apply(
+          { kind: 'user', id: 'x' },
+          made,
+          { event_id: `m${i}`, name: 'view_item', user_id: 'x', timestamp_ms: NOW - minutes * 60_000, items: [{ item_id: IDS[i]! }] },
+          () => undefined,
+        ),
+      undefined,
+    );
+    const { ids, column } = await gather({ sessionNeighbours }, { session_neighbours: 5 }, user);
+    const steps = column('visit_steps');
+    return Object.fromEntries(ids.map((id, i) => [id, steps[i]]));
+  };
+  expect(await ask([50, 25])).toMatchObject({ a: 2, b: 1, c: Number.NaN });
+  // What came before the rest is of an earlier visit.
+  expect(await ask([60, 25])).toMatchObject({ a: Number.NaN, b: 1 });
+  expect(await ask([60, 31])).toEqual({});
+});
+
 test('what the visit touched itself is so many items ago', async () => {
   const session = state('session', ['view_item', 'b'], ['view_item', 'a'], ['view_item', 'b'], ['view_item', 'c']);
   const { ids, column } = await gather({ sessionNeighbours }, { session_neighbours: 5 }, undefined, session);

@@ -17,10 +17,10 @@ export const sessionNeighbours: CandidateSource = {
   isOptional: true,
   isServed: (models) => models.sessionNeighbours !== undefined,
   start(context) {
-    const { session, models } = context;
-    if (session.length === 0) return undefined;
+    const { visit, models } = context;
+    if (visit.length === 0) return undefined;
     const scores = context.map();
-    models.sessionNeighbours?.score(session.handles, session.length, scores);
+    models.sessionNeighbours?.score(visit.handles, visit.length, scores);
     const steps = stepsBack(context);
     return {
       find: (max, found) => bestOf(scores, max, context, found),
@@ -35,9 +35,9 @@ export const sessionNeighbours: CandidateSource = {
 };
 
 /** Of each item of the visit its place from the end, 1 for the last. */
-function stepsBack({ session, map }: CandidateContext) {
+function stepsBack({ visit, map }: CandidateContext) {
   const steps = map();
-  for (let i = 0; i < session.length; i++) steps.scores[steps.add(session.handles[i]!)] = i + 1;
+  for (let i = 0; i < visit.length; i++) steps.scores[steps.add(visit.handles[i]!)] = i + 1;
   return steps;
 }
 
