@@ -4,7 +4,7 @@ import { type Acts, BOUGHT, type ShopLog } from './collect.ts';
 const SHARE_MIN = 0.5;
 /** Below this share of acts, purchases are too few to ask for: films that were rated, songs that were played, pages that were read. */
 const PURCHASES_MIN = 0.001;
-/** From this share of acts on that come after another one of their user, and not with it: lines of one invoice have no order. */
+/** From this share of acts on that come after another one of their user, and not at the same time: lines of one invoice have no order. */
 const STEPS_MIN = 0.5;
 
 /**
@@ -19,16 +19,16 @@ export function isNextActLog({ acts, visits }: Pick<ShopLog, 'acts' | 'visits'>)
 
 /** Whether what users do without a session id comes one by one, so that it tells of what they do next. A wholesaler's invoices do not. */
 export function hasUserVisits({ acts, users, visits }: Pick<ShopLog, 'acts' | 'users' | 'visits'>): boolean {
-  const lastRecord = new Int32Array(users.size).fill(-1);
+  const lastMs = new Float64Array(users.size).fill(Number.NaN);
   let [steps, all] = [0, 0];
   for (let act = 0; act < acts.length; act++) {
     const user = acts.user[act]!;
     if (user < 0 || visits[acts.visit[act]!] !== undefined) continue;
-    if (lastRecord[user]! >= 0) {
+    if (!Number.isNaN(lastMs[user])) {
       all++;
-      if (lastRecord[user] !== acts.record[act]) steps++;
+      if (lastMs[user]! < acts.atMs[act]!) steps++;
     }
-    lastRecord[user] = acts.record[act]!;
+    lastMs[user] = acts.atMs[act]!;
   }
   return steps > STEPS_MIN * all;
 }

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { seededRandom } from '../../training/learners/random.ts';
 import { bodyOf, Connection } from './client.ts';
 import { Latencies } from './latencies.ts';
+import { Pacer } from './pacer.ts';
 import { requestSource, type WorkloadSpec } from './workloads.ts';
 
 /** What the runner asks of this process; one job a process. */
@@ -10,6 +12,8 @@ export interface Job {
   readonly warmupMs: number;
   readonly rounds: number;
   readonly roundMs: number;
+  /** Requests a second of all connections together; as many as are answered where it is left out. */
+  readonly perS?: number;
   readonly spec: WorkloadSpec;
 }
 
@@ -39,7 +43,10 @@ export type GeneratorMessage =
   | { readonly kind: 'end' }
   | { readonly kind: 'failed'; readonly reason: string };
 
-/** Closed loop: each connection sends its next request when the answer to the last one is there. */
+/**
+ * Closed loop: each connection sends its next request when the answer to the last one is there. With a rate, open loop once it is warm: a request that
+ * is due while its connection waits for the answer before it is late from then on, so that a slow answer counts for all that queue behind it.
+ */
 async function drive(job: Job, tell: (message: GeneratorMessage) => void): Promise<void> {
   const source = requestSource(job.spec);
   const latencies = new Latencies();
@@ -47,27 +54,35 @@ async function drive(job: Job, tell: (message: GeneratorMessage) => void): Promi
   let firstError: string | undefined;
   let stopped = false;
   let open = 0;
-  const connections = Array.from({ length: job.connections }, () => {
-    let sentMs = 0;
-    const send = (): void => {
-      sentMs = performance.now();
+  let pacers: readonly Pacer[] = [];
+  const connections = Array.from({ length: job.connections }, (_, i) => {
+    let sinceMs = 0;
+    const send = (fromMs: number): void => {
+      sinceMs = fromMs;
       connection.send(source.next());
+    };
+    const sendNext = (): void => {
+      const nowMs = performance.now();
+      const dueMs = pacers[i]?.next() ?? nowMs;
+      // A timer that fires late is this process's fault.
+      if (dueMs > nowMs) setTimeout(() => send(performance.now()), dueMs - nowMs);
+      else send(dueMs);
     };
     const connection: Connection = new Connection(
       job.port,
       () => {
         open++;
-        send();
+        sendNext();
       },
       (status, answer) => {
-        if (status >= 200 && status < 300) latencies.add(performance.now() - sentMs);
+        if (status >= 200 && status < 300) latencies.add(performance.now() - sinceMs);
         else {
           errors++;
           firstError ??= `${status} ${bodyOf(answer).slice(0, 300)}`;
         }
         if (stopped) return;
-        if (status === 503) setTimeout(send, SHED_PAUSE_MS);
-        else send();
+        if (status === 503) setTimeout(sendNext, SHED_PAUSE_MS);
+        else sendNext();
       },
       (error) => {
         if (!stopped) tell({ kind: 'failed', reason: `a connection was closed: ${error?.message ?? 'by the peer'}` });
@@ -80,6 +95,12 @@ async function drive(job: Job, tell: (message: GeneratorMessage) => void): Promi
   for (let waitedMs = 0; latencies.count === 0 && waitedMs < FIRST_ANSWER_MS_MAX; waitedMs += POLL_MS) await sleep(POLL_MS);
   if (open < job.connections) throw new Error(`only ${open} of ${job.connections} connections opened`);
   if (latencies.count === 0) throw new Error(`no good answer in the warm-up; the first error was ${firstError ?? 'none'}`);
+  const { perS } = job;
+  if (perS !== undefined) {
+    const startMs = performance.now();
+    const random = seededRandom(job.spec.seed);
+    pacers = connections.map(() => new Pacer(startMs, (1000 * job.connections) / perS, random));
+  }
   tell({ kind: 'begin' });
   for (let i = 0; i < job.rounds; i++) {
     latencies.clear();
