@@ -4,8 +4,8 @@ import { type Acts, BOUGHT, type ShopLog } from './collect.ts';
 const SHARE_MIN = 0.5;
 /** Below this share of acts, purchases are too few to ask for: films that were rated, songs that were played, pages that were read. */
 const PURCHASES_MIN = 0.001;
-/** From this share of acts on that come after another one of their user, and not at the same time: lines of one invoice have no order. */
-const STEPS_MIN = 0.5;
+/** From this share of acts on that come after another one of their user, and not at the same time: lines of one invoice have no order, ratings that were sent two by two have some. */
+const STEPS_MIN = 1 / 3;
 
 /**
  * Whether the next act is all that can be asked for, and all that is there to learn from: most acts are in a session and of no known user, or hardly
