@@ -290,7 +290,9 @@ export async function replayAll(
       if (seen[nextSeen[i]!]?.record === record) await lists.ask(replay, seen[nextSeen[i]!++]!);
     }
     replay.apply(fact);
-    for (const foldIn of foldIns) await replay.foldIn(foldIn, fact);
+    // Side by side, as each runs a model; one after the other for the next fact.
+    const learning = foldIns.flatMap((foldIn) => replay.foldIn(foldIn, fact) ?? []);
+    if (learning.length > 0) await Promise.all(learning);
     if (fraud && fact.kind === 'event' && fact.event.name === 'payment_attempt') fraud.take(replay, fact.event);
     if (++record % PROGRESS_RECORDS === 0) update(record, facts.count);
   }
