@@ -45,7 +45,7 @@ const QUERIES_MAX = 2_500;
 /** Shown lists a period: each takes as long as a question, and the places of a few placements need no more. */
 const LISTS_MAX = 4_000;
 /** One item is wanted of a question of a session log, a dozen of another. */
-const SESSION_QUERIES_MAX = 6_000;
+const SESSION_QUERIES_MAX = 7_500;
 
 export interface TrainOptions {
   readonly facts: FactSource;

@@ -1,14 +1,22 @@
 import { BOUGHT, type ShopLog } from '../collect.ts';
 import { sampleSorted, seededRandom } from '../learners/random.ts';
+import { NO_PAGE, pagesBefore } from '../pages.ts';
 
 /** A purchase this long after the question still answers it: the horizon of the accuracy protocols. */
 const PURCHASE_HORIZON_MS = 30 * 86_400_000;
 
 /**
  * What is asked. The next purchases of who was there before, once with all items and once without those that they had bought; after each act of a
- * visit, the item of the next one; and, before somebody meets items that nobody had met by then, these.
+ * visit, the item of the next one, once on a page of no item and once, where it is another, on the page of the item that was looked at last; and,
+ * before somebody meets items that nobody had met by then, these.
  */
-export const TASKS = ['next purchase', 'next purchase, new items', 'next in the visit', 'items newer than the training'] as const;
+export const TASKS = [
+  'next purchase',
+  'next purchase, new items',
+  'next in the visit',
+  'next on a product page',
+  'items newer than the training',
+] as const;
 export type Task = (typeof TASKS)[number];
 
 export interface HeldOutQuestion {
@@ -18,6 +26,8 @@ export interface HeldOutQuestion {
   readonly atMs: number;
   readonly userId: string | undefined;
   readonly sessionId: string | undefined;
+  /** The item whose page asks. */
+  readonly itemId?: string;
   readonly wanted: ReadonlySet<string>;
   /** Items that are neither shown nor wanted. */
   readonly barred: ReadonlySet<string>;
@@ -26,7 +36,8 @@ export interface HeldOutQuestion {
 /** At most `limit` questions a task, drawn by the seed; ordered by record. */
 export function planHeldOut(log: ShopLog, fromMs: number, limit: number, seed: number): HeldOutQuestion[] {
   const random = seededRandom(seed);
-  const all = [...purchaseQuestions(log, fromMs), visitQuestions(log, fromMs), newerQuestions(log, fromMs)];
+  const [inVisits, onPages] = visitQuestions(log, fromMs);
+  const all = [...purchaseQuestions(log, fromMs), inVisits, newerQuestions(log, fromMs), onPages];
   const drawn = all.flatMap((questions) => Array.from(sampleSorted(random, questions.length, limit), (i) => questions[i]!()));
   return drawn.sort((a, b) => a.record - b.record);
 }
@@ -64,10 +75,13 @@ function purchaseQuestions({ acts, users, items }: ShopLog, fromMs: number): [Dr
   return [any, fresh];
 }
 
-/** Each act of a visit but those of its first record: asked before it, when the acts before are known. */
-function visitQuestions({ acts, users, items, visits }: ShopLog, fromMs: number): Draft[] {
+/** Each act of a visit but those of its first record: asked before it, when the acts before are known; and those that a page of another item led to. */
+function visitQuestions(log: ShopLog, fromMs: number): [Draft[], Draft[]] {
+  const { acts, users, items, visits } = log;
+  const pages = pagesBefore(log);
   const lastRecord = new Int32Array(visits.length).fill(-1);
   const drafts: Draft[] = [];
+  const onPages: Draft[] = [];
   for (let act = 0; act < acts.length; act++) {
     const visit = acts.visit[act]!;
     const record = acts.record[act]!;
@@ -76,17 +90,21 @@ function visitQuestions({ acts, users, items, visits }: ShopLog, fromMs: number)
     const atMs = acts.atMs[act]!;
     if (!isLater || atMs < fromMs) continue;
     const user = acts.user[act]!;
-    drafts.push(() => ({
-      task: 'next in the visit',
+    const common = (): Omit<HeldOutQuestion, 'task'> => ({
       record,
       atMs,
       userId: user >= 0 ? users.name(user) : undefined,
       sessionId: visits[visit],
       wanted: new Set([items.name(acts.item[act]!)]),
       barred: NONE,
-    }));
+    });
+    drafts.push(() => ({ task: 'next in the visit', ...common() }));
+    const page = pages[act]!;
+    if (page === NO_PAGE) continue;
+    const itemId = items.name(page);
+    onPages.push(() => ({ task: 'next on a product page', ...common(), itemId, barred: new Set([itemId]) }));
   }
-  return drafts;
+  return [drafts, onPages];
 }
 
 /** Each record in which somebody meets, for the first time, items without an act before `fromMs`. */
