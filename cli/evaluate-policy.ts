@@ -1,15 +1,21 @@
-import { readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { GatehouseError } from '../contracts/errors.ts';
+import { type Examined, examinedOf } from '../contracts/examined.ts';
 import { storedPlacement } from '../gateway/placements.ts';
-import { readPlacements } from '../gateway/resources.ts';
+import { bundlesDir, readPlacements } from '../gateway/resources.ts';
+import { readManifest } from '../scoring/models/verify.ts';
 import { DEFAULT_PLACEMENT, type Placement, placementWith } from '../scoring/recommend/placements.ts';
-import { evaluatePolicy, journalSource, POLICY_REWARDS, type PolicyReward } from '../training/index.ts';
+import { evaluatePolicy, journalSource, POLICY_REWARDS, type PolicyCurves, type PolicyReward } from '../training/index.ts';
 import { timeOf } from './import.ts';
 import { configOf, openShop, wholeNumber } from './shared.ts';
 
 /** What the log can tell of another form of a placement: what is done with candidates, not which there are. */
 const FIELDS: readonly (keyof Placement)[] = ['limit', 'diversity', 'new_share', 'new_days', 'new_place', 'exploration'];
+
+const NOTHING: Examined = new Map();
 
 interface Options {
   readonly placement: string;
@@ -43,12 +49,31 @@ export function evaluatePolicyCommand(): Command {
         if (placement === undefined) throw new GatehouseError('config_invalid', `there is no placement ${options.placement}`);
         const changed = placementWith(placement, fields);
         const facts = await journalSource(shop.store);
-        const found = await evaluatePolicy({ facts, placement: changed, reward: options.reward, fromMs, untilMs, seed: options.seed });
+        const curves = await curvesOf(bundlesDir(config), placement.id);
+        const found = await evaluatePolicy({ facts, placement: changed, reward: options.reward, fromMs, untilMs, seed: options.seed, curves });
         console.log(JSON.stringify({ placement: changed, reward: options.reward, ...found }, null, 2));
       } finally {
         await shop.close();
       }
     });
+}
+
+/** What the bundles that are still there say of how far lists are looked down. */
+async function curvesOf(dir: string, placement: string): Promise<PolicyCurves> {
+  if (!existsSync(dir)) return { of: () => NOTHING, newest: undefined };
+  const folders = (await readdir(dir, { withFileTypes: true })).filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'));
+  const known = new Map<string, Examined>();
+  let newest: { readonly createdMs: number; readonly curve: readonly number[] } | undefined;
+  for (const { name } of folders) {
+    // What is no bundle has served nobody.
+    const manifest = await readManifest(join(dir, name)).catch(() => undefined);
+    if (manifest === undefined) continue;
+    const examined = examinedOf(manifest.metrics);
+    known.set(manifest.version, examined);
+    const curve = examined.get(placement);
+    if (curve && !(newest && newest.createdMs >= manifest.created_ms)) newest = { createdMs: manifest.created_ms, curve };
+  }
+  return { of: (bundle) => (bundle === null ? undefined : known.get(bundle)) ?? NOTHING, newest: newest?.curve };
 }
 
 /** Throws `input_unreadable` or `config_invalid`. */

@@ -14,18 +14,17 @@ import {
   ReadyResponse,
   TrafficResponse,
 } from './control.ts';
+import { DATA_ROUTES } from './data-routes.ts';
 import { type ErrorCode, STORE_ERRORS } from './errors.ts';
-import { EventsRequest, EventsResponse, Id } from './event.ts';
+import { Id } from './event.ts';
 import { EXPERIMENT_ROUTES } from './experiment-routes.ts';
-import { DeleteItemsRequest, ItemsPage, ItemsQuery, ItemsResponse, PatchItemsRequest, PutItemsRequest } from './item.ts';
+import { ItemsPage, ItemsQuery } from './item.ts';
 import { MERCHANDISING_ROUTES } from './merchandising-routes.ts';
 import { ErasureJob, ErasuresResponse } from './privacy.ts';
-import { ClientFrame, ServerFrame, StreamTokenRequest, StreamTokenResponse } from './push.ts';
-import { RecommendPageRequest, RecommendPageResponse, RecommendRequest, RecommendResponse } from './recommend.ts';
+import { ClientFrame, ServerFrame } from './push.ts';
 import { ImposeRequest, LiftRequest, Restriction, RestrictionsQuery, RestrictionsResponse } from './restriction.ts';
 import { AssignRequest, NoteRequest, PrecisionResponse, ReviewCase, ReviewsQuery, ReviewsResponse, VerdictRequest } from './review.ts';
 import { RISK_ROUTES } from './risk-routes.ts';
-import { ScoreRequest, ScoreResponse } from './score.ts';
 
 /** What a request needs to be allowed. A publishable key has `events` and `recommend`, a secret key all but `admin`, the admin token only `admin`. */
 export const CAPABILITIES = ['events', 'recommend', 'items', 'score', 'stream_token', 'admin'] as const;
@@ -57,123 +56,9 @@ export interface Route {
 
 const VersionParameter = { version: BundleManifest.properties.version };
 
-/** A `GET` carries the request in its query: every value but the arrays of the body form. */
-const RecommendQuery = Type.Omit(RecommendRequest, ['exclude', 'filter']);
-const StreamQuery = Type.Object({ token: Type.Optional(Type.String({ maxLength: 4096 })) }, { additionalProperties: false });
-
 /** Every route of both planes, once. Handlers, access control, OpenAPI, metrics and docs take theirs from here. */
 export const ROUTES = {
-  // ---- data plane
-  events: {
-    plane: 'data',
-    method: 'POST',
-    path: '/v1/events',
-    summary: 'Send events. 200 means that all of them are durable; an event_id that was sent before counts nothing twice.',
-    key: 'events',
-    request: EventsRequest,
-    response: EventsResponse,
-    errors: ['timestamp_out_of_range', 'currency_unknown', 'event_conflict', 'transaction_not_found', ...STORE_ERRORS],
-  },
-  items_put: {
-    plane: 'data',
-    method: 'PUT',
-    path: '/v1/items',
-    summary: 'Put items into the catalogue, each replacing what was there. They can be recommended at once.',
-    key: 'items',
-    request: PutItemsRequest,
-    response: ItemsResponse,
-    errors: [...STORE_ERRORS],
-  },
-  items_patch: {
-    plane: 'data',
-    method: 'PATCH',
-    path: '/v1/items',
-    summary: 'Change the named fields of items. One unknown item and nothing is changed.',
-    key: 'items',
-    request: PatchItemsRequest,
-    response: ItemsResponse,
-    errors: ['item_not_found', ...STORE_ERRORS],
-  },
-  items_delete: {
-    plane: 'data',
-    method: 'DELETE',
-    path: '/v1/items',
-    summary: 'Delete items. They are gone from the very next answer.',
-    key: 'items',
-    request: DeleteItemsRequest,
-    response: ItemsResponse,
-    errors: [...STORE_ERRORS],
-  },
-  recommend: {
-    plane: 'data',
-    method: 'POST',
-    path: '/v1/recommend',
-    summary: 'Recommend items for a placement. Never empty while items exist; degraded when a source was missing or late.',
-    key: 'recommend',
-    request: RecommendRequest,
-    response: RecommendResponse,
-    errors: [],
-  },
-  recommend_get: {
-    plane: 'data',
-    method: 'GET',
-    path: '/v1/recommend',
-    summary: 'The same, with the request in the query.',
-    key: 'recommend',
-    query: RecommendQuery,
-    response: RecommendResponse,
-    errors: [],
-  },
-  recommend_page: {
-    plane: 'data',
-    method: 'POST',
-    path: '/v1/recommend/page',
-    summary: 'Recommend for several placements of a page at once: no item is in two of them.',
-    key: 'recommend',
-    request: RecommendPageRequest,
-    response: RecommendPageResponse,
-    errors: [],
-  },
-  score: {
-    plane: 'data',
-    method: 'POST',
-    path: '/v1/score',
-    summary: 'Decide on a payment. The same transaction_id again gets the stored answer and is counted once.',
-    key: 'score',
-    request: ScoreRequest,
-    response: ScoreResponse,
-    errors: ['timestamp_out_of_range', 'currency_unknown', 'event_conflict', 'erased', ...STORE_ERRORS],
-  },
-  stream: {
-    plane: 'data',
-    method: 'GET',
-    path: '/v1/stream',
-    summary: 'WebSocket of live alerts. Subscribe with the last position seen to get all that was missed; docs/protocol.md has the frames.',
-    key: 'stream',
-    query: StreamQuery,
-    status: 101,
-    errors: [],
-  },
-  stream_token: {
-    plane: 'data',
-    method: 'POST',
-    path: '/v1/stream/tokens',
-    summary: 'Issue a short-lived token with which a browser may open the stream.',
-    key: 'stream_token',
-    request: StreamTokenRequest,
-    response: StreamTokenResponse,
-    errors: [],
-  },
-  data_health: {
-    plane: 'data',
-    method: 'GET',
-    path: '/healthz',
-    summary: 'Whether the data port answers.',
-    key: 'none',
-    response: HealthResponse,
-    errors: [],
-  },
-  // ---- control plane
+  ...DATA_ROUTES,
   health: {
     plane: 'control',
     method: 'GET',

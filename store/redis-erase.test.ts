@@ -1,10 +1,11 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Fact } from '../contracts/fact.ts';
 import { describeWith } from '../test/describe-with.ts';
 import { REDIS } from '../test/services.ts';
 import type { JournalRecord, Store, Unit } from './contract.ts';
 import { connectRedis, openRedisStore } from './redis.ts';
-import { RedisKeys, type RedisLink, SCRIPTS } from './redis-link.ts';
+import { RedisKeys, SCRIPTS } from './redis-link.ts';
+import { redisOfSuite } from './redis-server.suite.ts';
 import { RedisServer } from './redis-server.testing.ts';
 import { alertOf, fact, SUITE_RETENTION, SUITE_START_MS, type Tally, tallyCodec, unit, user } from './store.suite.ts';
 import { encodeValue } from './values.ts';
@@ -17,17 +18,8 @@ const tracesOf = (bytes: Buffer): number[] => [...new Set([...bytes.toString('la
 const gone = (offset: number): JournalRecord => ({ offset, fact: GONE });
 
 describeWith(REDIS, 'erasing on a Redis server', () => {
-  const server = new RedisServer();
-  let raw: RedisLink;
+  const { server, raw } = redisOfSuite();
   let prefixes = 0;
-  beforeAll(async () => {
-    await server.start();
-    raw = await connectRedis(server.url);
-  });
-  afterAll(async () => {
-    raw.close();
-    await server.destroy();
-  });
   const open = async (resume: (from: Fact) => Unit<Tally> | undefined = () => undefined): Promise<{ store: Store<Tally>; keys: RedisKeys }> => {
     const prefix = `erase${++prefixes}`;
     const store = await openRedisStore<Tally>({

@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Fact } from '../contracts/fact.ts';
 import { describeWith } from '../test/describe-with.ts';
 import { REDIS } from '../test/services.ts';
 import type { RetentionPolicy, Store, Unit } from './contract.ts';
 import { connectRedis, openRedisStore, REDIS_CALL_MS_MAX } from './redis.ts';
-import { RedisKeys, type RedisLink, SCRIPTS } from './redis-link.ts';
+import { RedisKeys, SCRIPTS } from './redis-link.ts';
+import { redisOfSuite } from './redis-server.suite.ts';
 import { RedisServer } from './redis-server.testing.ts';
 import { alertOf, fact, item, SUITE_RETENTION, storeSuite, type Tally, tallyCodec, unit, user } from './store.suite.ts';
 import { encodeValue } from './values.ts';
@@ -33,17 +34,7 @@ async function until(condition: () => Promise<boolean> | boolean, limitMs = 10_0
 }
 
 describeWith(REDIS, 'on a Redis server', () => {
-  const server = new RedisServer();
-  let raw: RedisLink;
-
-  beforeAll(async () => {
-    await server.start();
-    raw = await connectRedis(server.url);
-  });
-  afterAll(async () => {
-    raw.close();
-    await server.destroy();
-  });
+  const { server, raw } = redisOfSuite();
 
   const open = (prefix: string, retention: RetentionPolicy = SUITE_RETENTION): Promise<Store<Tally>> =>
     openRedisStore<Tally>({ url: server.url, prefix, codec: tallyCodec, retention, resume });

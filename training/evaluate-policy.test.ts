@@ -1,109 +1,24 @@
 import { describe, expect, test } from 'vitest';
-import type { TimedEvent } from '../contracts/event.ts';
-import type { Fact } from '../contracts/fact.ts';
-import type { Item } from '../contracts/item.ts';
-import { chooseSlate, greedySlate, type RankedCandidates } from '../scoring/recommend/explore/slate.ts';
-import { DEFAULT_PLACEMENTS, type Placement } from '../scoring/recommend/placements.ts';
+import type { Placement } from '../scoring/recommend/placements.ts';
 import { evaluatePolicy, type PolicyEvaluation } from './evaluate-policy.ts';
-import type { FactSource } from './facts.ts';
-import { type Random, seededRandom } from './learners/random.ts';
-import type { PolicyReward } from './policy-log.ts';
+import { EXAMINED, EXPLORING, ITEMS, type Journal, journal, LIMIT, VARIED } from './policy-log.testing.ts';
+import { POOL_FEATURES, type PolicyCurves, PolicyLog, type PolicyReward } from './policy-log.ts';
 
-const START_MS = 1_750_000_000_000;
-const MINUTE_MS = 60_000;
-const ITEMS = 12;
-const LIMIT = 4;
-const EXPLORING: Placement = {
-  ...DEFAULT_PLACEMENTS[0]!,
-  limit: LIMIT,
-  diversity: 0,
-  new_share: 0,
-  exploration: { policy: 'epsilon_greedy', epsilon: 0.5, by: 'slot', among: 'all', slots: LIMIT, pool: ITEMS },
+/** Logs over which the mean of an estimate is looked at. */
+const RUNS = 12;
+const ALWAYS = { fromMs: 0, untilMs: Number.POSITIVE_INFINITY };
+const evaluate = (
+  { source }: Journal,
+  placement: Placement,
+  reward: PolicyReward = 'click',
+  replicates = 200,
+  curves?: PolicyCurves,
+): Promise<PolicyEvaluation> => evaluatePolicy({ facts: source, placement, reward, ...ALWAYS, seed: 1, replicates, ...(curves && { curves }) });
+const curvesOf = (newest: readonly number[]): PolicyCurves => ({ of: () => new Map(), newest });
+const momentsOf = (values: readonly number[]): { mean: number; deviation: number } => {
+  const mean = values.reduce((a, b) => a + b) / values.length;
+  return { mean, deviation: Math.sqrt(values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (values.length - 1)) };
 };
-/** Variety above all: another four items of those that rank best. */
-const VARIED: Placement = { ...EXPLORING, diversity: 0.6, exploration: { policy: 'none' } };
-
-const CATALOGUE: Item[] = Array.from({ length: ITEMS }, (_, i) => ({
-  item_id: `i${i}`,
-  category: `c${i >> 2}`,
-  created_ms: START_MS - 1e9 - i * 1e8,
-}));
-
-/** The ranker likes the first category; the shoppers like the others. */
-function clickRate(item: number, place: number): number {
-  return (0.06 + 0.1 * (item >> 2)) / (1 + 0.5 * place);
-}
-
-function rankedFor(random: Random): RankedCandidates {
-  const scores = CATALOGUE.map((_, i) => 2 - 0.1 * i + 0.05 * random.next());
-  const order = Int32Array.from(scores, (_, i) => i).sort((a, b) => scores[b]! - scores[a]!);
-  return {
-    order,
-    id: (i) => `i${i}`,
-    scores,
-    floor: scores[order.at(-1)!]!,
-    item: (i) => CATALOGUE[i],
-    isFrom: () => false,
-    category: (i) => i >> 2,
-    createdMs: (i) => CATALOGUE[i]!.created_ms!,
-  };
-}
-
-interface Journal {
-  readonly source: FactSource;
-  /** Clicks of a recommendation that the varied placement would have got. */
-  readonly truth: number;
-}
-
-/** Recommendations of a placement over an hour or a few, with the clicks on them. */
-function journal(placement: Placement, count: number, seed: number, named = true): Journal {
-  const random = seededRandom(seed);
-  const facts: Fact[] = CATALOGUE.map((item) => ({ kind: 'item_put', at_ms: START_MS, item }));
-  let truth = 0;
-  for (let n = 0; n < count; n++) {
-    const ranked = rankedFor(random);
-    const atMs = START_MS + n * MINUTE_MS;
-    const recommendation_id = `r${seed}.${n}`;
-    const request = { placement, limit: LIMIT, nowMs: atMs, seed: recommendation_id, belief: () => ({ a: 1, b: 9 }) };
-    const { shown, log } = chooseSlate(ranked, request);
-    for (const [place, item] of greedySlate(ranked, VARIED, LIMIT, atMs).entries()) truth += clickRate(item, place) / count;
-    const who = { user_id: `u${n % 200}` };
-    const items = shown.map((i) => ({ item_id: `i${i}`, score: ranked.scores[i]!, sources: [], reason: '' }));
-    facts.push({
-      kind: 'recommendation',
-      at_ms: atMs,
-      request: who,
-      response: { recommendation_id, placement: placement.id, items, bundle: null, degraded: false },
-      ...(log === undefined ? {} : { exploration: log }),
-    });
-    const from = named ? { recommendation_id } : { placement: placement.id };
-    const event = (name: TimedEvent['name'], ids: readonly number[]): Fact => ({
-      kind: 'event',
-      at_ms: atMs,
-      event: {
-        event_id: `${name}${n}.${ids[0]}`,
-        name,
-        timestamp_ms: atMs,
-        ...who,
-        ...from,
-        items: ids.map((i) => ({ item_id: `i${i}`, price: 5 })),
-      },
-    });
-    facts.push(event('view_item_list', shown));
-    for (const [place, item] of shown.entries()) {
-      if (random.next() >= clickRate(item, place)) continue;
-      facts.push(event('select_item', [item]), event('purchase', [item]));
-    }
-  }
-  const records = facts.map((fact, n) => ({ offset: n + 1, fact }));
-  const read = async function* () {
-    yield* records;
-  };
-  return { source: { count: records.length, read }, truth };
-}
-
-const evaluate = ({ source }: Journal, placement: Placement, reward: PolicyReward = 'click', replicates = 200): Promise<PolicyEvaluation> =>
-  evaluatePolicy({ facts: source, placement, reward, fromMs: 0, untilMs: Number.POSITIVE_INFINITY, seed: 1, replicates });
 
 describe('another form of a placement', () => {
   test('is judged by what was shown: the truth is in the intervals, which the log’s own value is not', async () => {
@@ -127,8 +42,7 @@ describe('another form of a placement', () => {
       for (const name of ['ips', 'snips', 'dr'] as const) errors[name].push(found[name]!.value - one.truth);
     }
     for (const [, list] of Object.entries(errors)) {
-      const mean = list.reduce((a, b) => a + b) / list.length;
-      const deviation = Math.sqrt(list.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (list.length - 1));
+      const { mean, deviation } = momentsOf(list);
       expect(Math.abs(mean)).toBeLessThan((3.5 * deviation) / Math.sqrt(list.length));
     }
   }, 60_000);
@@ -143,7 +57,7 @@ describe('another form of a placement', () => {
 
   test('rewards may be other acts, credited to the item that the visitor was shown last', async () => {
     const named = await evaluate(journal(EXPLORING, 600, 3), VARIED, 'click', 2);
-    const unnamed = await evaluate(journal(EXPLORING, 600, 3, false), VARIED, 'click', 2);
+    const unnamed = await evaluate(journal(EXPLORING, 600, 3, { named: false }), VARIED, 'click', 2);
     expect(unnamed.logged.value).toBe(named.logged.value);
     const revenue = await evaluate(journal(EXPLORING, 600, 3), VARIED, 'revenue', 2);
     expect(revenue.ips.value).toBeCloseTo(5 * named.ips.value, 9);
@@ -167,5 +81,75 @@ describe('another form of a placement', () => {
     await expect(evaluate(journal({ ...EXPLORING, exploration: { policy: 'none' } }, 50, 5), VARIED)).rejects.toThrow(
       'training_data_insufficient: none of 50 recommendations of home has propensities',
     );
+  });
+});
+
+describe('by how often places are looked at', () => {
+  const shownBy = (exploration: Placement['exploration']): Placement => ({ ...EXPLORING, exploration: exploration! });
+  const scope = { among: 'all', slots: LIMIT, pool: ITEMS } as const;
+
+  test.each<[string, Placement]>([
+    ['drawn places', EXPLORING],
+    ['a list drawn whole', shownBy({ policy: 'epsilon_greedy', epsilon: 0.5, by: 'request', ...scope })],
+    ['drawn click rates', shownBy({ policy: 'thompson', ...scope })],
+  ])(
+    'clicks on %s tell the truth on average, and closer than inverse propensities do',
+    async (_, shown) => {
+      const errors: Record<'ips' | 'pbm', number[]> = { ips: [], pbm: [] };
+      for (let seed = 40; seed < 40 + RUNS; seed++) {
+        const one = journal(shown, 300, seed);
+        const found = await evaluate(one, VARIED, 'click', 2, curvesOf(EXAMINED));
+        errors.ips.push(found.ips.value - one.truth);
+        errors.pbm.push(found.pbm!.value - one.truth);
+      }
+      const [ips, pbm] = [momentsOf(errors.ips), momentsOf(errors.pbm)];
+      expect(Math.abs(pbm.mean)).toBeLessThan((3.5 * pbm.deviation) / Math.sqrt(RUNS));
+      expect(pbm.deviation).toBeLessThan(ips.deviation);
+    },
+    120_000,
+  );
+
+  test('a curve that is not the shop’s makes the estimate as wrong as it is', async () => {
+    const one = journal(EXPLORING, 2_000, 60);
+    const first: Placement = { ...EXPLORING, limit: 1, exploration: { policy: 'none' } };
+    const { pbm, ips } = await evaluate(one, first, 'click', 100, curvesOf(EXAMINED));
+    // As if nobody looked at the first place: what stood there is taken to have been seen elsewhere.
+    const wrong = await evaluate(one, first, 'click', 100, curvesOf([0.1, 1, 1, 1]));
+    expect(wrong.pbm!.value).toBeLessThan(0.8 * pbm!.value);
+    expect(wrong.ips).toEqual(ips);
+    expect(Math.abs(pbm!.value - ips.value)).toBeLessThan(3 * ips.standardError);
+  });
+
+  test('nothing is said without a curve, and of what is more than a click', async () => {
+    const one = journal(EXPLORING, 100, 61);
+    expect(await evaluate(one, VARIED, 'click', 2)).toMatchObject({
+      pbm: undefined,
+      noCurve: 'no bundle says how often the places of home are looked at',
+    });
+    expect(await evaluate(one, VARIED, 'purchase', 2, curvesOf(EXAMINED))).toMatchObject({
+      pbm: undefined,
+      noCurve: 'the click model speaks of clicks alone',
+    });
+  });
+
+  test('views count as they did in the gateway: by the curve of the bundle that gave the answer', async () => {
+    const thompson: Placement = { ...EXPLORING, exploration: { policy: 'thompson', among: 'all', slots: LIMIT, pool: ITEMS } };
+    const examined = new Map([['home', EXAMINED]]);
+    const { source } = journal(thompson, 200, 62, { bundle: { version: 'steep', examined } });
+    const viewsOf = async (of: PolicyCurves['of']): Promise<number[]> => {
+      const log = new PolicyLog({ placement: thompson, reward: 'click', ...ALWAYS, curves: { of, newest: undefined } });
+      for await (const { fact } of source.read()) log.take(fact);
+      const { features } = log.require().at(-1)!;
+      return Array.from({ length: ITEMS }, (_, n) => features[n * POOL_FEATURES.length + POOL_FEATURES.indexOf('views')]!);
+    };
+    const logged: number[] = [];
+    for await (const { fact } of source.read()) {
+      if (fact.kind !== 'recommendation') continue;
+      const { beliefs } = fact.exploration!;
+      logged.splice(0, ITEMS, ...Array.from({ length: ITEMS }, (_, n) => beliefs![2 * n]! + beliefs![2 * n + 1]!));
+    }
+    const close = logged.map((views) => expect.closeTo(views, 3));
+    expect(await viewsOf((bundle) => (bundle === 'steep' ? examined : new Map()))).toEqual(close);
+    expect(await viewsOf(() => new Map())).not.toEqual(close);
   });
 });

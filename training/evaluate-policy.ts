@@ -22,6 +22,8 @@ export interface PolicyEvaluation extends OffPolicyEstimates {
   readonly supportedShare: number;
   /** Why there is no doubly robust estimate. */
   readonly noModel: string | undefined;
+  /** Why there is none by the click model. */
+  readonly noCurve: string | undefined;
 }
 
 const WIDTH = 1 + POOL_FEATURES.length;
@@ -37,7 +39,7 @@ export async function evaluatePolicy(options: EvaluatePolicyOptions): Promise<Po
   const log = new PolicyLog(options);
   for await (const { fact } of options.facts.read()) log.take(fact);
   const decisions = log.require();
-  const places = placesOf(decisions);
+  const places = placesOf(decisions, noCurveOf(options) === undefined);
   let expected: ExpectedRewards | undefined;
   let noModel: string | undefined;
   try {
@@ -53,11 +55,18 @@ export async function evaluatePolicy(options: EvaluatePolicyOptions): Promise<Po
     certain: log.certain,
     supportedShare: supported,
     noModel,
+    noCurve: noCurveOf(options),
     ...estimateValue(places, expected, options.seed, { groups, ...(options.replicates === undefined ? {} : { replicates: options.replicates }) }),
   };
 }
 
-function placesOf(decisions: readonly Decision[]): LoggedPlaces {
+/** What is bought or put into the basket hangs on more than on being looked at in the list. */
+function noCurveOf({ reward, curves, placement }: EvaluatePolicyOptions): string | undefined {
+  if (reward !== 'click') return 'the click model speaks of clicks alone';
+  return curves?.newest ? undefined : `no bundle says how often the places of ${placement.id} are looked at`;
+}
+
+function placesOf(decisions: readonly Decision[], byLooks: boolean): LoggedPlaces {
   const starts = new Uint32Array(decisions.length + 1);
   for (const [n, { shown }] of decisions.entries()) starts[n + 1] = starts[n]! + shown.length;
   const rows = starts[decisions.length]!;
@@ -67,13 +76,15 @@ function placesOf(decisions: readonly Decision[]): LoggedPlaces {
     place: new Uint16Array(rows),
     reward: new Float64Array(rows),
     weight: new Float64Array(rows),
+    lookWeight: byLooks ? new Float64Array(rows) : undefined,
   };
-  for (const [n, { shown, rewards, propensities, chances }] of decisions.entries()) {
+  for (const [n, { shown, rewards, propensities, chances, lookWeights }] of decisions.entries()) {
     for (const [place, position] of shown.entries()) {
       const row = starts[n]! + place;
       places.place[row] = place;
       places.reward[row] = rewards[place]!;
       places.weight[row] = (chances[place]?.[position] ?? 0) / (propensities[place] ?? 1);
+      if (places.lookWeight) places.lookWeight[row] = lookWeights![place]!;
     }
   }
   return places;

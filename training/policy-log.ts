@@ -1,12 +1,13 @@
 import { GatehouseError } from '../contracts/errors.ts';
 import type { EventName, TimedEvent } from '../contracts/event.ts';
+import { EXAMINED_MIN, type Examined } from '../contracts/examined.ts';
 import type { ExplorationLog } from '../contracts/exploration.ts';
 import type { Fact } from '../contracts/fact.ts';
 import { NO_HANDLE } from '../contracts/handles.ts';
 import { ATTRIBUTION_MS } from '../contracts/recommend.ts';
 import { Catalogue } from '../scoring/recommend/catalogue.ts';
 import { ClickCounts } from '../scoring/recommend/explore/click-counts.ts';
-import { type RankedCandidates, slateChances } from '../scoring/recommend/explore/slate.ts';
+import { loggedChances, type RankedCandidates, slateChances } from '../scoring/recommend/explore/slate.ts';
 import type { Placement } from '../scoring/recommend/placements.ts';
 import { requireData } from './learners/contract.ts';
 
@@ -40,6 +41,16 @@ export interface Decision {
   readonly chances: readonly Float64Array[];
   /** Share of those chances on what the log could have shown there. */
   readonly supported: number;
+  /** By shown place: how often its item would be looked at under the policy in question, wherever it stands, over how often under the log's. Undefined without a curve. */
+  readonly lookWeights: Float64Array | undefined;
+}
+
+/** How often the places of the placement are looked at. */
+export interface PolicyCurves {
+  /** By which a bundle counted views, so that beliefs are those that it had; of a bundle that is gone nothing is known. */
+  of(bundle: string | null): Examined;
+  /** By place: the newest that was learned. A page is looked down as it is, whichever bundle fills it. */
+  readonly newest: readonly number[] | undefined;
 }
 
 export interface PolicyLogOptions {
@@ -48,6 +59,8 @@ export interface PolicyLogOptions {
   readonly reward: PolicyReward;
   readonly fromMs: number;
   readonly untilMs: number;
+  /** Absent: nothing is known of places, and each view counts whole. */
+  readonly curves?: PolicyCurves;
 }
 
 /**
@@ -82,7 +95,7 @@ export class PolicyLog {
   }
 
   #show({ request, response, at_ms, exploration }: Extract<Fact, { kind: 'recommendation' }>): void {
-    const { placement, fromMs, untilMs } = this.#options;
+    const { placement, fromMs, untilMs, curves } = this.#options;
     if (response.placement !== placement.id || at_ms < fromMs || at_ms >= untilMs) return;
     if (exploration === undefined) {
       this.certain++;
@@ -92,20 +105,24 @@ export class PolicyLog {
       throw new GatehouseError('training_data_too_large', `there are more than ${DECISIONS_MAX} recommendations: take a shorter time`);
     const { items, greedy, propensities } = exploration;
     const ranked = this.#ranked(exploration);
+    if (curves) this.#clicks.weigh(curves.of(response.bundle));
     const belief = (itemId: string) => this.#clicks.belief(placement.id, itemId, at_ms);
     const limit = request.limit ?? placement.limit;
     const chances = slateChances(ranked, { placement, limit, nowMs: at_ms, seed: `${response.recommendation_id} in question`, belief });
     const position = new Map(items.map((id, n) => [id, n]));
     const shown = response.items.slice(0, greedy.length).map(({ item_id }) => item_id);
+    const places = Int16Array.from(shown, (id) => position.get(id) ?? -1);
+    const logged = curves?.newest && loggedChances(ranked, exploration, { placement, shown: places, seed: response.recommendation_id });
     const visitor = request.user_id ?? request.session_id ?? response.recommendation_id;
     const decision: Decision = {
       visitor,
-      shown: Int16Array.from(shown, (id) => position.get(id) ?? -1),
+      shown: places,
       propensities,
       rewards: new Float64Array(shown.length),
       features: this.#features(exploration, at_ms),
       chances,
       supported: supportOf(exploration, chances),
+      lookWeights: curves?.newest && lookWeightsOf(places, propensities, chances, logged, curves.newest),
     };
     this.decisions.push(decision);
     this.#byAnswer.set(response.recommendation_id, decision);
@@ -171,6 +188,25 @@ export class PolicyLog {
     requireData(this.decisions.length > 0, `none of ${this.certain} recommendations of ${this.#options.placement.id} has propensities: ${hint}`);
     return this.decisions;
   }
+}
+
+/**
+ * Where the log's chances at all places are not known, those of the shown place stand in: an item that is wanted as often at its own place is looked at
+ * as often there, so that the mean stays the same and only its spread is larger.
+ */
+function lookWeightsOf(
+  shown: Int16Array,
+  propensities: readonly number[],
+  wanted: readonly Float64Array[],
+  logged: readonly Float64Array[] | undefined,
+  examined: readonly number[],
+): Float64Array {
+  const looks = (rows: readonly Float64Array[], position: number): number =>
+    rows.reduce((sum, row, place) => sum + Math.max(EXAMINED_MIN, examined[Math.min(place, examined.length - 1)]!) * row[position]!, 0);
+  return Float64Array.from(shown, (position, place) => {
+    if (position < 0) return 0;
+    return logged ? looks(wanted, position) / looks(logged, position) : (wanted[place]?.[position] ?? 0) / propensities[place]!;
+  });
 }
 
 /** What the log could have shown: at an open place all that stands at no other for certain, elsewhere what stood there. */

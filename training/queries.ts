@@ -1,10 +1,14 @@
 import { BOUGHT, type ShopLog } from './collect.ts';
 import { type Random, sampleSorted, seededRandom } from './learners/random.ts';
+import { NO_PAGE, pagesBefore } from './pages.ts';
 
 /** A purchase this long after a question still answers it: the horizon of the accuracy protocols. */
 const PURCHASE_HORIZON_MS = 30 * 86_400_000;
 /** A question in the middle of a visit comes after so many of its acts, so that the ranker learns from session features as well. */
 const MID_VISIT_ACTS_MAX = 4;
+/** So many of the questions in the middle of a visit that the page of an item could have asked are asked by it; the others as a front page, a cart or a search asks. */
+const ON_PAGE_SHARE = 0.5;
+const PAGE_SEED = 1_000_003;
 
 /** A moment at which the storefront would have asked, with what came of it. */
 export interface Query {
@@ -13,6 +17,8 @@ export interface Query {
   readonly atMs: number;
   readonly userId: string | undefined;
   readonly sessionId: string | undefined;
+  /** The item whose page asks; it is no candidate, and not wanted. */
+  readonly itemId?: string;
   /** Grade by item: 2 bought within 30 days, 1 touched later in the same visit. */
   readonly wanted: ReadonlyMap<string, 1 | 2>;
   /** Where next acts are asked for, the first of a session or of a user: nothing is known yet. Learned from, so that such a page is ranked as well, and not measured. */
@@ -25,6 +31,7 @@ export interface Query {
  */
 export function planQueries(log: ShopLog, fromMs: number, untilMs: number, limit: number, seed: number): Query[] {
   const { acts } = log;
+  const pages = pagesBefore(log);
   const byVisit = groupBy(acts.visit, log.visits.length, (act) => acts.atMs[act]! >= fromMs && acts.atMs[act]! < untilMs);
   const purchases = groupBy(
     acts.user.map((user) => Math.max(0, user)),
@@ -32,6 +39,8 @@ export function planQueries(log: ShopLog, fromMs: number, untilMs: number, limit
     (act) => acts.user[act]! >= 0 && acts.grade[act] === BOUGHT && acts.atMs[act]! >= fromMs && acts.atMs[act]! < untilMs,
   );
   const random = seededRandom(seed);
+  // Of its own: where nobody is on a page the questions are the same as without.
+  const onPages = seededRandom(seed + PAGE_SEED);
   const visits = shuffled(
     Array.from({ length: log.visits.length }, (_, visit) => visit).filter((visit) => byVisit.starts[visit + 1]! > byVisit.starts[visit]!),
     random,
@@ -46,20 +55,25 @@ export function planQueries(log: ShopLog, fromMs: number, untilMs: number, limit
     // Items of one purchase are acts of one record: a question between them cannot be.
     const middle = mine.findIndex((act, i) => i >= after && acts.record[act] !== acts.record[mine[i - 1]!]);
     const second = middle > 0 && queries.length < limit ? query(log, mine, middle, purchases, untilMs) : undefined;
-    if (second) queries.push(second);
+    if (!second) continue;
+    const onPage = askedOnPage(second, log, pages, mine[middle]!);
+    queries.push(onPage && onPages.next() < ON_PAGE_SHARE ? onPage : second);
   }
   return queries.sort((a, b) => a.record - b.record);
 }
 
-/** So many of the questions about next acts are about a first one. */
+/** So many of the questions about next acts are about a first one, and so many are asked by the page of the item looked at last. */
 const OPENING_SHARE = 0.1;
+const NEXT_ACT_PAGE_SHARE = 0.2;
 
 /**
  * Questions about the next act: draws at most `limit` acts of [fromMs, untilMs), each asked just before it, with nothing wanted but its item. Every act
  * is as likely as any other, as each is a page that was shown; "all that came later" would praise the items that are clicked at any time
  * above the one that comes next. Acts of a session follow one another, and those of a user who sends no session ids. Ordered by record.
  */
-export function planNextActs({ acts, users, items, visits }: ShopLog, fromMs: number, untilMs: number, limit: number, seed: number): Query[] {
+export function planNextActs(log: ShopLog, fromMs: number, untilMs: number, limit: number, seed: number): Query[] {
+  const { acts, users, visits } = log;
+  const pages = pagesBefore(log);
   const lastRecord = new Int32Array(visits.length + users.size).fill(-1);
   const opening: number[] = [];
   const later: number[] = [];
@@ -73,20 +87,36 @@ export function planNextActs({ acts, users, items, visits }: ShopLog, fromMs: nu
     // Items of one act are seen together: no question is between them.
     if (last !== acts.record[act]) (last < 0 ? opening : later).push(act);
   }
+  const led = later.filter((act) => pages[act] !== NO_PAGE);
   const random = seededRandom(seed);
+  const draw = (from: readonly number[], count: number): number[] => Array.from(sampleSorted(random, from.length, count), (i) => from[i]!);
   const openings = Math.floor(limit * OPENING_SHARE);
-  const queryOf = (act: number, isOpening: boolean): Query => ({
+  const onPages = Math.min(led.length, Math.floor(limit * NEXT_ACT_PAGE_SHARE));
+  return [
+    ...draw(opening, openings).map((act) => nextActQuery(log, act, true)),
+    ...draw(later, limit - openings - onPages).map((act) => nextActQuery(log, act, false)),
+    ...draw(led, onPages).map((act) => askedOnPage(nextActQuery(log, act, false), log, pages, act)!),
+  ].sort((a, b) => a.record - b.record);
+}
+
+function nextActQuery({ acts, users, items, visits }: ShopLog, act: number, isOpening: boolean): Query {
+  return {
     record: acts.record[act]!,
     atMs: acts.atMs[act]!,
     userId: acts.user[act]! >= 0 ? users.name(acts.user[act]!) : undefined,
     sessionId: visits[acts.visit[act]!],
     wanted: new Map([[items.name(acts.item[act]!), acts.grade[act] === BOUGHT ? 2 : 1]]),
     isOpening,
-  });
-  return [
-    ...Array.from(sampleSorted(random, opening.length, openings), (i) => queryOf(opening[i]!, true)),
-    ...Array.from(sampleSorted(random, later.length, limit - openings), (i) => queryOf(later[i]!, false)),
-  ].sort((a, b) => a.record - b.record);
+  };
+}
+
+/**
+ * The question before an act as the page of the item that was looked at last asks it: a ranker that never saw one would be served with columns that it did
+ * not learn from. What is wanted of a page is where it leads, the item of the act alone. Undefined where the visitor was on none.
+ */
+function askedOnPage(query: Query, { acts, items }: ShopLog, pages: Int32Array, act: number): Query | undefined {
+  const page = pages[act]!;
+  return page === NO_PAGE ? undefined : { ...query, itemId: items.name(page), wanted: new Map([[items.name(acts.item[act]!), 1]]) };
 }
 
 interface Groups {

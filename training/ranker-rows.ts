@@ -1,3 +1,4 @@
+import { NO_HANDLE } from '../contracts/handles.ts';
 import type { SourceCaps } from '../scoring/recommend/candidates/contract.ts';
 import { blend, Gathering } from '../scoring/recommend/candidates/gather.ts';
 import type { CandidateSet } from '../scoring/recommend/candidates/set.ts';
@@ -93,13 +94,16 @@ export class RankerRows {
     this.#gathering ??= new Gathering({ ...replay, candidatesMax: CANDIDATES_MAX });
     const { set, purchases } = this.#gathering;
     this.#gathering.begin(user, session);
-    const own = new Set(isSuppressed ? purchases.handles.subarray(0, purchases.length) : []);
+    const item = query.itemId === undefined ? NO_HANDLE : catalogue.handles.find(query.itemId);
+    const barred = new Set(isSuppressed ? purchases.handles.subarray(0, purchases.length) : []);
+    if (item !== NO_HANDLE) barred.add(item);
     await this.#gathering.gather(
       {
         nowMs: query.atMs,
+        item,
         caps: CAPS,
         // Where a log has no catalogue, an item begins with its first act: at that very moment its age of 0 would give the answer away.
-        allow: (handle) => catalogue.sellable(handle) && !(catalogue.createdMs(handle) >= query.atMs) && !own.has(handle),
+        allow: (handle) => catalogue.sellable(handle) && !(catalogue.createdMs(handle) >= query.atMs) && !barred.has(handle),
       },
       this.#models,
     );
@@ -157,9 +161,8 @@ export class RankerRows {
   evaluate(scorers: Readonly<Record<string, (rows: Float32Array) => ArrayLike<number>>>): { readonly [ranking: string]: RankingMetrics } {
     const lists = new Map<string, { recall: number[]; ndcg: number[]; byCut: number[][] }>();
     const note = (name: string, scores: ArrayLike<number>, { ids, query }: AnsweredQuery): void => {
-      const ranked = ids.map((_, i) => i).sort((a, b) => scores[b]! - scores[a]! || (ids[a]! < ids[b]! ? -1 : 1));
-      const top = ranked.slice(0, CUT).map((i) => ids[i]!);
       const goal = goalOf(query);
+      const top = topOf(scores, ids, goal);
       const list = lists.get(name) ?? { recall: [], ndcg: [], byCut: CUTS.map(() => []) };
       lists.set(name, list);
       list.recall.push(recallAt(CUT, top, goal));
@@ -197,12 +200,28 @@ function goalOf({ wanted }: Query): ReadonlySet<string> {
   return bought.size > 0 ? bought : new Set(wanted.keys());
 }
 
+/** The first `CUT` by score, equals by id; what is not in the goal has no name there: it need not be told apart, and lists of hundreds are not sorted. */
+function topOf(scores: ArrayLike<number>, ids: readonly string[], goal: ReadonlySet<string>): string[] {
+  const top = new Array<string>(Math.min(CUT, ids.length)).fill('');
+  for (let position = 0; position < ids.length; position++) {
+    const id = ids[position]!;
+    if (!goal.has(id)) continue;
+    const score = scores[position]!;
+    let before = 0;
+    for (let i = 0; i < ids.length; i++) if (scores[i]! > score || (scores[i] === score && ids[i]! < id)) before++;
+    if (before < top.length) top[before] = id;
+  }
+  return top;
+}
+
 /** NDCG at `CUT` by counting, for the position of what is wanted alone: sorting every list for every weight that is tried would take minutes. */
 function ndcgOf(scores: Float64Array, wanted: readonly number[], goals: number): number {
   let gain = 0;
   for (const position of wanted) {
     let rank = 1;
-    for (let i = 0; i < scores.length; i++) if (!(scores[i]! < scores[position]!) && (scores[i] !== scores[position] || i < position)) rank++;
+    const score = scores[position]!;
+    for (let i = 0; i < position; i++) if (scores[i]! >= score) rank++;
+    for (let i = position + 1; i < scores.length; i++) if (scores[i]! > score) rank++;
     if (rank <= CUT) gain += 1 / Math.log2(rank + 1);
   }
   let ideal = 0;

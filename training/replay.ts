@@ -20,12 +20,12 @@ export class Replay extends EntityReplay {
     this.itemNumbers = new ItemNumbersTable(engine, RANK_SET, handles);
   }
 
-  /** Tells what places new items of a fact that was just applied. */
-  async foldIn(foldIn: ItemFoldIn, fact: Fact): Promise<void> {
+  /** Tells what places new items of a fact that was just applied; a promise where there is something to learn, as there seldom is. */
+  foldIn(foldIn: ItemFoldIn, fact: Fact): Promise<void> | undefined {
     const act = fact.kind === 'event' ? foldIn.note(fact.event) : undefined;
-    if (act === undefined || fact.kind !== 'event') return;
+    if (act === undefined || fact.kind !== 'event') return undefined;
     const { user_id, session_id } = fact.event;
-    await foldIn.learn(act, this.engine, this.state('user', user_id), this.state('session', session_id));
+    return foldIn.learn(act, this.engine, this.state('user', user_id), this.state('session', session_id));
   }
 
   override apply(fact: Fact): void {

@@ -36,7 +36,7 @@ test('every act but the first of its visit is asked for, and nothing but its ite
     { session_id: 'b', name: 'purchase', user_id: 'u1' },
     { session_id: 'a' },
   ]);
-  const queries = planNextActs(log, 1, 5, 100, 1);
+  const queries = planNextActs(log, 1, 5, 100, 1).filter(({ itemId }) => itemId === undefined);
   expect(queries.map(({ record, sessionId, userId, wanted, isOpening }) => [record, sessionId, userId, [...wanted], isOpening])).toEqual([
     [1, 'b', undefined, [['i1', 1]], true],
     [2, 'a', undefined, [['i2', 1]], false],

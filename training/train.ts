@@ -45,7 +45,7 @@ const QUERIES_MAX = 2_500;
 /** Shown lists a period: each takes as long as a question, and the places of a few placements need no more. */
 const LISTS_MAX = 4_000;
 /** One item is wanted of a question about the next act, a dozen of another. */
-const NEXT_ACT_QUERIES_MAX = 6_000;
+const NEXT_ACT_QUERIES_MAX = 7_500;
 
 export interface TrainOptions {
   readonly facts: FactSource;
@@ -290,7 +290,9 @@ export async function replayAll(
       if (seen[nextSeen[i]!]?.record === record) await lists.ask(replay, seen[nextSeen[i]!++]!);
     }
     replay.apply(fact);
-    for (const foldIn of foldIns) await replay.foldIn(foldIn, fact);
+    // Side by side, as each runs a model; one after the other for the next fact.
+    const learning = foldIns.flatMap((foldIn) => replay.foldIn(foldIn, fact) ?? []);
+    if (learning.length > 0) await Promise.all(learning);
     if (fraud && fact.kind === 'event' && fact.event.name === 'payment_attempt') fraud.take(replay, fact.event);
     if (++record % PROGRESS_RECORDS === 0) update(record, facts.count);
   }

@@ -127,10 +127,11 @@ export interface TablesBundle {
   readonly popular: readonly string[];
   /** What content vectors are made with; without it the bundle knows no content. */
   readonly content?: ContentFile;
+  readonly metrics?: BundleManifest['metrics'];
 }
 
 /** Writes a bundle without models: tables alone, which need no trainer. Makes it the active one. */
-export async function writeTablesBundle(dataDir: string, { version, neighbours, popular, content }: TablesBundle): Promise<string> {
+export async function writeTablesBundle(dataDir: string, { version, neighbours, popular, content, metrics = {} }: TablesBundle): Promise<string> {
   const bundles = join(dataDir, 'bundles');
   const dir = join(bundles, version);
   await mkdir(dir, { recursive: true });
@@ -148,7 +149,7 @@ export async function writeTablesBundle(dataDir: string, { version, neighbours, 
     indexes: {},
     tables: { neighbours: 'neighbours.msgpack', popularity: 'popularity.msgpack', ...(content && { content: 'content.msgpack' }) },
     files,
-    metrics: {},
+    metrics,
   };
   await writeFile(join(dir, 'manifest.json'), JSON.stringify(manifest));
   await writeFile(join(bundles, 'active.json'), JSON.stringify({ active: version, previous: null }));

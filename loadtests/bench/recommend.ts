@@ -36,7 +36,8 @@ const LIMIT = 12;
 const WARM_REQUESTS = 2_000;
 const ROUNDS = 5;
 const ROUND_REQUESTS = 1_000;
-const NO_HURRY_MS = 60_000;
+/** A machine that is busy with others, or was suspended, makes an answer late; what it costs is counted in CPU time. */
+const NO_HURRY_MS = 3_600_000;
 const POLL_MS = 50;
 const ASKED = ['visitors anew', 'anew, without content', 'visitors again'] as const;
 type Asked = (typeof ASKED)[number];

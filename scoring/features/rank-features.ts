@@ -11,6 +11,7 @@ export const RANK_FEATURES: readonly Feature[] = [
   context('user_vector', 'taste match {value}'),
   context('user_vector_rank', 'place {value} by taste'),
   context('item_to_item', 'goes with what was viewed: {value}'),
+  context('page_item', 'goes with the item on the page: {value}'),
   context('look_alike', 'wanted by shoppers like this one: {value}'),
   context('look_alike_share', 'wanted {value} times as much by shoppers like this one as what they want most'),
   context('look_alike_rank', 'place {value} by what shoppers like this one want'),

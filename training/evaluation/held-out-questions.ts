@@ -1,5 +1,6 @@
 import { BOUGHT, type ShopLog } from '../collect.ts';
 import { sampleSorted, seededRandom } from '../learners/random.ts';
+import { NO_PAGE, pagesBefore } from '../pages.ts';
 import { isNextActLog } from '../session-log.ts';
 
 /** A purchase this long after the question still answers it: the horizon of the accuracy protocols. */
@@ -7,13 +8,15 @@ const PURCHASE_HORIZON_MS = 30 * 86_400_000;
 
 /**
  * What is asked. The next purchases of who was there before, once with all items and once without those that they had bought; after each act of a
- * visit, the item of the next one; where hardly anything is bought, the first item of the next visit of who was there before; and, before somebody meets items that nobody had met by then, these.
+ * visit, the item of the next one, once on a page of no item and once, where it is another, on the page of the item that was looked at last; where hardly
+ * anything is bought, the first item of the next visit of who was there before; and, before somebody meets items that nobody had met by then, these.
  */
 export const TASKS = [
   'next purchase',
   'next purchase, new items',
   'next in the visit',
   'first of a later visit',
+  'next on a product page',
   'items newer than the training',
 ] as const;
 export type Task = (typeof TASKS)[number];
@@ -25,6 +28,8 @@ export interface HeldOutQuestion {
   readonly atMs: number;
   readonly userId: string | undefined;
   readonly sessionId: string | undefined;
+  /** The item whose page asks. */
+  readonly itemId?: string;
   readonly wanted: ReadonlySet<string>;
   /** Items that are neither shown nor wanted. */
   readonly barred: ReadonlySet<string>;
@@ -33,7 +38,8 @@ export interface HeldOutQuestion {
 /** At most `limit` questions a task, drawn by the seed; ordered by record. */
 export function planHeldOut(log: ShopLog, fromMs: number, limit: number, seed: number): HeldOutQuestion[] {
   const random = seededRandom(seed);
-  const all = [...purchaseQuestions(log, fromMs), ...visitQuestions(log, fromMs), newerQuestions(log, fromMs)];
+  const [inVisits, firsts, onPages] = visitQuestions(log, fromMs);
+  const all = [...purchaseQuestions(log, fromMs), inVisits, newerQuestions(log, fromMs), onPages, firsts];
   const drawn = all.flatMap((questions) => Array.from(sampleSorted(random, questions.length, limit), (i) => questions[i]!()));
   return drawn.sort((a, b) => a.record - b.record);
 }
@@ -72,34 +78,46 @@ function purchaseQuestions({ acts, users, items }: ShopLog, fromMs: number): [Dr
 }
 
 /**
- * Each act of a visit, asked before it, when the acts before are known: those behind its first record, and where next acts are all that can be asked for,
- * the first one of a user who was there before.
+ * Each act of a visit, asked before it, when the acts before are known: those behind its first record, also by the page of another item that led to them,
+ * and where next acts are all that can be asked for, the first one of a user who was there before.
  */
-function visitQuestions(log: ShopLog, fromMs: number): [Draft[], Draft[]] {
+function visitQuestions(log: ShopLog, fromMs: number): [inVisits: Draft[], firsts: Draft[], onPages: Draft[]] {
   const { acts, users, items, visits } = log;
+  const pages = pagesBefore(log);
   const known = new Uint8Array(users.size);
   const lastRecord = new Int32Array(visits.length).fill(-1);
-  const later: Draft[] = [];
-  const first: Draft[] = [];
+  const inVisits: Draft[] = [];
+  const firsts: Draft[] = [];
+  const onPages: Draft[] = [];
   const asksFirst = isNextActLog(log);
   for (let act = 0; act < acts.length; act++) {
     const [visit, user, record, atMs] = [acts.visit[act]!, acts.user[act]!, acts.record[act]!, acts.atMs[act]!];
+    // Acts of nobody are no visit.
+    if (user < 0 && visits[visit] === undefined) continue;
     const last = lastRecord[visit]!;
     const comesAgain = last < 0 && user >= 0 && known[user] === 1;
     lastRecord[visit] = record;
     if (user >= 0) known[user] = 1;
     if (last === record || atMs < fromMs || (last < 0 && !(asksFirst && comesAgain))) continue;
-    (last < 0 ? first : later).push(() => ({
-      task: last < 0 ? 'first of a later visit' : 'next in the visit',
+    const common = (): Omit<HeldOutQuestion, 'task'> => ({
       record,
       atMs,
       userId: user >= 0 ? users.name(user) : undefined,
       sessionId: visits[visit],
       wanted: new Set([items.name(acts.item[act]!)]),
       barred: NONE,
-    }));
+    });
+    if (last < 0) {
+      firsts.push(() => ({ task: 'first of a later visit', ...common() }));
+      continue;
+    }
+    inVisits.push(() => ({ task: 'next in the visit', ...common() }));
+    const page = pages[act]!;
+    if (page === NO_PAGE) continue;
+    const itemId = items.name(page);
+    onPages.push(() => ({ task: 'next on a product page', ...common(), itemId, barred: new Set([itemId]) }));
   }
-  return [later, first];
+  return [inVisits, firsts, onPages];
 }
 
 /** Each record in which somebody meets, for the first time, items without an act before `fromMs`. */

@@ -48,6 +48,7 @@ describe('a simulated shop', () => {
       'next purchase',
       'next purchase, new items',
       'next in the visit',
+      'next on a product page',
       'items newer than the training',
     ]);
     // Nobody had met them before, and their vectors come from those who did since.
@@ -91,7 +92,7 @@ describe('a log of visits', () => {
   test('is asked for the next act alone; the pipeline is about as good as its best source, and a bundle that is there gives the same figures', async () => {
     const outDir = join(dir, 'sessions');
     const first = await evaluate(facts, fromMs, { outDir });
-    expect(first.tasks.map(({ task }) => task)).toEqual(['next in the visit']);
+    expect(first.tasks.map(({ task }) => task)).toEqual(['next in the visit', 'next on a product page']);
     const { pipeline, ...others } = first.tasks[0]!.rankings;
     expect(pipeline!.mrr).toBeGreaterThan(3 * others['popularity']!.mrr);
     // It was chosen on another period, and 150 questions are few: what is better by chance may be a little better here.
@@ -104,7 +105,7 @@ describe('a log of visits', () => {
 
   test('of users who come back and send no session ids is asked for next acts too, and answered from past visits', async () => {
     const { tasks } = await evaluate([...items, ...visits((visit) => ({ user_id: `u${visit % 100}` }))], fromMs, { outDir: join(dir, 'users') });
-    expect(tasks.map(({ task }) => task)).toEqual(['next in the visit', 'first of a later visit']);
+    expect(tasks.map(({ task }) => task)).toEqual(['next in the visit', 'first of a later visit', 'next on a product page']);
     const { pipeline, popularity, ...others } = tasks[0]!.rankings;
     expect(pipeline!.mrr).toBeGreaterThan(3 * popularity!.mrr);
     expect(others['session neighbours']!.mrr).toBeGreaterThan(3 * popularity!.mrr);
@@ -152,6 +153,15 @@ describe('questions', () => {
     expect(newer.map(({ record, userId, wanted, barred }) => [record, userId, [...wanted], [...barred]])).toEqual([
       [1, 'u1', ['b', 'c'], []],
       [3, 'u1', ['d'], []],
+    ]);
+  });
+
+  test('on a product page are asked where the next item is another than the one looked at last, which is neither shown nor wanted', async () => {
+    const facts = ['a', 'b', 'b', 'c'].map((item, i) => event(`e${i}`, 'view_item', 12 + i / 1000, [item], 's1'));
+    const pages = (await plan(facts)).filter(({ task }) => task === 'next on a product page');
+    expect(pages.map(({ record, itemId, wanted, barred }) => [record, itemId, [...wanted], [...barred]])).toEqual([
+      [1, 'a', ['b'], ['a']],
+      [3, 'b', ['c'], ['b']],
     ]);
   });
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { GatehouseError } from '../../contracts/errors.ts';
 import type { Fact } from '../../contracts/fact.ts';
-import { Handles } from '../../contracts/handles.ts';
+import { Handles, NO_HANDLE } from '../../contracts/handles.ts';
 import type { Item } from '../../contracts/item.ts';
 import { indexReaders } from '../../index/readers.ts';
 import type { FeatureEngine } from '../../scoring/features/contract.ts';
@@ -178,11 +178,13 @@ class LaterItems {
 }
 
 const AGAIN = DEFAULT_PLACEMENTS.find(({ id }) => id === 'again')!;
+const PRODUCT = DEFAULT_PLACEMENTS.find(({ id }) => id === 'product')!;
 const PLACEMENTS: Readonly<Record<Task, Placement>> = {
   'next purchase': { ...AGAIN, limit: CUT },
   'next purchase, new items': { ...AGAIN, limit: CUT, suppress_purchased_days: 3650 },
   'next in the visit': { ...AGAIN, limit: CUT },
   'first of a later visit': { ...AGAIN, limit: CUT },
+  'next on a product page': { ...PRODUCT, limit: CUT, suppress_purchased_days: 0 },
   'items newer than the training': { ...AGAIN, limit: CUT },
 };
 
@@ -205,13 +207,18 @@ function createAsker(replay: Replay, models: RecommendModels) {
     editorial: { picks: () => [] },
     now: () => 0,
   });
-  return async ({ task, atMs, userId, sessionId, barred }: HeldOutQuestion): Promise<[string, string[]][]> => {
+  return async ({ task, atMs, userId, sessionId, itemId, barred }: HeldOutQuestion): Promise<[string, string[]][]> => {
     const placement = PLACEMENTS[task];
-    const request = { ...(userId !== undefined && { user_id: userId }), ...(sessionId !== undefined && { session_id: sessionId }) };
+    const request = {
+      ...(userId !== undefined && { user_id: userId }),
+      ...(sessionId !== undefined && { session_id: sessionId }),
+      ...(itemId !== undefined && { item_id: itemId }),
+    };
     const { items } = await recommend(request, placement, models, atMs, BUDGET_MS, `${task} ${atMs}`);
     gathering.begin(replay.state('user', userId), replay.state('session', sessionId));
     const allow = (item: number): boolean => catalogue.sellable(item) && !barred.has(handles.idOf(item));
-    await gathering.gather({ nowMs: atMs, caps: placement.sources, allow }, models);
+    const item = itemId === undefined ? NO_HANDLE : handles.find(itemId);
+    await gathering.gather({ nowMs: atMs, item, caps: placement.sources, allow }, models);
     const { set } = gathering;
     const bySource = Object.entries(baselinesOf(set)).map(([name, scores]): [string, string[]] => {
       const order = Array.from({ length: set.count }, (_, i) => i).filter((i) => scores[i]! > 0);

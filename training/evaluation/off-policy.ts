@@ -11,6 +11,8 @@ export interface LoggedPlaces {
   readonly reward: Float64Array;
   /** Probability of the shown item at its place under the policy in question over that under the policy that showed it. */
   readonly weight: Float64Array;
+  /** How often the shown item would be looked at under the policy in question, over how often under the one that showed it. */
+  readonly lookWeight?: Float64Array | undefined;
 }
 
 /** What a model of the reward expects. The model must not have learned from the decisions that it speaks of (cross-fitting). */
@@ -31,6 +33,11 @@ export interface OffPolicyEstimates {
   readonly snips: Interval;
   /** Doubly robust (Dudik, Langford and Li 2011): unbiased whatever the model says, and the less wide the better it is. */
   readonly dr: Interval | undefined;
+  /**
+   * By the position-based click model (Li, Abbasi-Yadkori, Kveton et al. 2018): a click is as likely as its place is looked at times the appeal of its item, so
+   * that an item tells of all its places at once. Less wide than `ips`, and as wrong as the model or the curve is.
+   */
+  readonly pbm: Interval | undefined;
   /** How many places of the policy in question the log is worth: (sum of weights)^2 / sum of squared weights (Kish 1965). */
   readonly effectivePlaces: number;
   readonly weightMax: number;
@@ -56,6 +63,7 @@ export function estimateValue(
     (values: Float64Array) =>
     (rows: Uint32Array): number =>
       mean(values, rows);
+  const { lookWeight } = log;
   const corrections = expected && sumOf((row) => log.weight[row]! * (log.reward[row]! - expected.shown[row]!));
   const [weights, squares] = [sum(log.weight), sum(log.weight.map((weight) => weight * weight))];
   return {
@@ -63,6 +71,7 @@ export function estimateValue(
     ips: interval(average(ips)),
     snips: interval((rows) => selfNormalised(log, rows)),
     dr: corrections && expected && interval(average(expected.policy.map((value, n) => value + corrections[n]!))),
+    pbm: lookWeight && interval(average(sumOf((row) => lookWeight[row]! * log.reward[row]!))),
     effectivePlaces: squares > 0 ? (weights * weights) / squares : 0,
     weightMax: log.weight.reduce((most, weight) => Math.max(most, weight), 0),
   };

@@ -9,7 +9,7 @@ import { type ContentModel, contentTokens, contentVector } from '../content-vect
 import { reasonOf } from '../explain.ts';
 import type { RetrievalModels } from '../retrieval.ts';
 import { Trending } from '../trending.ts';
-import { Gathering } from './gather.ts';
+import { blend, Gathering } from './gather.ts';
 
 const NOW = Date.UTC(2026, 0, 31);
 const engine = createFeatureEngine(DEFAULT_DECLARATIONS);
@@ -38,29 +38,39 @@ interface Asked {
   readonly barred?: readonly string[];
   readonly isExact?: boolean;
   readonly models?: RetrievalModels;
+  readonly popular?: number;
 }
 
-async function ask({ page, viewed = [], cap = 2, barred = [], isExact = false, models = { content: { index } } }: Asked) {
+async function gathered({ page, viewed = [], cap = 2, barred = [], isExact = false, models = { content: { index } }, popular = 0 }: Asked) {
   let session: ReturnType<typeof engine.apply> | undefined;
   viewed.forEach((item_id, i) => {
     const event: TimedEvent = { event_id: `e${i}`, name: 'view_item', session_id: 's', timestamp_ms: NOW - 9_000 + i, items: [{ item_id }] };
     session = engine.apply({ kind: 'session', id: 's' }, session, event, () => undefined);
   });
-  const gathering = new Gathering({ engine, catalogue, trending: new Trending(handles), candidatesMax: 10 });
+  const trending = new Trending(handles);
+  for (const [n, item_id] of ['boots', 'boots', 'pan'].entries())
+    if (popular > 0) trending.add({ event_id: `p${n}`, name: 'view_item', timestamp_ms: NOW, items: [{ item_id }] });
+  const gathering = new Gathering({ engine, catalogue, trending, candidatesMax: 10 });
   gathering.begin(undefined, session);
   const own = new Set([...viewed, ...barred, ...(page === undefined ? [] : [page])]);
   const allow = (handle: number): boolean => !own.has(handles.idOf(handle));
   const missing = await gathering.gather(
     {
       nowMs: NOW,
-      caps: { user_vector: 0, item_to_item: 0, buy_again: 0, popular: 0, new: 0, content: cap },
+      caps: { user_vector: 0, item_to_item: 0, buy_again: 0, popular, new: 0, content: cap },
       allow,
       ...(isExact && { exact: Int32Array.from(ITEMS, ({ item_id }) => handles.find(item_id)) }),
       ...(page !== undefined && { item: handles.find(page) }),
     },
     models,
   );
+  return { gathering, missing };
+}
+
+async function ask(asked: Asked) {
+  const { gathering, missing } = await gathered(asked);
   const { set } = gathering;
+  const { page } = asked;
   return Array.from({ length: set.count }, (_, i) => ({
     id: handles.idOf(set.handles[i]!),
     reason: reasonOf(catalogue, gathering, i, page === undefined ? -1 : handles.find(page)),
@@ -108,4 +118,21 @@ test('is not asked where the bundle knows all that a visitor without a page touc
   expect(idsOf(await ask({ viewed: ['teapot'], models }))).toEqual([]);
   expect(idsOf(await ask({ viewed: ['teapot', 'kettle'], models }))).not.toEqual([]);
   expect(idsOf(await ask({ page: 'teapot', models }))).not.toEqual([]);
+});
+
+test.each<[string, Asked]>([
+  ['the page’s item', { page: 'teapot' }],
+  ['the visitor’s last items', { viewed: ['boots', 'teapot'] }],
+])('where no ranker is, what is like %s is scored by its likeness, beside what is popular', async (_, asked) => {
+  const { gathering } = await gathered({ ...asked, popular: 5 });
+  const { set } = gathering;
+  const scores = blend(set);
+  const [likeness, popularity] = [set.column('content'), set.column('popular')];
+  const best = Math.max(...likeness.subarray(0, set.count));
+  for (let c = 0; c < set.count; c++) {
+    expect(likeness[c]! > 0).toBe(set.isFrom(c, 'content'));
+    expect(scores[c]!).toBeCloseTo((0.2 * likeness[c]!) / best + 0.3 * popularity[c]!, 9);
+  }
+  const kettle = Array.from(set.handles.subarray(0, set.count)).indexOf(handles.find('kettle'));
+  expect([scores[kettle], likeness[kettle]]).toEqual([expect.closeTo(0.2, 9), best]);
 });

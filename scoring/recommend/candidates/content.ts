@@ -14,11 +14,12 @@ const EF = 32;
 
 /**
  * What is like the item on the page, else like the visitor's last items, by category, brand, words and attributes: an item is found from the moment that
- * it is put, before anybody met it; of items that the bundle knows only the one on the page is asked about. No columns: the ranker judges these candidates by what it knows of all.
+ * it is put, before anybody met it; of items that the bundle knows only the one on the page is asked about. The column, how alike each of its own candidates is, is
+ * for the blend alone: the trainer has no such index, so the ranker judges these candidates by what it knows of all.
  */
 export const content: CandidateSource = {
   name: 'content',
-  columns: [],
+  columns: [{ key: 'content', without: 0 }],
   isOptional: true,
   isServed: (models) => models.content?.index !== undefined,
   start(context) {
@@ -60,16 +61,33 @@ function seedsOf(index: VectorIndex, { item, session, interactions, purchases }:
 }
 
 function run(context: CandidateContext, index: VectorIndex, seeds: Seeds, opened?: Searched): SourceRun {
+  const query = opened?.query ?? sumOf(seeds, index.dimensions);
   return {
-    find: (max, found) => near(index, seeds, opened, max, context, found),
-    score: (candidates) => noteSimilar(candidates, index, seeds),
+    find: (max, found) => near(index, seeds, query, opened, max, context, found),
+    score(candidates, [column]) {
+      const positions = positionsOf(candidates);
+      const found = Int32Array.from(positions, (c) => candidates.handles[c]!);
+      const similarities = new Float64Array(found.length);
+      index.similaritiesTo(query, found, found.length, similarities);
+      positions.forEach((c, i) => {
+        column![c] = similarities[i]!;
+      });
+      noteSimilar(candidates, index, seeds, positions, found);
+    },
   };
 }
 
 /** An item's page is opened by many, a visitor's last items are their own. */
-function near(index: VectorIndex, seeds: Seeds, opened: Searched | undefined, max: number, context: CandidateContext, found: Int32Array): number {
+function near(
+  index: VectorIndex,
+  seeds: Seeds,
+  query: Float32Array,
+  opened: Searched | undefined,
+  max: number,
+  context: CandidateContext,
+  found: Int32Array,
+): number {
   if (opened) return nearbyTo(index, opened, max, context, found, EF);
-  const query = sumOf(seeds, index.dimensions);
   // Of a page whose item says nothing of itself, it is the visitor's that are asked about.
   if (seeds.handles[0] !== context.item) return nearestTo(index, query, max, context, found, EF);
   return nearbyTo(index, nearbyOf(index).put(context.item, index.version, query), max, context, found, EF);
@@ -82,15 +100,25 @@ function sumOf({ handles, vectors }: Seeds, dimensions: number): Float32Array {
   return sum;
 }
 
-/** Notes of each candidate that this source found which seed it is most like, the newest of equals. */
-function noteSimilar(candidates: CandidateSet, index: VectorIndex, { handles, vectors }: Seeds): void {
+/** Of the candidates that this source found. Vectors of all would be read for the few answers that no ranker orders. */
+function positionsOf(candidates: CandidateSet): number[] {
   const positions: number[] = [];
   for (let c = 0; c < candidates.count; c++) if (candidates.isFrom(c, 'content')) positions.push(c);
+  return positions;
+}
+
+/** Notes of each of these candidates which seed it is most like, the newest of equals. */
+function noteSimilar(
+  candidates: CandidateSet,
+  index: VectorIndex,
+  { handles, vectors }: Seeds,
+  positions: readonly number[],
+  found: Int32Array,
+): void {
   if (handles.length === 1) {
     for (const c of positions) candidates.similar[c] = handles[0]!;
     return;
   }
-  const found = Int32Array.from(positions, (c) => candidates.handles[c]!);
   const similarities = new Float64Array(found.length);
   const best = new Float64Array(found.length).fill(Number.NEGATIVE_INFINITY);
   handles.forEach((seed, s) => {

@@ -260,6 +260,18 @@ function outcomeOf(cause: unknown): SourceOutcome {
   return cause instanceof LateError ? 'late' : 'failed';
 }
 
+const POPULAR_WEIGHT = 0.3;
+/** What the best candidate of each source gets. */
+const BLENDED = [
+  ['user_vector', 1],
+  ['item_to_item', 1],
+  ['buy_again_due', 1],
+  ['look_alike', 1],
+  ['session_neighbours', 1],
+  // More hides what all want behind what is like one item.
+  ['content', 0.2],
+] as const;
+
 /** The declared fallback for the ranker: each source's score scaled to its best, summed with fixed weights. */
 export function blend(set: CandidateSet): Float64Array {
   const scores = new Float64Array(set.count);
@@ -272,12 +284,12 @@ export function blend(set: CandidateSet): Float64Array {
 
 /** The columns that the blend adds up, each with what it is multiplied by; what is not above 0 adds nothing. */
 export function blendTerms(set: CandidateSet): { readonly key: string; readonly weight: number }[] {
-  const terms = [{ key: 'popular', weight: 0.3 }];
-  for (const key of ['user_vector', 'item_to_item', 'buy_again_due', 'look_alike', 'session_neighbours']) {
+  const terms = [{ key: 'popular', weight: POPULAR_WEIGHT }];
+  for (const [key, share] of BLENDED) {
     const column = set.column(key);
     let best = 0;
     for (let c = 0; c < set.count; c++) if (column[c]! > best) best = column[c]!;
-    if (best > 0) terms.push({ key, weight: 1 / best });
+    if (best > 0) terms.push({ key, weight: share / best });
   }
   return terms;
 }

@@ -1,7 +1,7 @@
 import { NO_HANDLE } from '../../../contracts/handles.ts';
 import type { HandleMap } from '../handle-map.ts';
 import type { NeighbourTable } from '../retrieval.ts';
-import { bestOf } from './best.ts';
+import { bestOf, scoreColumn } from './best.ts';
 import type { CandidateContext, CandidateSource, SourceRun } from './contract.ts';
 
 /** Starts from the newest acts of the session first; older ones of the user fill up. More seeds add time and little recall. */
@@ -13,25 +13,40 @@ const CONTEXT_ITEM_WEIGHT = 1.5;
 /** Neighbours read per seed. */
 const NEIGHBOURS_PER_SEED_MAX = 60;
 
-/** What goes with the items that the visitor touched, by the bundle's item-to-item lists. */
+/**
+ * What goes with the items that the visitor touched, by the bundle's item-to-item lists. The columns: the weighted sum over these, and what the item on
+ * the page alone says, NaN where there is none: so the ranker tells such a page from the others.
+ */
 export const itemToItem: CandidateSource = {
   name: 'item_to_item',
-  columns: [{ key: 'item_to_item', without: 0 }],
+  columns: [
+    { key: 'item_to_item', without: 0 },
+    { key: 'page_item', without: Number.NaN },
+  ],
   isServed: (models) => models.neighbours !== undefined,
-  start: (context) => context.models.neighbours && run(context, relate(context.models.neighbours, context)),
+  start: (context) => context.models.neighbours && run(context, context.models.neighbours),
 };
 
-function run(context: CandidateContext, related: HandleMap): SourceRun {
+function run(context: CandidateContext, table: NeighbourTable): SourceRun {
+  const related = relate(table, context);
+  const besidePage = context.item === NO_HANDLE ? undefined : neighboursOf(table, context.item, context);
   return {
     find: (max, found) => bestOf(related, max, context, found),
-    score(candidates, [column]) {
+    score(candidates, [column, page]) {
       for (let c = 0; c < candidates.count; c++) {
         const at = related.positionOf(candidates.handles[c]!);
         column![c] = at < 0 ? 0 : related.scores[at]!;
         if (at >= 0) candidates.seeds[c] = related.links[at]!;
       }
+      if (besidePage) scoreColumn(besidePage, candidates, page!);
     },
   };
+}
+
+function neighboursOf(table: NeighbourTable, item: number, { map }: CandidateContext): HandleMap {
+  const neighbours = map();
+  table.each(item, NEIGHBOURS_PER_SEED_MAX, (neighbour, similarity) => neighbours.put(neighbour, similarity));
+  return neighbours;
 }
 
 /** Similarities to the seeds, weighted and added up; the link is the seed that says most, the peak what it says. */

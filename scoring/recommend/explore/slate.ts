@@ -319,3 +319,35 @@ export function slateChances(ranked: RankedCandidates, { placement, limit, nowMs
   }
   return rows;
 }
+
+/** Chances that are computed twice agree to this. */
+const SAME = 1e-9;
+
+/**
+ * Probability that each item of a logged pool stood at each place: one row a place, one number a position in the pool. `ranked` is that pool, `shown` are its
+ * positions that were shown, `seed` is the recommendation's id, by which the draws are made again. Undefined where that does not give what the log
+ * says: caps or the catalogue have changed since.
+ */
+export function loggedChances(
+  ranked: RankedCandidates,
+  log: ExplorationLog,
+  { placement, shown, seed }: { readonly placement: Placement; readonly shown: ArrayLike<number>; readonly seed: string },
+): Float64Array[] | undefined {
+  const { policy, greedy, open, beliefs = [] } = log;
+  const isOpen = new Set(open);
+  const fixed = new Set(greedy.filter((_, place) => !isOpen.has(place)));
+  const pool = log.items.map((_, n) => n);
+  const game = gameOf({ policy, pool, greedy, open, eligible: withinCaps(ranked, placement, pool, greedy, fixed) }, beliefs);
+  const draw = drawOf(seed);
+  const drawn = play(game, draw);
+  const chances = propensities(game, pool.length, draw, drawn);
+  const isSame = open.every((place, n) => drawn[n] === shown[place] && Math.abs(chances[n]![drawn[n]!]! - log.propensities[place]!) < SAME);
+  if (!isSame) return undefined;
+  const rows: Float64Array[] = greedy.map((position) => {
+    const row = new Float64Array(pool.length);
+    row[position] = 1;
+    return row;
+  });
+  for (const [n, place] of open.entries()) rows[place] = chances[n]!;
+  return rows;
+}

@@ -5,6 +5,8 @@ const gainOf = (grade: number): number => 2 ** grade - 1;
 
 /** Queries without two different grades teach nothing; they count as perfectly ranked. */
 const PERFECT_NDCG = 1;
+/** Longer queries are sorted: rows that a tree moved far cost the square of their number. */
+const INSERTED_MAX = 256;
 
 export interface Lambdarank {
   /** Derivatives of the loss at `scores`, weights included. */
@@ -23,27 +25,28 @@ export function createLambdarank(rows: GbdtRows, truncation: number, weights: Fl
   const sizeMax = sizes.reduce((most, size) => Math.max(most, size), 0);
   const discounts = Float64Array.from({ length: sizeMax }, (_, rank) => 1 / Math.log2(rank + 2));
   const inverseIdeal = idealDcgs(labels, sizes, truncation, discounts).map((ideal) => (ideal > 0 ? 1 / ideal : 0));
+  const gains = Float64Array.from(labels, gainOf);
+  const ranked = new Ranked(sizeMax);
+  /** Rows, query by query, the best first, as they were ranked last: a tree moves few of them. */
+  const order = Int32Array.from(labels, (_, row) => row);
 
-  function orderOf(scores: Float64Array, start: number, size: number): number[] {
-    const order = Array.from({ length: size }, (_, i) => start + i);
-    return order.sort((a, b) => scores[b]! - scores[a]! || a - b);
-  }
-
-  function gradients(scores: Float64Array, { gradient, hessian }: Gradients): void {
-    gradient.fill(0);
-    hessian.fill(0);
+  function gradients(scores: Float64Array, out: Gradients): void {
     let start = 0;
     for (let query = 0; query < sizes.length; query++) {
       const size = sizes[query]!;
+      const mine = order.subarray(start, start + size);
       if (inverseIdeal[query]! > 0) {
-        addQuery(orderOf(scores, start, size), scores, labels, inverseIdeal[query]!, truncation, discounts, gradient, hessian);
-      }
+        rank(mine, scores);
+        ranked.load(mine, scores, gains);
+        ranked.push(inverseIdeal[query]!, truncation, discounts);
+      } else ranked.clear(size);
+      ranked.store(mine, out);
       start += size;
     }
     if (weights) {
       for (let i = 0; i < weights.length; i++) {
-        gradient[i]! *= weights[i]!;
-        hessian[i]! *= weights[i]!;
+        out.gradient[i]! *= weights[i]!;
+        out.hessian[i]! *= weights[i]!;
       }
     }
   }
@@ -52,9 +55,10 @@ export function createLambdarank(rows: GbdtRows, truncation: number, weights: Fl
     let sum = 0;
     let start = 0;
     for (let query = 0; query < sizes.length; query++) {
-      const order = orderOf(scores, start, sizes[query]!);
+      const mine = order.subarray(start, start + sizes[query]!);
+      rank(mine, scores);
       let dcg = 0;
-      for (let rank = 0; rank < order.length && rank < truncation; rank++) dcg += gainOf(labels[order[rank]!]!) * discounts[rank]!;
+      for (let place = 0; place < mine.length && place < truncation; place++) dcg += gains[mine[place]!]! * discounts[place]!;
       sum += inverseIdeal[query]! > 0 ? dcg * inverseIdeal[query]! : PERFECT_NDCG;
       start += sizes[query]!;
     }
@@ -62,6 +66,112 @@ export function createLambdarank(rows: GbdtRows, truncation: number, weights: Fl
   }
 
   return { gradients, loss };
+}
+
+/** Orders rows by their scores, the best first, equals by their numbers; quick where they nearly are in order. */
+function rank(order: Int32Array, scores: Float64Array): void {
+  if (order.length > INSERTED_MAX) {
+    order.sort((a, b) => scores[b]! - scores[a]! || a - b);
+    return;
+  }
+  for (let i = 1; i < order.length; i++) {
+    const row = order[i]!;
+    const score = scores[row]!;
+    let at = i;
+    for (; at > 0; at--) {
+      const above = order[at - 1]!;
+      if (scores[above]! > score || (scores[above] === score && above < row)) break;
+      order[at] = above;
+    }
+    order[at] = row;
+  }
+}
+
+/** One query's rows by their places, side by side; used again for the next query. */
+class Ranked {
+  readonly #scores: Float64Array;
+  readonly #gains: Float64Array;
+  readonly #gradient: Float64Array;
+  readonly #hessian: Float64Array;
+  /** Places of the rows that are worth something. */
+  readonly #wanted: Int32Array;
+  #wantedCount = 0;
+  #size = 0;
+
+  constructor(sizeMax: number) {
+    this.#scores = new Float64Array(sizeMax);
+    this.#gains = new Float64Array(sizeMax);
+    this.#gradient = new Float64Array(sizeMax);
+    this.#hessian = new Float64Array(sizeMax);
+    this.#wanted = new Int32Array(sizeMax);
+  }
+
+  clear(size: number): void {
+    this.#size = size;
+    this.#wantedCount = 0;
+    this.#gradient.fill(0, 0, size);
+    this.#hessian.fill(0, 0, size);
+  }
+
+  load(order: Int32Array, scores: Float64Array, gains: Float64Array): void {
+    this.clear(order.length);
+    for (let place = 0; place < order.length; place++) {
+      const row = order[place]!;
+      this.#scores[place] = scores[row]!;
+      this.#gains[place] = gains[row]!;
+      if (gains[row]! > 0) this.#wanted[this.#wantedCount++] = place;
+    }
+  }
+
+  /** Adds the push of every pair of two grades. Most rows are worth nothing, and of these only pairs with the others are looked at. */
+  push(inverseIdeal: number, truncation: number, discounts: Float64Array): void {
+    const scores = this.#scores;
+    const gains = this.#gains;
+    const gradient = this.#gradient;
+    const hessian = this.#hessian;
+    const wanted = this.#wanted;
+    const last = this.#size - 1;
+    const spread = scores[0]! !== scores[last]!;
+    let sum = 0;
+    let behind = 0;
+    for (let i = 0; i < last && i < truncation; i++) {
+      while (behind < this.#wantedCount && wanted[behind]! <= i) behind++;
+      const isWanted = gains[i]! > 0;
+      const end = isWanted ? last + 1 : this.#wantedCount;
+      for (let n = isWanted ? i + 1 : behind; n < end; n++) {
+        const j = isWanted ? n : wanted[n]!;
+        if (gains[i] === gains[j]) continue;
+        const isFirstBetter = gains[i]! > gains[j]!;
+        const better = isFirstBetter ? i : j;
+        const worse = isFirstBetter ? j : i;
+        const ahead = scores[better]! - scores[worse]!;
+        let change = (gains[better]! - gains[worse]!) * Math.abs(discounts[i]! - discounts[j]!) * inverseIdeal;
+        // Pairs that are already far apart need less of a push.
+        if (spread) change /= 0.01 + Math.abs(ahead);
+        const p = 1 / (1 + Math.exp(ahead));
+        const lambda = p * change;
+        const curvature = p * (1 - p) * change;
+        gradient[better]! -= lambda;
+        gradient[worse]! += lambda;
+        hessian[better]! += curvature;
+        hessian[worse]! += curvature;
+        sum += 2 * lambda;
+      }
+    }
+    if (sum <= 0) return;
+    const scale = Math.log2(1 + sum) / sum;
+    for (let place = 0; place <= last; place++) {
+      gradient[place]! *= scale;
+      hessian[place]! *= scale;
+    }
+  }
+
+  store(order: Int32Array, { gradient, hessian }: Gradients): void {
+    for (let place = 0; place < order.length; place++) {
+      gradient[order[place]!] = this.#gradient[place]!;
+      hessian[order[place]!] = this.#hessian[place]!;
+    }
+  }
 }
 
 function idealDcgs(labels: Float32Array, sizes: Int32Array, truncation: number, discounts: Float64Array): Float64Array {
@@ -74,45 +184,4 @@ function idealDcgs(labels: Float32Array, sizes: Int32Array, truncation: number, 
     start += sizes[query]!;
   }
   return ideal;
-}
-
-function addQuery(
-  order: readonly number[],
-  scores: Float64Array,
-  labels: Float32Array,
-  inverseIdeal: number,
-  truncation: number,
-  discounts: Float64Array,
-  gradient: Float64Array,
-  hessian: Float64Array,
-): void {
-  const last = order.length - 1;
-  const spread = scores[order[0]!]! !== scores[order[last]!]!;
-  let sum = 0;
-  for (let i = 0; i < last && i < truncation; i++) {
-    for (let j = i + 1; j <= last; j++) {
-      const a = order[i]!;
-      const b = order[j]!;
-      if (labels[a] === labels[b]) continue;
-      const [better, worse] = labels[a]! > labels[b]! ? [a, b] : [b, a];
-      const ahead = scores[better]! - scores[worse]!;
-      let change = (gainOf(labels[better]!) - gainOf(labels[worse]!)) * Math.abs(discounts[i]! - discounts[j]!) * inverseIdeal;
-      // Pairs that are already far apart need less of a push.
-      if (spread) change /= 0.01 + Math.abs(ahead);
-      const p = 1 / (1 + Math.exp(ahead));
-      const lambda = p * change;
-      const curvature = p * (1 - p) * change;
-      gradient[better]! -= lambda;
-      gradient[worse]! += lambda;
-      hessian[better]! += curvature;
-      hessian[worse]! += curvature;
-      sum += 2 * lambda;
-    }
-  }
-  if (sum <= 0) return;
-  const scale = Math.log2(1 + sum) / sum;
-  for (const row of order) {
-    gradient[row]! *= scale;
-    hessian[row]! *= scale;
-  }
 }
