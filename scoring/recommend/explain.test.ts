@@ -46,7 +46,7 @@ test('base and contributions of each item are its score, and every sentence is t
 });
 
 test('what objectives and boosts made of the model’s score is told apart, and adds up to the score shown', async () => {
-  const placement = { ...PLAIN, objectives: { margin: 2 }, boosts: [{ filter: [{ field: 'category', in: ['c1'] }], weight: 0.5 }] };
+  const placement = { ...PLAIN, objectives: { margin: 10 }, boosts: [{ filter: [{ field: 'category', in: ['c1'] }], weight: 0.5 }] };
   const { items, trace } = await shop.ask({ user_id: 'u1', limit: 20, explain: true }, placement, bundle.recommend);
   expect(items[0]!.item_id).toMatch(/9$/);
   for (const { score, explanation } of items) {
@@ -73,10 +73,11 @@ test('nothing is explained unasked, and a reason names what was viewed or bought
   expect(items.flatMap((item) => Object.keys(item))).not.toContain('explanation');
   const reasons = items.map(({ reason }) => reason);
   expect(reasons.some((reason) => /^Because you viewed Item [345]$/.test(reason))).toBe(true);
-  const page = await shop.ask({ item_id: 'i3', limit: 12 }, PLAIN, bundle.recommend);
+  // All there are: the ranker is made up, and cares for none of them.
+  const page = await shop.ask({ item_id: 'i3', limit: 60 }, PLAIN, bundle.recommend);
   expect(page.items.map(({ reason }) => reason)).toContain('Goes with Item 3');
   await shop.say('purchase', 'i4', NOW - 5, { user_id: 'u2' });
-  const buyer = await shop.ask({ user_id: 'u2', limit: 12 }, PLAIN, bundle.recommend);
+  const buyer = await shop.ask({ user_id: 'u2', limit: 60 }, PLAIN, bundle.recommend);
   expect(buyer.items.map(({ reason }) => reason)).toContain('Because you bought Item 4');
 });
 
