@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { evaluateHeldOut, type HoldOutResult, journalSource, SESSION_DEFAULTS } from '../training/index.ts';
+import { evaluateHeldOut, type HoldOutResult, journalSource, SESSION_DEFAULTS, type TaskResult } from '../training/index.ts';
 import { timeOf } from './import.ts';
 import { configOf, openShop, terminalProgress, wholeNumber } from './shared.ts';
 import { abortOnStop } from './stop.ts';
@@ -58,19 +58,23 @@ export function evaluateCommand(): Command {
     });
 }
 
-function tablesOf({ fromMs, untilMs, tasks, skipped }: HoldOutResult): string {
+/** What was measured, a table a task. */
+export function tablesOf({ fromMs, untilMs, tasks, skipped }: HoldOutResult): string {
   const lines = [`held out: ${new Date(fromMs).toISOString()} to ${new Date(untilMs).toISOString()}`];
-  for (const { task, questions, rankings } of tasks) {
-    lines.push(
-      '',
-      `${task}, ${questions} questions`.padEnd(44) + ['HR@20', 'Recall@20', 'NDCG@20', 'MRR@20'].map((name) => name.padStart(11)).join(''),
-    );
-    for (const [name, { hitRate, recall, ndcg, mrr }] of Object.entries(rankings)) {
-      // A source that the bundle has not, or that has nothing to say here.
-      if (hitRate === 0 && name !== 'pipeline') continue;
-      lines.push(`  ${name}`.padEnd(44) + [hitRate, recall, ndcg, mrr].map((value) => value.toFixed(4).padStart(11)).join(''));
-    }
-  }
+  for (const { task, questions, rankings } of tasks) lines.push('', ...tableOf(task, questions, rankings));
   for (const [model, reason] of Object.entries(skipped)) lines.push('', `without ${model}: ${reason}`);
   return lines.join('\n');
+}
+
+/** The lines of one table. */
+export function tableOf(title: string, questions: number, rankings: TaskResult['rankings']): string[] {
+  const lines = [
+    `${title}, ${questions} questions`.padEnd(44) + ['HR@20', 'Recall@20', 'NDCG@20', 'MRR@20'].map((name) => name.padStart(11)).join(''),
+  ];
+  for (const [name, { hitRate, recall, ndcg, mrr }] of Object.entries(rankings)) {
+    // A source that the bundle has not, or that has nothing to say here.
+    if (hitRate === 0 && name !== 'pipeline') continue;
+    lines.push(`  ${name}`.padEnd(44) + [hitRate, recall, ndcg, mrr].map((value) => value.toFixed(4).padStart(11)).join(''));
+  }
+  return lines;
 }

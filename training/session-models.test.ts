@@ -122,7 +122,7 @@ test('what was learned up to an earlier time is gone on from: the same search, a
   expect(whole.sessionSearch).toBe(half.sessionSearch);
   expect(whole.sessions!.indptr.length - 1).toBe(VISITS);
   expect(whole.nextItem!.ids).toHaveLength(ITEMS);
-  expect(whole.nextItem!.model.history.epochs).toBeLessThan(half.nextItem!.model.history.epochs / 2);
+  expect(whole.nextItem!.model.history.epochs).toBeLessThanOrEqual(half.nextItem!.model.history.epochs / 2);
   // It begins where the other one ended.
   expect(whole.nextItem!.model.history.trainLosses[0]!).toBeLessThan(half.nextItem!.model.history.trainLosses[0]! / 2);
 }, 60_000);
