@@ -27,9 +27,8 @@ export const popular: CandidateSource = {
         for (let c = 0; c < candidates.count; c++) {
           const handle = candidates.handles[c]!;
           column![c] = Math.max(trending.score(handle), models.popularity?.score(handle) ?? 0);
-          appeal![c] = trending.appeal.of(handle, nowMs);
-          seen![c] = trending.appeal.seen(handle, nowMs);
         }
+        trending.appeal.tell(candidates.handles, candidates.count, nowMs, appeal!, seen!);
       },
     };
   },
