@@ -37,9 +37,9 @@ interface Choice {
 
 /**
  * How much the logarithm of an item's appeal has to be added to a ranking's scores for them to tell what is clicked on in lists: what a ranking learned
- * from what shoppers touch is full of what they were shown most. A click is a choice among what stood in its list, as likely as its place is looked
- * at times the exponential of the sum (a conditional logit; the place as an offset), and both weights are the likeliest ones under a normal prior of the
- * their spread in the lists. 0 where lists, clicks or the feature are missing, or appeal tells nothing.
+ * from what shoppers touch is full of what they were shown most. A click is a choice among what stood in its list, as likely as its place is looked at
+ * times the exponential of the sum (a conditional logit, the place as an offset). Both weights are the likeliest ones under a normal prior, each by the
+ * spread of its number in the lists. 0 where lists, clicks or the feature are missing, or appeal tells nothing.
  *
  * The period must be one that the scores did not learn from.
  */

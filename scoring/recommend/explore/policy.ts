@@ -108,17 +108,17 @@ function sample(positions: readonly number[], count: number, draw: Draw): number
 function byDrawnRate({ greedy, eligible, beliefs, merits }: Game, draw: Draw): number[] {
   const places = greedy.length;
   const positions: number[] = [];
-  const rates: number[] = [];
+  const worths: number[] = [];
   for (const position of eligible) {
-    const drawn = draw.beta(beliefs[2 * position]!, beliefs[2 * position + 1]!);
-    const rate = merits ? Math.log(drawn) + merits[position]! : drawn;
-    if (rates.length === places && rate <= rates[places - 1]!) continue;
-    let place = Math.min(rates.length, places - 1);
-    for (; place > 0 && rates[place - 1]! < rate; place--) {
-      rates[place] = rates[place - 1]!;
+    const rate = draw.beta(beliefs[2 * position]!, beliefs[2 * position + 1]!);
+    const worth = merits ? Math.log(rate) + merits[position]! : rate;
+    if (worths.length === places && worth <= worths[places - 1]!) continue;
+    let place = Math.min(worths.length, places - 1);
+    for (; place > 0 && worths[place - 1]! < worth; place--) {
+      worths[place] = worths[place - 1]!;
       positions[place] = positions[place - 1]!;
     }
-    rates[place] = rate;
+    worths[place] = worth;
     positions[place] = position;
   }
   return positions;
