@@ -106,9 +106,9 @@ class StandIn implements Audience {
       return stock !== 0 && item_id !== itemId && !((bought?.get(item_id) ?? 0) >= atMs - suppress_purchased_days * DAY_MS);
     });
     const count = handles.length;
-    const [scores, seen] = [new Float64Array(count), new Float64Array(count)];
+    const scores = new Float64Array(count);
     this.#trending.top(atMs);
-    this.#trending.appeal.tell(handles, count, atMs, scores, seen);
+    this.#trending.appeal.tell(handles, count, atMs, scores);
     handles.forEach((handle, i) => {
       const demand = Math.log(DEMAND_MIN + this.#trending.score(handle));
       const likes = acts === 0 ? 0 : Math.log(TASTE_MIN + (taste!.get(this.#items[handle]!.category ?? '') ?? 0) / acts);

@@ -28,7 +28,6 @@ export const RANK_FEATURES: readonly Feature[] = [
   context('next_item_rank', 'place {value} by what is expected next in this visit'),
   context('popular', 'popularity score {value}'),
   context('appeal', 'clicked on {value} times as much as its views in lists let expect'),
-  context('appeal_seen', '{value} clicks were to be expected of its views in lists'),
   context('buy_again', 'bought-before score {value}'),
   context('own_count', 'bought {value} times by this shopper'),
   context('own_days', 'last bought {value} days ago by this shopper'),

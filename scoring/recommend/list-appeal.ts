@@ -62,16 +62,14 @@ export class ListAppeal {
   }
 
   /**
-   * Tells of the first `count` items. `appeal`: clicks over those to be expected, 1 for an item that nobody has seen, above it for what is liked more than
-   * what is shown on average. `seen`: what that is founded on, clicks that were to be expected of the item's views, those of a fortnight ago as half.
+   * Tells of the first `count` items: clicks over those to be expected, 1 for an item that nobody has seen, above it for what is liked more than what is
+   * shown on average. What was a fortnight ago counts as half.
    */
-  tell(handles: Int32Array, count: number, nowMs: number, appeal: Float64Array, seen: Float64Array): void {
+  tell(handles: Int32Array, count: number, nowMs: number, appeal: Float64Array): void {
     const age = this.#decay.ageAt(nowMs);
     for (let i = 0; i < count; i++) {
       const handle = handles[i]!;
-      const expected = (this.#expected[handle] ?? 0) * age;
-      appeal[i] = ((this.#clicked[handle] ?? 0) * age + PRIOR_CLICKS) / (expected + PRIOR_CLICKS);
-      seen[i] = expected;
+      appeal[i] = ((this.#clicked[handle] ?? 0) * age + PRIOR_CLICKS) / ((this.#expected[handle] ?? 0) * age + PRIOR_CLICKS);
     }
   }
 

@@ -11,7 +11,6 @@ export const popular: CandidateSource = {
   columns: [
     { key: 'popular', without: 0 },
     { key: 'appeal', without: 1 },
-    { key: 'appeal_seen', without: 0 },
   ],
   isServed: () => true,
   start(context) {
@@ -22,13 +21,13 @@ export const popular: CandidateSource = {
         const count = firstOf(context.popularIn?.top ?? NONE, max, context, found);
         return context.few ? behind(count, context.few, max, context, found) : popularOfAll(count, live, max, context, found);
       },
-      score(candidates, [column, appeal, seen]) {
+      score(candidates, [column, appeal]) {
         const { trending, models, nowMs } = context;
         for (let c = 0; c < candidates.count; c++) {
           const handle = candidates.handles[c]!;
           column![c] = Math.max(trending.score(handle), models.popularity?.score(handle) ?? 0);
         }
-        trending.appeal.tell(candidates.handles, candidates.count, nowMs, appeal!, seen!);
+        trending.appeal.tell(candidates.handles, candidates.count, nowMs, appeal!);
       },
     };
   },
