@@ -1,5 +1,12 @@
 /** A place counts as looked at this often at least, beside the first: what is learned of the last places is mostly noise. */
 export const EXAMINED_MIN = 0.1;
+/** How often a place, from 0, is looked at beside the first where nothing was learned of it: 1 / place, the usual guess (Joachims et al. 2017). */
+export function lookedAt(place: number): number {
+  return Math.max(EXAMINED_MIN, 1 / (place + 1));
+}
+
+/** The metric of a bundle that says what the logarithm of an item's appeal weighs in its ranker's scores. */
+export const APPEAL_METRIC = 'recommend_appeal_weight';
 const PREFIX = 'recommend_examined_';
 
 /** How often the places of each placement's lists are looked at, beside its first. */

@@ -19,7 +19,7 @@ const SCOPE = {
  * How a placement tries out what it is not sure of.
  *
  * `epsilon_greedy` shows drawn items with probability `epsilon`: by `request` all places that take part are drawn, by `slot` each on its own.
- * `thompson` draws each item's click rate from what is known of it (a Beta distribution) and shows the highest.
+ * `thompson` draws each item's click rate from what is known of it (a Beta distribution) and shows what would rank highest if that were true.
  */
 export const Exploration = Type.Union([
   Type.Object({ policy: Type.Literal('none') }, strict),
@@ -53,4 +53,6 @@ export interface ExplorationLog {
   readonly open: readonly number[];
   /** `thompson`: a and b of each pool item's Beta distribution, in turn. */
   readonly beliefs?: readonly number[];
+  /** `thompson`: what the logarithm of a click rate weighs in `scores`. Absent: rates alone were drawn. */
+  readonly appeal_weight?: number;
 }

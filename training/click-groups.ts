@@ -5,11 +5,14 @@ import { type PlaceCurves, placeOffset } from './position-bias.ts';
 /** What is clicked on in a list is wanted like what is touched in a visit. */
 const CLICKED = 1;
 
-interface Click {
+/** A click on a list, among what was passed over. */
+export interface Click {
+  /** The list's rows of the `rank` set. */
   readonly from: Float32Array;
   /** Rows of the list: the item clicked on, and those that were not. */
   readonly rows: readonly number[];
   readonly clicked: number;
+  /** What the place does for each of `rows`, in logarithms. */
   readonly offsets: readonly number[];
 }
 
@@ -43,7 +46,8 @@ export function withClicks(data: GbdtRows, periods: readonly ListRows[], curves:
   return { rows, n, f, labels, groups, offsets };
 }
 
-function clicksOf(periods: readonly ListRows[], curves: PlaceCurves): Click[] {
+/** Lists of placements without a curve are left out. */
+export function clicksOf(periods: readonly ListRows[], curves: PlaceCurves): Click[] {
   const clicks: Click[] = [];
   for (const { placement, places, clicked, rows: from } of periods.flatMap(({ lists }) => lists)) {
     const curve = curves[placement];

@@ -2,9 +2,10 @@ import { GraphBuilder } from './onnx/graph.ts';
 
 /**
  * How a number of a row says how good a candidate is: a `value` as it is, `rank` as 1 / (10 + rank) (reciprocal rank fusion, Cormack et al.
- * 2009, which takes 60 for lists of thousands), `gap` as exp(gap), a softmax less its sum. What is missing, or no finite number, says nothing.
+ * 2009, which takes 60 for lists of thousands), `gap` as exp(gap), a softmax less its sum, `log` as its logarithm. What is missing, or no finite number,
+ * says nothing.
  */
-type Kind = 'value' | 'rank' | 'gap';
+type Kind = 'value' | 'rank' | 'gap' | 'log';
 
 /** What may be fused, by the name of a ranking among the baselines: the features that order candidates as that source does. */
 const TERMS: readonly { readonly source: string; readonly feature: string; readonly kind: Kind }[] = [
@@ -48,6 +49,7 @@ export interface FusionQuestion {
 
 function say(kind: Kind, value: number): number {
   if (!Number.isFinite(value)) return 0;
+  if (kind === 'log') return value > 0 ? Math.log(value) : 0;
   return kind === 'rank' ? 1 / (RANK_OFFSET + value) : kind === 'gap' ? Math.exp(value) : value;
 }
 
@@ -131,7 +133,9 @@ export function fusedToOnnx({ featureCount, terms }: FusedModel): Uint8Array {
         ? graph.node('Reciprocal', [graph.node('Add', [value, graph.scalar(RANK_OFFSET)])])
         : kind === 'gap'
           ? graph.node('Exp', [value])
-          : value;
+          : kind === 'log'
+            ? graph.node('Log', [value])
+            : value;
     const weighed = graph.node('Mul', [spoken, graph.scalar(weight)]);
     // Not finite: then the difference is NaN.
     return graph.node('Where', [graph.node('IsNaN', [graph.node('Sub', [value, value])]), zero, weighed]);

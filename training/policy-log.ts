@@ -130,8 +130,9 @@ export class PolicyLog {
     for (const [place, id] of shown.entries()) this.#lastShown.set(`${visitor} ${id}`, { decision, place, atMs: at_ms });
   }
 
-  #ranked({ items, scores, floor }: ExplorationLog): RankedCandidates {
+  #ranked({ items, scores, floor, appeal_weight }: ExplorationLog): RankedCandidates {
     return {
+      appealWeight: appeal_weight,
       order: Int32Array.from(items, (_, n) => n),
       id: (n) => items[n]!,
       scores,

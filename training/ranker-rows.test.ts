@@ -37,7 +37,7 @@ test('rankings are measured as sorted lists are, equals by id, and what is missi
         const top = order.slice(0, CUT).map((i) => ids[i]!);
         return { recall: recallAt(CUT, top, goal), ndcg: ndcgAt(CUT, top, goal), first: recallAt(1, top, goal) };
       });
-      const measured = rows.evaluate({ model: (row) => row });
+      const measured = rows.evaluate({ model: (row) => Float64Array.from(row) });
       for (const { recall, ndcg, recallByCut } of [measured['model']!, measured['source']!]) {
         expect([recall, ndcg, recallByCut[0]!.y]).toEqual([
           mean(expected.map((one) => one.recall)),

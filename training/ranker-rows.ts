@@ -39,6 +39,9 @@ interface AnsweredQuery {
   readonly baselines: Readonly<Record<string, Float64Array>>;
 }
 
+/** Scores of rows of the `rank` set, row-major. */
+export type RowScorer = (rows: Float32Array) => Float64Array;
+
 export interface StoredRows {
   readonly width: number;
   readonly answered: readonly (Omit<AnsweredQuery, 'query'> & {
@@ -146,6 +149,11 @@ export class RankerRows {
     return { rows, n, f: width, labels, groups };
   }
 
+  /** Standard deviation of the scores of a question's candidates, on average over all questions. */
+  spreadOf(scoreOf: RowScorer): number {
+    return mean(this.#answered.map(({ rows }) => deviationOf(scoreOf(rows))));
+  }
+
   /** The measured questions, to learn from which sources to believe; those with something wanted among their candidates. */
   fusionQuestions(): FusionQuestion[] {
     return this.#answered
@@ -158,7 +166,7 @@ export class RankerRows {
   }
 
   /** Recall and NDCG at `CUT` of scorers over whole candidate lists, and of each baseline. What no source found counts as missed. */
-  evaluate(scorers: Readonly<Record<string, (rows: Float32Array) => ArrayLike<number>>>): { readonly [ranking: string]: RankingMetrics } {
+  evaluate(scorers: Readonly<Record<string, RowScorer>>): { readonly [ranking: string]: RankingMetrics } {
     const lists = new Map<string, { recall: number[]; ndcg: number[]; byCut: number[][] }>();
     const note = (name: string, scores: ArrayLike<number>, { ids, query }: AnsweredQuery): void => {
       const goal = goalOf(query);
@@ -183,6 +191,11 @@ export class RankerRows {
       ]),
     );
   }
+}
+
+function deviationOf(values: Float64Array): number {
+  const centre = values.reduce((sum, value) => sum + value, 0) / values.length;
+  return Math.sqrt(values.reduce((sum, value) => sum + (value - centre) ** 2, 0) / values.length);
 }
 
 const CUTS = [1, 2, 5, 10, 20];

@@ -1,4 +1,5 @@
-import { examinedMetric } from '../contracts/examined.ts';
+import { APPEAL_METRIC, examinedMetric } from '../contracts/examined.ts';
+import { appealWeight, withAppeal } from './appeal.ts';
 import { withClicks } from './click-groups.ts';
 import { type FusedModel, fitFusion, predictFused, singleSource } from './fusion.ts';
 import type { Progress } from './learners/contract.ts';
@@ -9,7 +10,7 @@ import { GBDT_DEFAULTS, type GbdtParams } from './learners/gbdt/params.ts';
 import { predictMargin } from './learners/gbdt/predict.ts';
 import type { ListRows } from './list-rows.ts';
 import { type PlaceCurves, placeCurves } from './position-bias.ts';
-import { RankerRows, type RankingMetrics } from './ranker-rows.ts';
+import { RankerRows, type RankingMetrics, type RowScorer } from './ranker-rows.ts';
 
 /**
  * Few questions, a dozen wanted items each: which rows and columns a model happens to draw moves NDCG@20 by .001 to .003, more than most features do.
@@ -57,7 +58,8 @@ export interface FittedRanker {
 /**
  * Measures on the later period what learned from the earlier one, then learns from both. Trees are shipped where no other order of the candidates had
  * a better NDCG there, those that learned from clicks on shown lists too where these were better; otherwise the fused score of the sources, or the best
- * source alone where that is better still. A string says why there is none.
+ * source alone where that is better still. To whichever it is, appeal is added as far as clicks on the later period's lists ask for it (`appeal.ts`). A
+ * string says why there is none.
  */
 export async function fitRanker(
   first: RankerPeriod,
@@ -82,21 +84,26 @@ export async function fitRanker(
       bestSource(earlier.evaluate({}), names),
     );
   const fused = fusionOf([earlier]);
-  const rankings = later.evaluate({
-    trees: (rows) => predictMargin(measured, rows),
-    fused: (rows) => predictFused(fused, rows),
-    ...(byClicks && { [BY_CLICKS]: (rows: Float32Array) => predictMargin(byClicks, rows) }),
-  });
+  const scorers: Record<string, RowScorer> = {
+    trees: scorerOf(measured),
+    fused: scorerOf(fused),
+    ...(byClicks && { [BY_CLICKS]: scorerOf(byClicks) }),
+  };
+  const rankings = later.evaluate(scorers);
   const chosen = chosenOf(rankings, names);
+  const judged = chosen === 'trees' ? measured : chosen === BY_CLICKS ? byClicks! : chosen === 'fused' ? fused : singleSource(names, chosen)!;
+  const weight = appealWeight(second, places, names, scorerOf(judged));
   const all = rowsToLearn([first, second], chosen === BY_CLICKS ? places : {}, seed) ?? plain;
-  const model =
+  const learned =
     chosen === 'trees' || chosen === BY_CLICKS
       ? await fitTrees(all, params, seed, (done, total) => progress(total + done, 2 * total))
       : chosen === 'fused'
         ? fusionOf([earlier, later])
-        : singleSource(names, chosen)!;
-  const evaluation = { ranker: rankings[chosen]!, ...rankings };
-  const metrics: Record<string, number> = {};
+        : judged;
+  const model = withAppeal(learned, names, weight, all.rows);
+  const shipped = later.evaluate({ ranker: scorerOf(withAppeal(judged, names, weight, plain.rows)) });
+  const evaluation = { ranker: shipped['ranker']!, ...rankings };
+  const metrics: Record<string, number> = { [APPEAL_METRIC]: weight };
   for (const [name, { recall, ndcg }] of Object.entries(evaluation)) {
     const key = name.replaceAll(' ', '_');
     metrics[`recommend_recall20_${key}`] = recall;
@@ -116,6 +123,10 @@ export async function fitRanker(
     importance: 'terms' in model ? fusedImportance(model) : importanceOf(model, names),
     places,
   };
+}
+
+function scorerOf(model: GbdtModel | FusedModel): RowScorer {
+  return (rows) => ('terms' in model ? predictFused(model, rows) : predictMargin(model, rows));
 }
 
 /** How the trees of a ranker are grown that learns from so many questions of one period. */

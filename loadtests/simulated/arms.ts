@@ -17,6 +17,13 @@ export const ARMS: Readonly<Record<string, Arm>> = {
     text: 'a place of home is kept for the best ranked new item',
     placement: (placement) => ({ ...placement, exploration: { policy: 'none' } }),
   },
+  drawn: {
+    text: 'that place is given to a new item at random',
+    placement: (placement) =>
+      placement.id === 'home'
+        ? { ...placement, exploration: { policy: 'epsilon_greedy', epsilon: 1, by: 'slot', among: 'new', slots: 1, pool: 100 } }
+        : placement,
+  },
   shipped: { text: 'that place goes round among new items by Thompson sampling', placement: (placement) => placement },
   blind_shipped: { text: 'the same, and nothing is found by content', placement: withoutContent },
   two: {

@@ -27,11 +27,11 @@ export function armTable(ledgers: Ledgers, clicks: ReadonlyMap<string, number>):
   ];
 }
 
-/** A course of the shop a row: the reward of all its lists together, as a whole and as it is found by looking. */
+/** A course of the shop a row: the reward of all its lists together, and of those of its last week, as a whole and as it is found by looking. */
 export function seedTable(rows: readonly { readonly seed: number; readonly arm: string; readonly ledger: ListLedger }[]): string[] {
   return [
-    ...head(['seed', 'arm', 'whole lists', 'popular alone', 'found by looking', 'popular alone', 'found in all']),
-    ...rows.map(({ seed, arm, ledger: { all } }) =>
+    ...head(['seed', 'arm', 'whole lists', 'popular alone', 'found by looking', 'popular alone', 'found in all', 'last week', 'found by looking']),
+    ...rows.map(({ seed, arm, ledger: { all, weeks } }) =>
       row([
         seed,
         arm,
@@ -40,6 +40,8 @@ export function seedTable(rows: readonly { readonly seed: number; readonly arm: 
         percent(all.foundShare()),
         percent(all.foundShare('foundPopular')),
         all.found.toFixed(1),
+        percent(weeks.at(-1)!.share('shown')),
+        percent(weeks.at(-1)!.foundShare()),
       ]),
     ),
   ];

@@ -28,6 +28,7 @@ export const RANK_FEATURES: readonly Feature[] = [
   context('next_item_gap', 'expected next in this visit, {value} beside the best'),
   context('next_item_rank', 'place {value} by what is expected next in this visit'),
   context('popular', 'popularity score {value}'),
+  context('appeal', 'clicked on {value} times as much as its views in lists let expect'),
   context('buy_again', 'bought-before score {value}'),
   context('own_count', 'bought {value} times by this shopper'),
   context('own_days', 'last bought {value} days ago by this shopper'),

@@ -14,6 +14,7 @@ import {
   type TensorShape,
 } from '../../contracts/bundle.ts';
 import { GatehouseError } from '../../contracts/errors.ts';
+import { APPEAL_METRIC } from '../../contracts/examined.ts';
 import { Handles } from '../../contracts/handles.ts';
 import type { TreeEnsemble } from '../../contracts/trees.ts';
 import type { ProfileSearch, SessionSearch, SnapshotManifest, VectorIndex } from '../../index/contract.ts';
@@ -268,6 +269,7 @@ export async function loadBundle(dir: string, deps: BundleDeps): Promise<LoadedB
         content,
         popularity: popularity || undefined,
         ranker,
+        appealWeight: manifest.metrics[APPEAL_METRIC],
       },
       userIndex: userIndex || undefined,
       fraud,

@@ -165,18 +165,18 @@ describe('objectives and boosts', () => {
 
   test('relevance runs from the worst to the best candidate; the others are added in its units', () => {
     const adjust = weigh({ objectives: { relevance: 2, margin: 10, freshness: 1, popularity: -1 } })!;
-    expect(adjust(0)).toEqual([
+    expect(adjust.of(0)).toEqual([
       { name: 'relevance', amount: 2 },
       { name: 'freshness', amount: 1 },
     ]);
     // A month old, half as fresh.
-    expect(adjust(1)).toEqual([
+    expect(adjust.of(1)).toEqual([
       { name: 'relevance', amount: 1 },
       { name: 'margin', amount: 0.1 },
       { name: 'freshness', amount: 0.5 },
       { name: 'popularity', amount: -0.5 },
     ]);
-    expect(sumOf(adjust(2))).toBeCloseTo(0 + 0.2 + 0.25 - 1, 12);
+    expect(sumOf(adjust.of(2))).toBeCloseTo(0 + 0.2 + 0.25 - 1, 12);
   });
 
   test('a boost moves what fits its filter, in its time', () => {
@@ -185,12 +185,12 @@ describe('objectives and boosts', () => {
       { filter: [{ field: 'price', min: 12 }], weight: -0.25, from_ms: NOW, until_ms: NOW + 1 },
     ];
     const adjust = weigh({ boosts })!;
-    expect([0, 1, 2].map((i) => sumOf(adjust(i)))).toEqual([1, 1.1, -0.25]);
+    expect([0, 1, 2].map((i) => sumOf(adjust.of(i)))).toEqual([1, 1.1, -0.25]);
   });
 
   test('equal scores, and a margin that is none, do no harm', () => {
     const adjust = weigh({ objectives: { margin: 1 } }, [2, 2, 2])!;
-    expect([0, 1, 2].map((i) => sumOf(adjust(i)))).toEqual([0, 0.01, 0.02]);
+    expect([0, 1, 2].map((i) => sumOf(adjust.of(i)))).toEqual([0, 0.01, 0.02]);
   });
 });
 

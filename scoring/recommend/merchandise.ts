@@ -51,8 +51,16 @@ export interface Adjustment {
   readonly amount: number;
 }
 
+/** What an answer's scores are made of. */
+export interface Weighing {
+  /** What is added up for a position. */
+  of(position: number): Adjustment[];
+  /** What a score of the model that is higher by 1 adds. */
+  readonly perScore: number;
+}
+
 /** The scores of an answer by its placement's objectives and boosts; undefined where it has none, and the model's own stand. */
-export function objectivesOf(placement: Placement, candidates: Weighable, nowMs: number): ((position: number) => Adjustment[]) | undefined {
+export function objectivesOf(placement: Placement, candidates: Weighable, nowMs: number): Weighing | undefined {
   const boosts = wishesOf(placement).boosts.filter(({ period }) => holdsAt(period, nowMs));
   const { objectives } = placement;
   if (boosts.length === 0 && objectives === undefined) return undefined;
@@ -65,7 +73,7 @@ export function objectivesOf(placement: Placement, candidates: Weighable, nowMs:
   }
   const span = best > worst ? best - worst : 1;
   const { relevance = 1, margin = 0, freshness = 0, popularity = 0 } = objectives ?? {};
-  return (position) => {
+  const of = (position: number): Adjustment[] => {
     const item = candidates.item(position);
     const made: Adjustment[] = [{ name: 'relevance', amount: relevance * ((scores[position]! - worst) / span) }];
     const add = (name: Adjustment['name'], amount: number): void => {
@@ -77,6 +85,7 @@ export function objectivesOf(placement: Placement, candidates: Weighable, nowMs:
     for (const { fits, weight } of boosts) if (item && fits(item)) add('boost', weight);
     return made;
   };
+  return { of, perScore: relevance / span };
 }
 
 export function sumOf(adjustments: readonly Adjustment[]): number {

@@ -44,6 +44,8 @@ export interface EditorialPicks {
 
 export interface RecommendModels extends RetrievalModels {
   readonly ranker?: Ranker | undefined;
+  /** What the logarithm of an item's appeal weighs in the ranker's scores; 0 where it was not told apart. */
+  readonly appealWeight?: number | undefined;
 }
 
 export interface RecommendDeps {
@@ -198,8 +200,9 @@ export function createRecommender(deps: RecommendDeps) {
     const model = ranked ?? blend(set);
     const adjust = objectivesOf(placement, weighable(set, model), nowMs);
     const scores = adjust ? work.weighed : model;
-    if (adjust) for (let i = 0; i < set.count; i++) work.weighed[i] = sumOf(adjust(i));
-    const slate = choose(work, scores, { placement, limit, nowMs, seed: recommendationId }, models, trace);
+    if (adjust) for (let i = 0; i < set.count; i++) work.weighed[i] = sumOf(adjust.of(i));
+    const appealWeight = ranked && (models?.appealWeight ?? 0) * (adjust?.perScore ?? 1);
+    const slate = choose(work, scores, { placement, limit, nowMs, seed: recommendationId }, models, appealWeight, trace);
     const by = ranked ? 'ranker' : 'blend';
     const items = slate.shown.map(
       (i): RecommendedItem => ({
@@ -207,7 +210,7 @@ export function createRecommender(deps: RecommendDeps) {
         score: scores[i]!,
         sources: set.sources(i),
         reason: reasonOf(catalogue, gathering, i, item),
-        ...(request.explain && { explanation: explain(set, i, model[i]!, { ...scorer, by }, adjust?.(i)) }),
+        ...(request.explain && { explanation: explain(set, i, model[i]!, { ...scorer, by }, adjust?.of(i)) }),
       }),
     );
     if (trace) {
@@ -304,6 +307,7 @@ export function createRecommender(deps: RecommendDeps) {
     scores: ArrayLike<number>,
     request: Omit<SlateRequest, 'belief'>,
     models: RecommendModels | undefined,
+    appealWeight: number | undefined,
     trace: Trace | undefined,
   ): Slate {
     const ordered = order.subarray(0, set.count);
@@ -313,6 +317,7 @@ export function createRecommender(deps: RecommendDeps) {
       order: ordered,
       scores,
       id: (i) => handles.idOf(set.handles[i]!),
+      appealWeight,
       floor: set.count > 0 ? scores[ordered[set.count - 1]!]! : 0,
       item: (i) => catalogue.at(set.handles[i]!),
       isFrom: (i, source) => set.isFrom(i, source),

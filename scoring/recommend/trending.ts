@@ -4,6 +4,7 @@ import { TopK } from '../../contracts/topk.ts';
 import type { Catalogue } from './catalogue.ts';
 import { CountryTrends } from './country-trends.ts';
 import { ForwardDecay, keepHighest } from './decayed-counts.ts';
+import { ListAppeal } from './list-appeal.ts';
 
 /** A week: long enough that a quiet night does not empty the list, short enough that last month's hit gives way. */
 const HALF_LIFE_MS = 7 * 24 * 3_600_000;
@@ -28,8 +29,9 @@ interface CategoryList {
   readonly refreshedMs: number;
 }
 
-/** Live popularity by forward decay, in the whole shop, in its categories and by country. */
+/** Live popularity by forward decay, in the whole shop, in its categories and by country; and how well items are received where they are seen. */
 export class Trending {
+  readonly appeal: ListAppeal;
   readonly #handles: Handles;
   /** By handle. */
   #scores = new Float64Array(0);
@@ -49,6 +51,7 @@ export class Trending {
 
   constructor(handles: Handles) {
     this.#handles = handles;
+    this.appeal = new ListAppeal(handles);
     this.#countries = new CountryTrends(handles);
   }
 
@@ -63,6 +66,7 @@ export class Trending {
   }
 
   add(event: TimedEvent): void {
+    this.appeal.add(event);
     const weight = WEIGHTS[event.name];
     if (weight === undefined || event.items === undefined) return;
     this.#meet();
@@ -82,7 +86,9 @@ export class Trending {
     this.#strangers.delete(itemId);
     this.#countries.delete(itemId);
     const handle = this.#handles.find(itemId);
-    if (handle === NO_HANDLE || !this.#scores[handle]) return;
+    if (handle === NO_HANDLE) return;
+    this.appeal.delete(handle);
+    if (!this.#scores[handle]) return;
     this.#scores[handle] = 0;
     this.#dirty = true;
   }

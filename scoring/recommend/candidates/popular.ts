@@ -4,11 +4,14 @@ const NONE = new Int32Array(0);
 
 /**
  * Live demand first, that of the page's category or of the visitor's country before that of all, and the bundle's table behind it, so that a fresh
- * gateway and a quiet one both have an answer. The column is about the whole shop: the ranker learns from visits of no known country.
+ * gateway and a quiet one both have an answer. The columns are about the whole shop: the ranker learns from visits of no known country.
  */
 export const popular: CandidateSource = {
   name: 'popular',
-  columns: [{ key: 'popular', without: 0 }],
+  columns: [
+    { key: 'popular', without: 0 },
+    { key: 'appeal', without: 1 },
+  ],
   isServed: () => true,
   start(context) {
     // Scores are relative to the best of the list, so it is asked for even where the source is off.
@@ -18,12 +21,13 @@ export const popular: CandidateSource = {
         const count = firstOf(context.popularIn?.top ?? NONE, max, context, found);
         return context.few ? behind(count, context.few, max, context, found) : popularOfAll(count, live, max, context, found);
       },
-      score(candidates, [column]) {
-        const { trending, models } = context;
+      score(candidates, [column, appeal]) {
+        const { trending, models, nowMs } = context;
         for (let c = 0; c < candidates.count; c++) {
           const handle = candidates.handles[c]!;
           column![c] = Math.max(trending.score(handle), models.popularity?.score(handle) ?? 0);
         }
+        trending.appeal.tell(candidates.handles, candidates.count, nowMs, appeal!);
       },
     };
   },

@@ -1,13 +1,16 @@
 import type { TimedEvent } from '../../../contracts/event.ts';
-import { EXAMINED_MIN, type Examined } from '../../../contracts/examined.ts';
+import { EXAMINED_MIN, type Examined, lookedAt } from '../../../contracts/examined.ts';
 import { ForwardDecay } from '../decayed-counts.ts';
 
 /** A fortnight: long enough to tell the click rates of items apart, short enough that a season's favourite is tried anew. */
 const HALF_LIFE_MS = 14 * 24 * 3_600_000;
 /** Items told apart over all placements, some 40 MB. Past it the half that was shown least is forgotten: what is said of it is closest to saying nothing. */
 export const CLICK_ITEMS_MAX = 100_000;
-/** An unknown item is believed in as if it had been shown this often at the placement's own click rate: a few dozen views then outweigh it. */
-const PRIOR_SHOWN = 20;
+/**
+ * An unknown item is believed in as if it had been clicked on once, in as many views as that takes at the placement's own click rate: twenty where one view
+ * in twenty is clicked on. Items differ by as much as the rate itself; a prior of a fixed number of views hardly tries anything where clicks are frequent.
+ */
+const PRIOR_CLICKS = 1;
 /** The click rate of a placement of which nothing is known yet, counted as that many views. Lists of shops are clicked on once in twenty to fifty views. */
 const PRIOR_RATE = 0.05;
 const RATE_SHOWN = 100;
@@ -30,8 +33,8 @@ interface PlacementCounts {
  * name the placement. A shop that reports no list views leaves every item as unknown as on its first day.
  *
  * A view is worth as much as its place, the item's among those of the event, is looked at: at the end of a list most visitors never saw what they did not
- * click on. Where nothing is known of the placement's places it counts whole. What is known comes with a bundle, after the views, so they are weighed
- * when they are asked for.
+ * click on. Where nothing is known of the placement's places they are taken to be looked at by 1 / place. What is known comes with a bundle, after the
+ * views, so they are weighed when they are asked for.
  */
 export class ClickCounts {
   #placements: ReadonlyMap<string, PlacementCounts> = new Map();
@@ -93,7 +96,7 @@ export class ClickCounts {
     const clicked = count.clicked * age;
     // Clicks that came without their view count as viewed.
     const missed = Math.max(0, looksOf(count, examined) * age - clicked);
-    return { a: PRIOR_SHOWN * rate + clicked, b: PRIOR_SHOWN * (1 - rate) + missed };
+    return { a: PRIOR_CLICKS + clicked, b: PRIOR_CLICKS / rate - PRIOR_CLICKS + missed };
   }
 
   #rescale(factor: number): void {
@@ -130,8 +133,8 @@ function show({ shown }: Count, place: number, weight: number): void {
 function looksOf({ shown }: Readonly<Count>, examined: readonly number[] | undefined): number {
   let looks = 0;
   for (let place = 0; place < shown.length; place++) {
-    const share = examined?.[Math.min(place, examined.length - 1)] ?? 1;
-    looks += shown[place]! * Math.max(EXAMINED_MIN, share);
+    const share = examined?.[Math.min(place, examined.length - 1)];
+    looks += shown[place]! * (share === undefined ? lookedAt(place) : Math.max(EXAMINED_MIN, share));
   }
   return looks;
 }

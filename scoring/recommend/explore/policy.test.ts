@@ -98,3 +98,21 @@ test('a draw has the moments of its Beta distribution, and repeats from its name
   expect(drawOf('same').next()).toBe(drawOf('same').next());
   expect(drawOf('same').next()).not.toBe(drawOf('other').next());
 });
+
+test('what the ranking knows of the visitor counts as much as what is drawn, and no more where nothing is left to learn', () => {
+  const game = { ...gameOf({ policy: 'thompson', ...SCOPE, slots: 1 }), greedy: [0], eligible: [0, 1, 2], beliefs: [50, 950, 50, 950, 1, 19] };
+  const shown = (merits: readonly number[]): number[] => {
+    const draw = drawOf('merits');
+    const counts = [0, 0, 0];
+    for (let n = 0; n < 2_000; n++) counts[play({ ...game, merits }, draw)[0]!]! += 1 / 2_000;
+    return counts;
+  };
+  // Two well-known items of one rate: who is liked four times as much here is shown, the unknown one when its draw is higher still.
+  const [liked, other, unknown] = shown([Math.log(4), 0, 0]);
+  expect(other).toBeLessThan(0.01);
+  expect(unknown).toBeGreaterThan(0.01);
+  expect(unknown).toBeLessThan(0.1);
+  expect(liked).toBeGreaterThan(0.9);
+  // Nothing is known against the unknown one any more.
+  expect(shown([0, 0, 0])[2]).toBeGreaterThan(0.3);
+});

@@ -16,6 +16,8 @@ export interface Game {
   readonly eligible: readonly number[];
   /** a and b of the Beta distribution of each position of the pool in turn; read by `thompson` alone. */
   readonly beliefs: readonly number[];
+  /** By position of the pool: what is added to the logarithm of its drawn rate, as what the ranking knows of this visitor. Absent: rates alone decide. */
+  readonly merits?: readonly number[] | undefined;
 }
 
 /** Fills the open places. */
@@ -102,20 +104,21 @@ function sample(positions: readonly number[], count: number, draw: Draw): number
   return left.slice(0, count);
 }
 
-/** The highest drawn rates in their order, by insertion: the places are few. */
-function byDrawnRate({ greedy, eligible, beliefs }: Game, draw: Draw): number[] {
+/** The highest drawn rates, each with its merit, in their order, by insertion: the places are few. */
+function byDrawnRate({ greedy, eligible, beliefs, merits }: Game, draw: Draw): number[] {
   const places = greedy.length;
   const positions: number[] = [];
-  const rates: number[] = [];
+  const worths: number[] = [];
   for (const position of eligible) {
     const rate = draw.beta(beliefs[2 * position]!, beliefs[2 * position + 1]!);
-    if (rates.length === places && rate <= rates[places - 1]!) continue;
-    let place = Math.min(rates.length, places - 1);
-    for (; place > 0 && rates[place - 1]! < rate; place--) {
-      rates[place] = rates[place - 1]!;
+    const worth = merits ? Math.log(rate) + merits[position]! : rate;
+    if (worths.length === places && worth <= worths[places - 1]!) continue;
+    let place = Math.min(worths.length, places - 1);
+    for (; place > 0 && worths[place - 1]! < worth; place--) {
+      worths[place] = worths[place - 1]!;
       positions[place] = positions[place - 1]!;
     }
-    rates[place] = rate;
+    worths[place] = worth;
     positions[place] = position;
   }
   return positions;

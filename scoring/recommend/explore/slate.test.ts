@@ -85,7 +85,7 @@ test('a placement that keeps no place for new items tries none', () => {
 
 test('what was shown can be drawn again from the log alone, where the pool has what variety and new items displaced', () => {
   const category = (i: number): number => (i < 5 ? 100 : i % 5);
-  const varied: RankedCandidates = { ...RANKED, category };
+  const varied: RankedCandidates = { ...RANKED, category, appealWeight: 2 };
   for (const policy of [
     { policy: 'epsilon_greedy', epsilon: 0.5, by: 'slot', among: 'all', slots: 4, pool: 12 },
     { policy: 'thompson', among: 'all', slots: 2, pool: 12 },
@@ -93,13 +93,15 @@ test('what was shown can be drawn again from the log alone, where the pool has w
     const request = { placement: { ...PLACEMENT, diversity: 0.4, exploration: policy }, limit: 8, nowMs: NOW };
     for (let n = 0; n < 20; n++) {
       const { shown, log } = chooseSlate(varied, { ...request, seed: `r${n}`, belief: (id) => ({ a: id.length, b: 4 }) });
-      const { items, scores, floor, beliefs } = log!;
+      const { items, scores, floor, beliefs, appeal_weight } = log!;
+      expect(appeal_weight).toBe(policy.policy === 'thompson' ? 2 : undefined);
       const positions = items.map((id) => Number(id.slice(1)));
       const pool: RankedCandidates = {
         order: Int32Array.from(items, (_, i) => i),
         id: (i) => items[i]!,
         scores,
         floor,
+        appealWeight: appeal_weight,
         item: () => undefined,
         isFrom: () => false,
         category: (i) => category(positions[i]!),

@@ -16,6 +16,8 @@ export interface RankedCandidates extends WishedFor {
   id(position: number): string;
   /** Score of the last candidate; lower than that of the last position where the candidates are a pool of more. */
   readonly floor: number;
+  /** What the logarithm of an item's click rate weighs in its score. Absent, or 0: scores do not say what they make of it, and `thompson` draws rates alone. */
+  readonly appealWeight?: number | undefined;
   /** Below 0: none. */
   category(position: number): number;
   createdMs(position: number): number;
@@ -50,7 +52,7 @@ export function chooseSlate(ranked: RankedCandidates, request: SlateRequest): Sl
   if (table === undefined) return { shown: greedy, log: undefined };
   const { pool, open, policy } = table;
   const beliefs = beliefsOf(table, ranked, belief);
-  const game = gameOf(table, beliefs);
+  const game = gameOf(table, ranked, beliefs);
   const draw = drawOf(seed);
   const drawn = play(game, draw);
   const chances = propensities(game, pool.length, draw, drawn);
@@ -72,6 +74,7 @@ export function chooseSlate(ranked: RankedCandidates, request: SlateRequest): Sl
       greedy: table.greedy,
       open,
       ...(beliefs.length > 0 ? { beliefs } : {}),
+      ...(game.merits ? { appeal_weight: ranked.appealWeight! } : {}),
     },
   };
 }
@@ -293,8 +296,20 @@ function beliefsOf({ policy, pool }: Table, ranked: RankedCandidates, belief: Sl
   });
 }
 
-function gameOf({ policy, greedy, open, eligible }: Table, beliefs: readonly number[]): Game {
-  return { policy, greedy: open.map((place) => greedy[place]!), eligible, beliefs };
+function gameOf({ policy, pool, greedy, open, eligible }: Table, ranked: RankedCandidates, beliefs: readonly number[]): Game {
+  return { policy, greedy: open.map((place) => greedy[place]!), eligible, beliefs, merits: meritsOf(pool, ranked, beliefs) };
+}
+
+/**
+ * The score with the drawn rate in place of the believed one, in units of the rate's logarithm: what is tried is what this visitor would want most if the
+ * draw were true. Rates alone would show everybody the same items, and pay for it with what each is known to like.
+ */
+function meritsOf(pool: readonly number[], { scores, appealWeight }: RankedCandidates, beliefs: readonly number[]): number[] | undefined {
+  if (!appealWeight || beliefs.length === 0) return undefined;
+  return pool.map((position, n) => {
+    const [a, b] = [beliefs[2 * n]!, beliefs[2 * n + 1]!];
+    return scores[position]! / appealWeight - Math.log(a / (a + b));
+  });
 }
 
 /**
@@ -312,7 +327,7 @@ export function slateChances(ranked: RankedCandidates, { placement, limit, nowMs
   const table = tableOf(ranked, arrangement, placement, nowMs);
   if (table === undefined) return rows;
   const { pool, open } = table;
-  const chances = propensities(gameOf(table, beliefsOf(table, ranked, belief)), pool.length, drawOf(seed));
+  const chances = propensities(gameOf(table, ranked, beliefsOf(table, ranked, belief)), pool.length, drawOf(seed));
   for (const [n, place] of open.entries()) {
     const row = rows[place]!.fill(0);
     for (const [at, chance] of chances[n]!.entries()) row[pool[at]!] = chance;
@@ -337,7 +352,7 @@ export function loggedChances(
   const isOpen = new Set(open);
   const fixed = new Set(greedy.filter((_, place) => !isOpen.has(place)));
   const pool = log.items.map((_, n) => n);
-  const game = gameOf({ policy, pool, greedy, open, eligible: withinCaps(ranked, placement, pool, greedy, fixed) }, beliefs);
+  const game = gameOf({ policy, pool, greedy, open, eligible: withinCaps(ranked, placement, pool, greedy, fixed) }, ranked, beliefs);
   const draw = drawOf(seed);
   const drawn = play(game, draw);
   const chances = propensities(game, pool.length, draw, drawn);
