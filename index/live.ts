@@ -27,8 +27,8 @@ const TOMBSTONES_MIN = 1_000;
 const RETRY_MS = 30_000;
 /** Slots that are put into a graph between two turns while an index is opened: about a millisecond. */
 const INSERTS_PER_TURN = 16;
-/** Vectors that are taken between two turns while an index is opened: making one takes its owner some 10 us. */
-const VECTORS_PER_TURN = 64;
+/** Vectors that are taken between two turns while an index is opened: making one takes its owner some 3 us. */
+const VECTORS_PER_TURN = 256;
 /** Node waits 100 ms more before each: 5 s in all, far longer than a child goes on by itself. */
 export const REMOVE_RETRIES = 9;
 const NAME = 'index';
