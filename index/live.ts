@@ -176,6 +176,8 @@ export class LiveIndex implements VectorIndex {
   nearest(query: Float32Array, k: number, options: HandleSearchOptions, handles: Int32Array, similarities?: Float64Array): number {
     // A graph that was freed would take the process with it.
     this.#requireOpen();
+    // After a first compaction that failed, vectors that nobody changes would wait for their graph for ever.
+    if (this.#segments.lacksBase) this.#compactWhereDue();
     return this.#segments.nearest(query, k, options, handles, similarities);
   }
 
