@@ -354,11 +354,20 @@ export async function startGateway(config: Config, now: () => number = Date.now)
     dataPort = await server.listen();
     undo.push(() => server.close({ graceMs: config.drainMs }));
 
+    // One at a time, and none while the store closes: on a machine that others keep busy one may take longer than it is away from the next.
+    let retaining: Promise<unknown> | undefined;
     const retention = setInterval(() => {
-      store.retain(now()).catch((err: unknown) => log.error({ err }, 'retention failed'));
-      restrictions.retain().catch((err: unknown) => log.error({ err }, 'restrictions that ran out could not be removed'));
+      retaining ??= Promise.all([
+        store.retain(now()).catch((err: unknown) => log.error({ err }, 'retention failed')),
+        restrictions.retain().catch((err: unknown) => log.error({ err }, 'restrictions that ran out could not be removed')),
+      ]).finally(() => {
+        retaining = undefined;
+      });
     }, RETAIN_EVERY_MS);
-    undo.push(() => clearInterval(retention));
+    undo.push(async () => {
+      clearInterval(retention);
+      await retaining;
+    });
 
     return {
       dataPort,

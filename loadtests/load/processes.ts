@@ -9,8 +9,8 @@ import { type PreparedShop, rulesPath } from '../shop.ts';
 import type { GeneratorMessage, Job, Round } from './generator.ts';
 import type { TargetMessage, TargetRequest } from './target.ts';
 
-/** A gateway with a million items reads them all before it listens: minutes on a machine that others keep busy. */
-const START_MS_MAX = 600_000;
+/** A gateway with a million items reads them all before it listens: half a minute of its processor, and many times that on a machine that others keep busy. */
+const START_MS_MAX = 1_800_000;
 const STOP_MS_MAX = 30_000;
 /** Beyond what its warm-up and rounds take, a generator has hung. */
 const GENERATOR_GRACE_MS = 20_000;
@@ -54,8 +54,9 @@ export interface Started {
 }
 
 /** An index of a million items by content takes some minutes to build. */
-const SETTLE_MS_MAX = 900_000;
-const SETTLE_POLL_MS = 200;
+const SETTLE_MS_MAX = 1_800_000;
+/** Seldom: what the gateway does for each look is part of what it used until then. */
+const SETTLE_POLL_MS = 1_000;
 
 /** Waits until the gateway has built its index of the catalogue, in a child that would take the load's second core. */
 async function isSettled(controlPort: number): Promise<void> {
