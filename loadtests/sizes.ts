@@ -22,6 +22,7 @@ interface Options {
   readonly rounds: string;
   readonly round: string;
   readonly warmup: string;
+  readonly content: boolean;
   readonly writeDocs?: string | true;
 }
 
@@ -68,7 +69,8 @@ async function main(options: Options): Promise<void> {
       shops.map(async ({ dir, shop }): Promise<Running> => {
         const copy = await copyShop(dir);
         undo.push(copy.remove);
-        const target = await startTarget({ what: 'gateway', env: gatewayEnv(shop, dir, copy.dataDir, {}) });
+        const env = gatewayEnv(shop, dir, copy.dataDir, options.content ? {} : { GATEHOUSE_CONTENT_ITEMS_MAX: '0' });
+        const target = await startTarget({ what: 'gateway', env, hasContent: options.content });
         undo.push(target.stop);
         return { shop, target, rounds: new Map(WORKLOADS.map(([workload]) => [workload, []])) };
       }),
@@ -133,8 +135,10 @@ async function report(gateways: readonly Running[], busy: string, options: Optio
   row('start, both at once: listens after, s', ({ target }) => target.started.readyMs, seconds);
   row('its processor time, s', ({ target }) => target.started.ready.cpuMs, seconds);
   row('resident memory then, MB', ({ target }) => target.started.ready.rssBytes, megabytes);
-  row('index of content is there after, s', ({ target }) => target.started.settledMs, seconds);
-  row('processor time until then, s', ({ target }) => target.started.settled.cpuMs, seconds);
+  if (options.content) {
+    row('index of content is there after, s', ({ target }) => target.started.settledMs, seconds);
+    row('processor time until then, s', ({ target }) => target.started.settled.cpuMs, seconds);
+  }
   for (const [workload, who] of WORKLOADS) {
     const figure = (what: string, of: (round: Round) => number, format: (value: number) => string): number => {
       const [a, b] = [small, large].map(({ rounds }) => rounds.get(workload)!.map(of));
@@ -163,7 +167,7 @@ async function report(gateways: readonly Running[], busy: string, options: Optio
     0,
   );
   const text = [
-    `${machine()}; ${busy}. ${new Date().toISOString().slice(0, 10)}. ${options.connections} connections, ${whole(small.shop.users)} users; ${options.rounds} rounds of ${options.round} s after ${options.warmup} s of warm-up each, the two gateways in turns; medians of the rounds, and of their ratios. ${errors} errors.`,
+    `${machine()}; ${busy}. ${new Date().toISOString().slice(0, 10)}. ${options.connections} connections, ${whole(small.shop.users)} users; ${options.rounds} rounds of ${options.round} s after ${options.warmup} s of warm-up each, the two gateways in turns; medians of the rounds, and of their ratios.${options.content ? '' : ' Without the source content.'} ${errors} errors.`,
     '',
     `| what | ${whole(small.shop.items)} items | ${whole(large.shop.items)} items | ratio |`,
     '|---|---|---|---|',
@@ -187,6 +191,7 @@ const program = new Command('sizes')
   .option('--warmup <s>', 'seconds before each round', '2')
   .option('--rounds <n>', 'rounds of each', '5')
   .option('--round <s>', 'seconds of a round', '4')
+  .option('--no-content', 'without the source content, whose index of a million items takes minutes to build')
   .option('--write-docs [page]', `put the table into ${DOCS_PAGE}, or the page named`);
 
 await main(program.parse().opts<Options>());

@@ -74,9 +74,11 @@ export interface TargetOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Folder for a CPU profile of the process. */
   readonly profileDir?: string | undefined;
+  /** Whether a gateway has an index of its catalogue to wait for; true where absent. */
+  readonly hasContent?: boolean;
 }
 
-export async function startTarget({ what, env = {}, profileDir }: TargetOptions): Promise<StartedTarget> {
+export async function startTarget({ what, env = {}, profileDir, hasContent = true }: TargetOptions): Promise<StartedTarget> {
   const forkedMs = performance.now();
   const child = fork(fileURLToPath(new URL('./target.js', import.meta.url)), [what], {
     env: { PATH: process.env['PATH'] ?? '', ...env },
@@ -100,7 +102,7 @@ export async function startTarget({ what, env = {}, profileDir }: TargetOptions)
   }
   const readyMs = performance.now() - forkedMs;
   const ready = await ask();
-  if (what === 'gateway') await isSettled(first.controlPort);
+  if (what === 'gateway' && hasContent) await isSettled(first.controlPort);
   const settledMs = performance.now() - forkedMs;
   const started = { readyMs, ready, settledMs, settled: await ask() };
   return {
