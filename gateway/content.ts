@@ -1,5 +1,4 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { hostname } from 'node:os';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GatehouseError } from '../contracts/errors.ts';
 import { DELTA_SLOTS_MAX, type LiveIndex, type LiveIndexStats, openLiveIndex, REMOVE_RETRIES } from '../index/live.ts';
@@ -7,16 +6,21 @@ import { nextTurn } from '../index/turns.ts';
 import type { OpenContent } from '../scoring/models/bundle.ts';
 import type { Catalogue } from '../scoring/recommend/catalogue.ts';
 import { type ContentModel, contentTokens, contentVector } from '../scoring/recommend/content-vector.ts';
+import { Serial } from './serial.ts';
 
-/** Items that are compared with the index between two turns: one that changed takes up to half a millisecond, one that did not some 15 us. */
-const ITEMS_PER_TURN = 4;
+/**
+ * Work of a comparison with the catalogue between two turns, in items that did not change: 3 us each, so it is some 200 us. One that changed takes up
+ * to half a millisecond and counts for sixteen.
+ */
+const TURN_ITEMS = 64;
+const CHANGED_ITEMS = 16;
 
 /** Why an item's content is not in the index: too many updates wait for a compaction, or there is no room for more items. */
 export const CONTENT_REFUSALS = ['busy', 'full'] as const;
 export type ContentRefusal = (typeof CONTENT_REFUSALS)[number];
 
 export interface ContentOptions {
-  /** The gateway's own folder for what indexes write: emptied now, as it is all derived from the catalogue. */
+  /** The gateway's own folder for what indexes write: a folder for each model, of which those that serve at the end are there at the next start. */
   readonly dir: string;
   readonly catalogue: Catalogue;
   /** Items whose content is indexed. */
@@ -27,76 +31,106 @@ export interface ContentOptions {
   readonly now: () => number;
   /** Told of each item that the index could not take; other sources and filters know it all the same. */
   readonly onRefused: (reason: ContentRefusal) => void;
+  /** `snapshot_corrupt` where what an earlier life left cannot be used: the index is then built anew. */
   readonly onError: (error: unknown) => void;
 }
 
-/** The catalogue by content, once for each bundle in use: a bundle's model gives the vectors. */
+/** The catalogue by content, once for each model in use: bundles with the same weights share one. */
 export interface ContentIndexes {
-  /** Begins to fill an index; its content is served once it is open. */
-  open(model: ContentModel): OpenContent;
+  /**
+   * Begins to open the index of a model; its content is served once it is open. `id` tells the model from every other, the next start included, and
+   * names its folder: a model of another id never meets its vectors.
+   */
+  open(model: ContentModel, id: string): OpenContent;
   /** Of the newest one that is open. */
   stats(): LiveIndexStats | undefined;
-  /** Waits until those that were closed are, and removes the folder where none is open. */
+  /** Waits until those that were closed are. */
   close(): Promise<void>;
 }
 
-/** The folder of one gateway: several of them may share a data folder (docs/guarantees.md), none its own port of a host. */
-export function contentDir(dataDir: string, port: number): string {
-  return join(dataDir, 'content', `${hostname()}-${port}`);
-}
-
-export async function openContentIndexes(options: ContentOptions): Promise<ContentIndexes> {
-  await rm(options.dir, { recursive: true, force: true, maxRetries: REMOVE_RETRIES });
-  const spaces: CatalogueContent[] = [];
-  const closing = new Set<Promise<void>>();
+export function openContentIndexes(options: ContentOptions): ContentIndexes {
+  const spaces = new Map<string, { readonly space: CatalogueContent; users: number }>();
+  const closing = new Map<string, Promise<void>>();
+  const folders = new Serial();
+  /** What no open index uses goes: another model's, and what earlier versions left. Between two of these no folder is made. */
+  const tidy = async (): Promise<void> => {
+    for (const name of await readdir(options.dir)) {
+      if (!spaces.has(name) && !closing.has(name)) await rm(join(options.dir, name), { recursive: true, force: true, maxRetries: REMOVE_RETRIES });
+    }
+  };
+  const folderOf = async (id: string, earlier: Promise<void> | undefined): Promise<string> => {
+    await earlier;
+    return folders.run(async () => {
+      const dir = join(options.dir, id);
+      await mkdir(dir, { recursive: true });
+      await tidy();
+      return dir;
+    });
+  };
+  const close = async (id: string, space: CatalogueContent): Promise<void> => {
+    const closed = space.close().finally(() => {
+      if (closing.get(id) === closed) closing.delete(id);
+    });
+    closing.set(id, closed);
+    await closed;
+    // After a swap only the index that serves is of use. The last one is what the next start begins with.
+    if (spaces.size > 0) await folders.run(tidy);
+  };
+  const ends = new Set<Promise<void>>();
   return {
-    open(model) {
-      const space = new CatalogueContent(options, model);
-      spaces.push(space);
+    open(model, id) {
+      const held = spaces.get(id) ?? { space: new CatalogueContent(options, model, folderOf(id, closing.get(id))), users: 0 };
+      spaces.set(id, held);
+      held.users++;
+      let isOpen = true;
       return {
         get index() {
-          return space.index;
+          return isOpen ? held.space.index : undefined;
         },
-        close() {
-          spaces.splice(spaces.indexOf(space), 1);
-          const closed = space.close().finally(() => closing.delete(closed));
-          closing.add(closed);
-          return closed;
+        async close() {
+          if (!isOpen) return;
+          isOpen = false;
+          if (--held.users > 0) return;
+          spaces.delete(id);
+          const end = close(id, held.space).finally(() => ends.delete(end));
+          ends.add(end);
+          await end;
         },
       };
     },
-    stats: () => spaces.findLast(({ index }) => index !== undefined)?.index?.stats(),
+    stats: () => [...spaces.values()].findLast(({ space }) => space.index !== undefined)?.space.index?.stats(),
     async close() {
-      await Promise.allSettled(closing);
-      // A request that outlives the drain still holds one, which writes there when it ends. The next start empties the folder.
-      if (spaces.length === 0) await rm(options.dir, { recursive: true, force: true });
+      await Promise.allSettled(ends);
     },
   };
 }
 
 /**
- * An index that follows the catalogue: it is filled in the background, then compared with the catalogue once, as that went on changing, and from the
- * beginning of that comparison on each change is in it before whoever sent it has the answer.
+ * An index that follows the catalogue: it begins with what an earlier life of the gateway compacted, else it is filled in the background; then it is
+ * compared with the catalogue once, and from the beginning of that comparison on each change is in it before whoever sent it has the answer.
+ *
+ * The comparison is what makes a snapshot safe to begin with, however old it is and however the gateway ended: it asks of every item whether its vector
+ * is the one that it should have. That costs less than reading as many records of the journal, and needs none of them: they may be trimmed, or another
+ * journal's where a backup was put back.
  */
 class CatalogueContent {
   readonly #options: ContentOptions;
   readonly #model: ContentModel;
   readonly #unwatch: () => void;
   readonly #opening: Promise<void>;
-  #dir: string | undefined;
   #index: LiveIndex | undefined;
   #comparing: Promise<void> | undefined;
   /** An update was refused: the next compaction makes room, and the catalogue is compared again. */
   #isBehind = false;
   #closed = false;
 
-  constructor(options: ContentOptions, model: ContentModel) {
+  constructor(options: ContentOptions, model: ContentModel, dir: Promise<string>) {
     this.#options = options;
     this.#model = model;
     this.#unwatch = options.catalogue.watch((handle) => {
       if (this.#index) this.#follow(this.#index, handle);
     });
-    this.#opening = this.#open().catch(options.onError);
+    this.#opening = this.#open(dir).catch(options.onError);
   }
 
   get index(): LiveIndex | undefined {
@@ -111,15 +145,14 @@ class CatalogueContent {
     await index?.close();
     await this.#opening;
     await this.#comparing;
-    if (this.#dir !== undefined) await rm(this.#dir, { recursive: true, force: true });
   }
 
-  async #open(): Promise<void> {
-    const { dir, catalogue, itemsMax, deltaSlotsMax = DELTA_SLOTS_MAX, now, onError } = this.#options;
-    await mkdir(dir, { recursive: true });
-    this.#dir = await mkdtemp(join(dir, 'index-'));
+  async #open(folder: Promise<string>): Promise<void> {
+    const { catalogue, itemsMax, deltaSlotsMax = DELTA_SLOTS_MAX, now, onError } = this.#options;
+    const dir = await folder;
+    if (this.#closed) return;
     const index = await openLiveIndex({
-      dir: this.#dir,
+      dir,
       dimensions: this.#model.dimensions,
       metric: 'cosine',
       handles: catalogue.handles,
@@ -195,14 +228,27 @@ class CatalogueContent {
 
   async #compareAll(): Promise<void> {
     const { catalogue } = this.#options;
-    for (let handle = 0; handle < catalogue.end; handle++) {
-      if (handle % ITEMS_PER_TURN === 0) await nextTurn();
+    // What the catalogue no longer has makes room for what it has. A snapshot may have brought ids that no item of today has.
+    let spent = 0;
+    for (let handle = 0; handle < catalogue.handles.size; handle++) {
       if (!this.#index) return;
+      if (catalogue.at(handle) === undefined && this.#index.remove(catalogue.handles.idOf(handle))) spent += CHANGED_ITEMS;
+      if (++spent < TURN_ITEMS) continue;
+      spent = 0;
+      await nextTurn();
+    }
+    for (let handle = 0; handle < catalogue.end; handle++) {
+      if (!this.#index) return;
+      const { version } = this.#index;
       // Each compaction that this waits for makes room for many more.
       if (this.#follow(this.#index, handle) === 'busy') {
         await this.#index.compact();
         handle--;
       }
+      spent += this.#index?.version === version ? 1 : CHANGED_ITEMS;
+      if (spent < TURN_ITEMS) continue;
+      spent = 0;
+      await nextTurn();
     }
   }
 }

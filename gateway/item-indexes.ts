@@ -1,5 +1,4 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { TimedEvent } from '../contracts/event.ts';
 import type { SnapshotManifest } from '../index/contract.ts';
@@ -42,11 +41,6 @@ export interface ItemIndexes {
   stats(): LiveIndexStats | undefined;
   /** Waits until those that were closed are, and removes the folder where none is open. */
   close(): Promise<void>;
-}
-
-/** The folder of one gateway, as `contentDir` is. */
-export function itemsDir(dataDir: string, port: number): string {
-  return join(dataDir, 'items', `${hostname()}-${port}`);
 }
 
 export async function openItemIndexes(options: ItemIndexesOptions): Promise<ItemIndexes> {

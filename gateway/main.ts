@@ -23,7 +23,7 @@ import { corsHeaders } from './auth/cors.ts';
 import { createKeyring } from './auth/keyring.ts';
 import { createStreamTokens } from './auth/stream-tokens.ts';
 import type { Config } from './config.ts';
-import { contentDir, openContentIndexes } from './content.ts';
+import { openContentIndexes } from './content.ts';
 import { createControlApp } from './control/app.ts';
 import { loadAssets } from './control/assets.ts';
 import { startControl } from './control/server.ts';
@@ -37,7 +37,7 @@ import { openEditorial } from './editorial.ts';
 import { FOLLOW_EVERY_MS, openExperiments } from './experiments/desk.ts';
 import { openFeatureChange } from './feature-change.ts';
 import { openFeatures } from './features-file.ts';
-import { itemsDir, openItemIndexes } from './item-indexes.ts';
+import { openItemIndexes } from './item-indexes.ts';
 import { Metrics } from './metrics.ts';
 import { pushObserver, requestObserver } from './observers.ts';
 import { createAdmission } from './overload/admission.ts';
@@ -47,7 +47,7 @@ import { openErasures } from './privacy/erasures.ts';
 import { createPeople } from './privacy/people.ts';
 import { probeInChild } from './probe.ts';
 import { createPushHub } from './push/hub.ts';
-import { bundlesDir, makeDataDir, openStore, readPlacements, readRates } from './resources.ts';
+import { bundlesDir, makeDataDir, openStore, ownDir, readPlacements, readRates } from './resources.ts';
 import { openRestrictions } from './restrictions.ts';
 import { openReviewDesk } from './review/desk.ts';
 import { openRiskDesk } from './rules/risk-desk.ts';
@@ -112,7 +112,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
     undo.push(() => placements.close());
     await warmUp(store, learnFrom);
     const items = await openItemIndexes({
-      dir: itemsDir(config.dataDir, config.port),
+      dir: ownDir(config, 'items'),
       catalogue,
       engine,
       store,
@@ -155,8 +155,8 @@ export async function startGateway(config: Config, now: () => number = Date.now)
     undo.push(() => desk.close());
     const rates = await readRates(config);
 
-    const content = await openContentIndexes({
-      dir: contentDir(config.dataDir, config.port),
+    const content = openContentIndexes({
+      dir: ownDir(config, 'content'),
       catalogue,
       itemsMax: config.contentItemsMax,
       now,
@@ -187,7 +187,7 @@ export async function startGateway(config: Config, now: () => number = Date.now)
     undo.push(() => bundles.close());
     if (bundleProblem) log.error({ err: bundleProblem }, 'the active bundle cannot be loaded: serving without models');
     // A shop gets its first bundle once: what this holds until the next start is the index of a young catalogue.
-    const untrained = bundles.current === undefined && config.contentItemsMax > 0 ? content.open(UNTRAINED_CONTENT) : undefined;
+    const untrained = bundles.current === undefined && config.contentItemsMax > 0 ? content.open(UNTRAINED_CONTENT, 'untrained') : undefined;
     if (untrained) undo.push(() => untrained.close());
 
     const admission = createAdmission({
@@ -354,11 +354,20 @@ export async function startGateway(config: Config, now: () => number = Date.now)
     dataPort = await server.listen();
     undo.push(() => server.close({ graceMs: config.drainMs }));
 
+    // One at a time, and none while the store closes: on a machine that others keep busy one may take longer than it is away from the next.
+    let retaining: Promise<unknown> | undefined;
     const retention = setInterval(() => {
-      store.retain(now()).catch((err: unknown) => log.error({ err }, 'retention failed'));
-      restrictions.retain().catch((err: unknown) => log.error({ err }, 'restrictions that ran out could not be removed'));
+      retaining ??= Promise.all([
+        store.retain(now()).catch((err: unknown) => log.error({ err }, 'retention failed')),
+        restrictions.retain().catch((err: unknown) => log.error({ err }, 'restrictions that ran out could not be removed')),
+      ]).finally(() => {
+        retaining = undefined;
+      });
     }, RETAIN_EVERY_MS);
-    undo.push(() => clearInterval(retention));
+    undo.push(async () => {
+      clearInterval(retention);
+      await retaining;
+    });
 
     return {
       dataPort,

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { GatehouseError } from '../contracts/errors.ts';
 import type { Fact } from '../contracts/fact.ts';
@@ -37,6 +38,14 @@ export function openStore(config: Config, engine: FeatureEngine, items: Catalogu
 
 export function bundlesDir(config: Config): string {
   return join(config.dataDir, 'bundles');
+}
+
+/**
+ * A folder of this gateway alone, for what can be derived again. Several gateways on one Redis may share a data folder, but none its own port of a host;
+ * an embedded store has one gateway, whose host may have another name at each start, as containers do, and finds what it wrote all the same.
+ */
+export function ownDir({ dataDir, store, port }: Pick<Config, 'dataDir' | 'store' | 'port'>, name: 'content' | 'items'): string {
+  return join(dataDir, name, store === 'lmdb' ? 'embedded' : `${hostname()}-${port}`);
 }
 
 /** The declared exchange rates, or undefined. Throws `input_unreadable` or `config_invalid`. */

@@ -21,8 +21,11 @@ async function build(order: CompactionOrder): Promise<SnapshotFile> {
   const graph = basePath === undefined ? Graph.create(slab, sphere, shape, slots) : await Graph.read(slab, sphere, basePath);
   graph.reserve(slots);
   for (let slot = graph.size; slot < slots; slot++) {
-    // A turn now and then shows that the gateway is gone.
-    if (slot % ROWS_PER_TURN === 0) await nextTurn();
+    if (slot % ROWS_PER_TURN === 0) {
+      process.send?.({ slots: slot } satisfies CompactionWord);
+      // A turn now and then shows that the gateway is gone.
+      await nextTurn();
+    }
     graph.insert(slab, slot);
   }
   const file = await writeGraph(dir, `${name}.hnsw`, slab, shape, (path) => {

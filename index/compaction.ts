@@ -21,7 +21,11 @@ export interface CompactionOrder {
   readonly basePath?: string;
 }
 
-export type CompactionWord = { readonly file: SnapshotFile } | { readonly code: ErrorCode | undefined; readonly detail: string };
+/** How it ended; until then, again and again, how many slots are in the graph. */
+export type CompactionWord =
+  | { readonly file: SnapshotFile }
+  | { readonly code: ErrorCode | undefined; readonly detail: string }
+  | { readonly slots: number };
 
 export interface CompactionProcess {
   /** The graph file, written, checked and probed. Rejects with the child's own error, or `compaction_failed` when it died. */
@@ -29,24 +33,33 @@ export interface CompactionProcess {
   cancel(): void;
 }
 
-/** Ten million vectors take some forty minutes on a busy machine; what takes longer hangs. */
-const COMPACTION_MS_MAX = 60 * 60_000;
+/**
+ * Without a word for so long it hangs. How long it may take in all is not limited: a million vectors are minutes of a processor, and were over an hour where
+ * others left it a tenth of one. Its longest silence, while the file of some million vectors is written, checked and probed, is seconds of a processor.
+ */
+const SILENCE_MS_MAX = 30 * 60_000;
 /** Below the gateway: where both want the processor, requests come first. */
 const NICE = 10;
 const STDERR_CHARS_MAX = 4096;
 
 /** Builds a graph in a process of its own: neither its work nor a crash of native code reaches the requests. */
-export function buildInChild(order: CompactionOrder, script = childScript()): CompactionProcess {
+export function buildInChild(order: CompactionOrder, script = childScript(), silenceMsMax = SILENCE_MS_MAX): CompactionProcess {
   const child = fork(script, [], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], execArgv: [] });
   const done = new Promise<SnapshotFile>((resolve, reject) => {
     let stderr = '';
-    let word: CompactionWord | undefined;
-    const timer = setTimeout(() => child.kill('SIGKILL'), COMPACTION_MS_MAX);
+    let word: Exclude<CompactionWord, { readonly slots: number }> | undefined;
+    let isSilent = false;
+    const timer = setTimeout(() => {
+      isSilent = true;
+      child.kill('SIGKILL');
+    }, silenceMsMax);
     child.stderr?.on('data', (chunk: Buffer) => {
       if (stderr.length < STDERR_CHARS_MAX) stderr += chunk.toString('utf8');
     });
     child.on('message', (message) => {
-      word = message as CompactionWord;
+      const said = message as CompactionWord;
+      timer.refresh();
+      if (!('slots' in said)) word = said;
     });
     child.once('error', (cause) => {
       clearTimeout(timer);
@@ -61,7 +74,9 @@ export function buildInChild(order: CompactionOrder, script = childScript()): Co
         reject(
           new GatehouseError(
             'compaction_failed',
-            `its process ended with ${signal ?? `exit code ${code}`}${stderr ? `: ${stderr.trim().split('\n')[0]}` : ''}`,
+            isSilent
+              ? `its process said nothing for ${silenceMsMax} ms`
+              : `its process ended with ${signal ?? `exit code ${code}`}${stderr ? `: ${stderr.trim().split('\n')[0]}` : ''}`,
           ),
         );
     });

@@ -18,6 +18,7 @@ const HEADER_BYTES = 96;
 const LINK_COUNT_BYTES = 4;
 const NEIGHBOUR_BYTES = 4;
 const LABEL_BYTES = 8;
+const WORD_BYTES = 4;
 /** hnswlib draws -ln(u) / ln(M) layers with u from 2^-53: never more than 53 at M of 2. */
 const LAYERS_MAX = 53;
 /** hnswlib's mult and ours may differ by the last bits of a logarithm. */
@@ -66,6 +67,23 @@ function require(holds: boolean, what: string): asserts holds {
   if (!holds) throw new GatehouseError('snapshot_corrupt', `the graph file's ${what}`);
 }
 
+/** A file's numbers, in place where they lie for it: files are little-endian, and so are the machines that hnswlib's file can be read on. */
+export function floatsOf(bytes: Buffer): Float32Array {
+  const { buffer, byteOffset, length } = aligned(bytes);
+  return new Float32Array(buffer, byteOffset, length / Float32Array.BYTES_PER_ELEMENT);
+}
+
+function wordsOf(bytes: Buffer): Uint32Array {
+  const { buffer, byteOffset, length } = aligned(bytes);
+  return new Uint32Array(buffer, byteOffset, length / Uint32Array.BYTES_PER_ELEMENT);
+}
+
+/** Whole words, at an address that typed arrays take. */
+function aligned(bytes: Buffer): Uint8Array {
+  const whole = bytes.subarray(0, bytes.length - (bytes.length % WORD_BYTES));
+  return whole.byteOffset % WORD_BYTES === 0 ? whole : Uint8Array.from(whole);
+}
+
 /**
  * Check a graph file against the vectors and the settings it must belong to, in steps that let the event loop turn. Rejects with GatehouseError
  * `snapshot_corrupt` unless hnswlib can load it, search it and add to it without leaving its own memory, and its rows are the slab's.
@@ -96,15 +114,19 @@ function checkHeader(header: Header, slab: VectorSlab, { m, efConstruction }: Pi
 
 async function checkLayer0(file: Buffer, header: Header, slab: VectorSlab): Promise<void> {
   const expected = new Float32Array(graphDimensions(slab.metric, slab.dimensions));
+  // A hundred million numbers: a read by way of the buffer would take several times as long.
+  const words = wordsOf(file);
+  const floats = floatsOf(file);
   for (let element = 0; element < header.count; element++) {
     if (element % ROWS_PER_TURN === ROWS_PER_TURN - 1) await nextTurn();
-    const at = HEADER_BYTES + element * header.elementBytes;
-    checkLinks(file, at, header.maxM0, header.count);
-    require(file.readUInt32LE(at + header.labelOffset) === element &&
-      file.readUInt32LE(at + header.labelOffset + 4) === 0, 'labels are not the slots');
+    const at = (HEADER_BYTES + element * header.elementBytes) / WORD_BYTES;
+    checkLinks(words, at, header.maxM0, header.count);
+    const label = at + header.labelOffset / WORD_BYTES;
+    require(words[label] === element && words[label + 1] === 0, 'labels are not the slots');
     graphRow(slab.metric, slab.rowAt(element), slab.normAt(element), 0, expected);
+    const row = at + header.dataOffset / WORD_BYTES;
     for (let i = 0; i < expected.length; i++) {
-      const value = file.readFloatLE(at + header.dataOffset + i * Float32Array.BYTES_PER_ELEMENT);
+      const value = floats[row + i]!;
       // The lifted component of `ip` depends on the norms seen when the row came; any finite one only shapes the graph.
       const fits = i < slab.dimensions ? value === expected[i] : Number.isFinite(value) && value >= 0;
       require(fits, 'rows are not the vectors');
@@ -112,13 +134,11 @@ async function checkLayer0(file: Buffer, header: Header, slab: VectorSlab): Prom
   }
 }
 
-/** A link list: a 16-bit count, then marks that this index never sets, then the neighbours. Returns the count. */
-function checkLinks(file: Buffer, at: number, linksMax: number, count: number): number {
-  const links = file.readUInt32LE(at);
+/** A link list at the word `at`: a 16-bit count, then marks that this index never sets, then the neighbours. Returns the count. */
+function checkLinks(words: Uint32Array, at: number, linksMax: number, count: number): number {
+  const links = words[at]!;
   require(links <= linksMax, 'link list is too long or marked');
-  for (let i = 0; i < links; i++) {
-    require(file.readUInt32LE(at + LINK_COUNT_BYTES + i * NEIGHBOUR_BYTES) < count, 'link leads to no element');
-  }
+  for (let i = 1; i <= links; i++) require(words[at + i]! < count, 'link leads to no element');
   return links;
 }
 
@@ -127,6 +147,7 @@ async function checkUpperLayers(file: Buffer, header: Header): Promise<void> {
   const layerBytes = LINK_COUNT_BYTES + header.maxM * NEIGHBOUR_BYTES;
   const start = HEADER_BYTES + header.count * header.elementBytes;
   const levels = new Uint8Array(header.count);
+  const words = wordsOf(file);
   let at = start;
   for (let element = 0; element < header.count; element++) {
     if (element % ROWS_PER_TURN === ROWS_PER_TURN - 1) await nextTurn();
@@ -143,7 +164,7 @@ async function checkUpperLayers(file: Buffer, header: Header): Promise<void> {
     if (element % ROWS_PER_TURN === ROWS_PER_TURN - 1) await nextTurn();
     at += LINK_COUNT_BYTES;
     for (let layer = 1; layer <= levels[element]!; layer++, at += layerBytes) {
-      const links = checkLinks(file, at, header.maxM, header.count);
+      const links = checkLinks(words, at / WORD_BYTES, header.maxM, header.count);
       for (let i = 0; i < links; i++) {
         const neighbour = file.readUInt32LE(at + LINK_COUNT_BYTES + i * NEIGHBOUR_BYTES);
         require(levels[neighbour]! >= layer, 'link leads to an element below its layer');

@@ -75,15 +75,18 @@ export class VectorSlab {
   }
 
   /**
-   * A slab from a snapshot's parts, made in steps that let the event loop turn; `null` ids are holes. Rejects with RangeError on duplicate ids, a
-   * wrong row count or a bad component: the caller says what that means for its file.
+   * A slab from a snapshot's parts, made in steps that let the event loop turn; `null` ids are holes. `rows` become the slab's own: of a million vectors
+   * there is no second copy. Rejects with RangeError on duplicate ids, a wrong row count or a bad component: the caller says what that means for its file.
    */
   static async from(ids: readonly (string | null)[], rows: Float32Array, options: SlabOptions): Promise<VectorSlab> {
-    const slab = new VectorSlab({ ...options, capacityInitial: ids.length });
+    const slab = new VectorSlab({ ...options, capacityInitial: 0 });
     if (rows.length !== ids.length * slab.dimensions) throw new RangeError(`${rows.length} components for ${ids.length} rows`);
+    slab.#takeOver(rows, ids.length);
     for (let slot = 0; slot < ids.length; slot++) {
       if (slot % ROWS_PER_TURN === ROWS_PER_TURN - 1) await nextTurn();
-      slab.putHole(rows.subarray(slot * slab.dimensions, (slot + 1) * slab.dimensions));
+      const row = slab.rowAt(slot);
+      slab.requireVector(row);
+      slab.#chunkOf(slot).norms[slot & CHUNK_MASK] = norm(row);
       const id = ids[slot];
       if (id === null || id === undefined) slab.#holes.push(slot);
       else if (slab.slotOf(id) !== undefined) throw new RangeError('an id occurs twice');
@@ -301,6 +304,19 @@ export class VectorSlab {
     if (this.size >= this.capacityMax) throw new RangeError(`the index is full: ${this.capacityMax} vectors`);
   }
 
+  /** Holes of these rows: chunks that are full are views of them, the last one is a copy that has room for more. */
+  #takeOver(rows: Float32Array, count: number): void {
+    this.#chunks.length = 0;
+    for (let from = 0; from < count || from === 0; from += CHUNK_SLOTS) {
+      const part = rows.subarray(from * this.dimensions, Math.min(from + CHUNK_SLOTS, count) * this.dimensions);
+      const isFull = count - from >= CHUNK_SLOTS;
+      const chunk = newChunk(from > 0 || isFull ? CHUNK_SLOTS : Math.max(count, CAPACITY_FIRST), this.dimensions, isFull ? part : undefined);
+      if (!isFull) chunk.rows.set(part);
+      this.#chunks.push(chunk);
+    }
+    this.#slotCount = count;
+  }
+
   #chunkOf(slot: number): Chunk {
     return this.#chunks[slot >>> CHUNK_BITS]!;
   }
@@ -308,7 +324,6 @@ export class VectorSlab {
   #newSlot(): number {
     const slot = this.#slotCount++;
     if (slot >= this.capacity) this.#grow();
-    this.#chunkOf(slot).handleAt[slot & CHUNK_MASK] = NO_HANDLE;
     return slot;
   }
 
@@ -345,8 +360,8 @@ export class VectorSlab {
   }
 }
 
-function newChunk(slots: number, dimensions: number): Chunk {
-  return { rows: new Float32Array(slots * dimensions), norms: new Float64Array(slots), handleAt: new Int32Array(slots) };
+function newChunk(slots: number, dimensions: number, rows: Float32Array = new Float32Array(slots * dimensions)): Chunk {
+  return { rows, norms: new Float64Array(slots), handleAt: new Int32Array(slots).fill(NO_HANDLE) };
 }
 
 /** `search` of the contract, by way of `nearest`. */

@@ -55,6 +55,21 @@ async function expectCorrupt(manifest: SnapshotManifest, detail: string | RegExp
 }
 
 describe('round trips', () => {
+  test.each([8_192, 9_000, 16_384])('%i vectors, which fill chunks, and go on living as their own', async (count) => {
+    const index = fill(createExactIndex({ dimensions: 2, metric: 'l2' }), count);
+    const manifest = await writeSnapshot(index, folder);
+    const copy = await readSnapshot(folder, manifest);
+    for (const [i, x] of [0, 8_191, 8_192, count - 1, count, count + 300].entries()) {
+      const vector = Float32Array.of(i, 100 + x);
+      for (const one of [index, copy]) one.upsert(`i${x}`, vector);
+    }
+    const query = Float32Array.of(1, 101);
+    expect(copy.search(query, 50)).toEqual(index.search(query, 50));
+    expect(copy.get(`i${count - 2}`)).toEqual(index.get(`i${count - 2}`));
+    // The files are still those of the snapshot.
+    expect((await readSnapshot(folder, manifest)).size).toBe(count);
+  });
+
   test.each([0, 1, 2, 300])('%i vectors of an exact index', async (count) => {
     const index = fill(createExactIndex({ dimensions: DIMENSIONS, metric: 'cosine' }), count);
     const copy = await readSnapshot(folder, await writeSnapshot(index, folder, { name: 'items' }));

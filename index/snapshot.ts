@@ -9,7 +9,7 @@ import { ExactIndex } from './exact.ts';
 import { Graph } from './graph.ts';
 import { SPREAD_MAX, type Sphere } from './graph-row.ts';
 import { EF_CONSTRUCTION_MAX, GRAPH_FROM_SLOTS_MAX, HnswIndex, hnswIndexOf, M_MAX, M_MIN } from './hnsw.ts';
-import { checkHnswFile } from './hnsw-file.ts';
+import { checkHnswFile, floatsOf } from './hnsw-file.ts';
 import { CAPACITY_MAX_DEFAULT, COMPONENT_ABS_MAX, DIMENSIONS_MAX, VectorSlab } from './slab.ts';
 import { BYTES_PER_TURN, nextTurn, ROWS_PER_TURN } from './turns.ts';
 
@@ -108,7 +108,7 @@ export async function readParts(dir: string, manifest: SnapshotManifest, options
   const ids = await readIds(await readBytes(dir, files.get('ids')), manifest.count);
   const rowBytes = await readBytes(dir, files.get('f32'));
   if (rowBytes.length !== ids.length * manifest.dimensions * Float32Array.BYTES_PER_ELEMENT) throw corrupt('the vectors are not as many as the ids');
-  const slab = await buildSlab(ids, await floats(rowBytes), manifest, options);
+  const slab = await buildSlab(ids, floatsOf(rowBytes), manifest, options);
   if (manifest.kind === 'exact') return { kind: 'exact', slab };
   const shape = graphShape(manifest);
   const file = files.get('hnsw');
@@ -207,15 +207,6 @@ async function buildSlab(ids: (string | null)[], rows: Float32Array, manifest: S
     if (cause instanceof RangeError) throw corrupt(cause.message, cause);
     throw cause;
   }
-}
-
-async function floats(bytes: Buffer): Promise<Float32Array> {
-  const rows = new Float32Array(bytes.length / Float32Array.BYTES_PER_ELEMENT);
-  for (let i = 0; i < rows.length; i++) {
-    if (i % FLOATS_PER_TURN === FLOATS_PER_TURN - 1) await nextTurn();
-    rows[i] = bytes.readFloatLE(i * Float32Array.BYTES_PER_ELEMENT);
-  }
-  return rows;
 }
 
 function littleEndian(rows: Float32Array): Buffer {

@@ -11,11 +11,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { seededRandom } from '../training/learners/random.ts';
+import { skewed } from './draws.ts';
 import { busyBefore, copyShop, exitOf, gatewayEnv, machine, nextMessage, startTarget, type Target } from './load/processes.ts';
 import { ms, putBetweenMarkers, whole } from './load/report.ts';
 import type { SubscribersJob, SubscribersMessage, SubscribersReport } from './load/subscribers.ts';
 import { payment } from './load/workloads.ts';
-import { type PreparedShop, prepareShop, skewed } from './shop.ts';
+import { type PreparedShop, prepareShop } from './shop.ts';
 
 interface Options {
   readonly connections: string;

@@ -22,8 +22,8 @@ import { DEFAULT_LISTS, DEFAULT_RULES } from '../../scoring/risk/default-rules.t
 import { FRAUD_SET } from '../../scoring/risk/pipeline.ts';
 import { openLmdbStore } from '../../store/lmdb.ts';
 import { type Random, seededRandom } from '../../training/learners/random.ts';
+import { skewed } from '../draws.ts';
 import { payment } from '../load/workloads.ts';
-import { skewed } from '../shop.ts';
 
 const RULES = 20;
 /** Each with a session, a card, a device and an address: the replay holds five states for each that paid. */

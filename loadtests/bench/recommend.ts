@@ -15,7 +15,7 @@ import type { RecommendRequest } from '../../contracts/recommend.ts';
 import { readConfig } from '../../gateway/config.ts';
 import { openContentIndexes } from '../../gateway/content.ts';
 import { ITEMS_COLLECTION } from '../../gateway/data/items.ts';
-import { bundlesDir, openStore } from '../../gateway/resources.ts';
+import { bundlesDir, openStore, ownDir } from '../../gateway/resources.ts';
 import { indexReaders } from '../../index/readers.ts';
 import { DEFAULT_DECLARATIONS } from '../../scoring/features/defaults.ts';
 import { createFeatureEngine } from '../../scoring/features/engine.ts';
@@ -28,7 +28,8 @@ import { createRecommender, RANK_SET, RECOMMEND_STAGES, type RecommendModels, ty
 import { DEFAULT_PLACEMENTS } from '../../scoring/recommend/placements.ts';
 import { Trending } from '../../scoring/recommend/trending.ts';
 import { seededRandom } from '../../training/learners/random.ts';
-import { itemId, prepareShop, skewed, userId } from '../shop.ts';
+import { skewed } from '../draws.ts';
+import { itemId, prepareShop, userId } from '../shop.ts';
 
 const USERS = 20_000;
 const SEED = 1;
@@ -83,8 +84,8 @@ async function main(): Promise<void> {
   try {
     for await (const { value } of store.docs(ITEMS_COLLECTION)) catalogue.put(value as Item);
     const { handles } = catalogue;
-    const content = await openContentIndexes({
-      dir: join(dataDir, 'content'),
+    const content = openContentIndexes({
+      dir: ownDir(config, 'content'),
       catalogue,
       itemsMax: items,
       now: Date.now,
@@ -98,7 +99,7 @@ async function main(): Promise<void> {
     const openedMs = performance.now();
     const bundle = await loadBundle(join(bundlesDir(config), shop.bundle), { engine, ...indexReaders, handles, openContent: content.open });
     while (content.stats()?.isCompacting !== false) await setTimeout(POLL_MS);
-    line('content index built in', `${((performance.now() - openedMs) / 1000).toFixed(1)} s, beside`);
+    line('content index opened in', `${((performance.now() - openedMs) / 1000).toFixed(1)} s, beside`);
     const withoutContent: RecommendModels = { ...bundle.recommend, content: undefined };
     const spentMs = Object.fromEntries(RECOMMEND_STAGES.map((stage) => [stage, 0])) as Record<RecommendStage, number>;
     const recommend = createRecommender({

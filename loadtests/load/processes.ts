@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { cp, link, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { arch, cpus, loadavg, platform, totalmem } from 'node:os';
 import { join } from 'node:path';
@@ -8,8 +9,8 @@ import { type PreparedShop, rulesPath } from '../shop.ts';
 import type { GeneratorMessage, Job, Round } from './generator.ts';
 import type { TargetMessage, TargetRequest } from './target.ts';
 
-/** A gateway with a million items reads them all before it listens. */
-const START_MS_MAX = 120_000;
+/** A gateway with a million items reads them all before it listens: half a minute of its processor, and many times that on a machine that others keep busy. */
+const START_MS_MAX = 1_800_000;
 const STOP_MS_MAX = 30_000;
 /** Beyond what its warm-up and rounds take, a generator has hung. */
 const GENERATOR_GRACE_MS = 20_000;
@@ -39,9 +40,23 @@ export interface Target {
   stop(): Promise<void>;
 }
 
+/** One that this module started itself. */
+export interface StartedTarget extends Target {
+  readonly started: Started;
+}
+
+/** What it took to start, from the fork on: until it listened, and until its index of the catalogue was there. */
+export interface Started {
+  readonly readyMs: number;
+  readonly ready: Usage;
+  readonly settledMs: number;
+  readonly settled: Usage;
+}
+
 /** An index of a million items by content takes some minutes to build. */
-const SETTLE_MS_MAX = 900_000;
-const SETTLE_POLL_MS = 200;
+const SETTLE_MS_MAX = 1_800_000;
+/** Seldom: what the gateway does for each look is part of what it used until then. */
+const SETTLE_POLL_MS = 1_000;
 
 /** Waits until the gateway has built its index of the catalogue, in a child that would take the load's second core. */
 async function isSettled(controlPort: number): Promise<void> {
@@ -59,9 +74,12 @@ export interface TargetOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Folder for a CPU profile of the process. */
   readonly profileDir?: string | undefined;
+  /** Whether a gateway has an index of its catalogue to wait for; true where absent. */
+  readonly hasContent?: boolean;
 }
 
-export async function startTarget({ what, env = {}, profileDir }: TargetOptions): Promise<Target> {
+export async function startTarget({ what, env = {}, profileDir, hasContent = true }: TargetOptions): Promise<StartedTarget> {
+  const forkedMs = performance.now();
   const child = fork(fileURLToPath(new URL('./target.js', import.meta.url)), [what], {
     env: { PATH: process.env['PATH'] ?? '', ...env },
     execArgv: profileDir === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', profileDir],
@@ -82,10 +100,15 @@ export async function startTarget({ what, env = {}, profileDir }: TargetOptions)
     child.kill('SIGKILL');
     throw cause;
   }
-  if (what === 'gateway') await isSettled(first.controlPort);
+  const readyMs = performance.now() - forkedMs;
+  const ready = await ask();
+  if (what === 'gateway' && hasContent) await isSettled(first.controlPort);
+  const settledMs = performance.now() - forkedMs;
+  const started = { readyMs, ready, settledMs, settled: await ask() };
   return {
     port: first.port,
     controlPort: first.controlPort,
+    started,
     usage: ask,
     async stop() {
       const exited = exitOf(child, STOP_MS_MAX);
@@ -95,11 +118,13 @@ export async function startTarget({ what, env = {}, profileDir }: TargetOptions)
   };
 }
 
-/** A copy of the shop for one gateway: its own store, and the bundle by hard links, as nothing writes to it. */
+/** A copy of the shop for one gateway: its own store; the bundle and the index of content by hard links, as nobody writes into a file of theirs. */
 export async function copyShop(shopDir: string): Promise<{ dataDir: string; remove: () => Promise<void> }> {
   const dataDir = await mkdtemp(`${shopDir}-run-`);
   await cp(join(shopDir, 'store'), join(dataDir, 'store'), { recursive: true });
-  await linkFolder(join(shopDir, 'bundles'), join(dataDir, 'bundles'));
+  for (const name of ['bundles', 'content']) {
+    if (existsSync(join(shopDir, name))) await linkFolder(join(shopDir, name), join(dataDir, name));
+  }
   return { dataDir, remove: () => rm(dataDir, { recursive: true, force: true }) };
 }
 

@@ -1,5 +1,7 @@
 import { type Random, seededRandom } from '../../training/learners/random.ts';
-import { FRAUD_AMOUNT, itemId, skewed, userId } from '../shop.ts';
+import { skewed } from '../draws.ts';
+import { itemId, userId } from '../shop.ts';
+import { FRAUD_AMOUNT } from '../shop-bundle.ts';
 
 export const WORKLOADS = ['score', 'features', 'recommend', 'recommend_new', 'events'] as const;
 export type Workload = (typeof WORKLOADS)[number];

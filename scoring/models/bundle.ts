@@ -73,8 +73,11 @@ export interface BundleDeps {
   readonly readIndex: (dir: string, manifest: SnapshotManifest, options: { readonly handles?: Handles }) => Promise<VectorIndex>;
   readonly readProfiles: (dir: string, file: string) => Promise<ProfileSearch>;
   readonly readSessions: (dir: string, file: string, search: SessionSearchName | undefined) => Promise<SessionSearch>;
-  /** Begins to open the catalogue's content by the model; what it returns is closed when the bundle is released. Absent: there is no catalogue to serve. */
-  readonly openContent?: (model: ContentModel) => OpenContent;
+  /**
+   * Begins to open the catalogue's content by the model, of which `id` is the hash; what it returns is closed when the bundle is released. Absent: there is
+   * no catalogue to serve.
+   */
+  readonly openContent?: (model: ContentModel, id: string) => OpenContent;
   /** Opens the item index of a bundle that can place new items in it; what it returns is closed when the bundle is released. Absent: it is read as it is. */
   readonly openItems?: (dir: string, manifest: SnapshotManifest) => Promise<OpenItems>;
   /** The catalogue's, where the bundle is to recommend from it; its own where absent. */
@@ -253,7 +256,7 @@ export async function loadBundle(dir: string, deps: BundleDeps): Promise<LoadedB
     const linear = tables.linear && NeighbourTable.fromFile((await readTable(dir, tables.linear)) as NeighboursFile, handles);
     const neighbours = tables.neighbours && NeighbourTable.fromFile((await readTable(dir, tables.neighbours)) as NeighboursFile, handles);
     const popularity = tables.popularity && PopularityTable.fromFile((await readTable(dir, tables.popularity)) as PopularityFile, handles);
-    content = contentModel ? deps.openContent?.(contentModel) : undefined;
+    content = contentModel ? deps.openContent?.(contentModel, hashOf(manifest, tables.content)) : undefined;
     if (foldIn) items?.serve(foldIn, manifest.trained.journal_offset);
     return {
       manifest,
@@ -289,6 +292,13 @@ export async function loadBundle(dir: string, deps: BundleDeps): Promise<LoadedB
     await release();
     throw cause;
   }
+}
+
+/** The hash of a file that was verified. */
+function hashOf({ files, version }: BundleManifest, name: string | undefined): string {
+  const file = files.find((entry) => entry.name === name);
+  if (!file) throw new Error(`${version} was verified without ${name}`);
+  return file.sha256;
 }
 
 /** Drops the optional fields that are undefined: the manifest's schema and the index contract differ only in that. */

@@ -49,13 +49,18 @@ export function contentVector({ dimensions, idf, idfUnseen }: ContentModel, toke
     const known = idf[bucketOf(hash, idf.length)]!;
     const value = (1 + Math.log(Math.max(1, weight))) * (known > 0 ? known : idfUnseen);
     let bits = 0;
-    for (let i = 0; i < dimensions; i++) {
+    for (let i = 0; i < dimensions; i++, bits >>>= 1) {
       if (i % 32 === 0) bits = mix(hash + Math.imul(i / 32 + 1, 0x9e3779b9));
-      sums[i]! += (bits >>> (i % 32)) & 1 ? value : -value;
+      // By a sum of signs, not by a branch: bits of a hash are what a processor cannot foresee, and a catalogue is gone through at each start.
+      sums[i]! += value * (2 * (bits & 1) - 1);
     }
   }
-  const length = Math.sqrt(sums.reduce((sum, x) => sum + x * x, 0));
-  return Float32Array.from(sums, (x) => (length > 0 ? x / length : 0));
+  let squares = 0;
+  for (let i = 0; i < dimensions; i++) squares += sums[i]! * sums[i]!;
+  const vector = new Float32Array(dimensions);
+  const length = Math.sqrt(squares);
+  if (length > 0) for (let i = 0; i < dimensions; i++) vector[i] = sums[i]! / length;
+  return vector;
 }
 
 /** The model of a bundle's table. Throws `bundle_corrupt`: one weight that is no number would spoil every vector with its word. */

@@ -58,7 +58,9 @@ export class NeighbourTable {
       this.#rowOf = withPlace(this.#rowOf, own[row]!, -1);
       this.#rowOf[own[row]!] = row;
     }
-    this.#neighbours = Int32Array.from(neighbours, (position) => own[position]!);
+    // A loop, not `from`, which takes ten times as long: three seconds for the twenty neighbours of each of a million items.
+    this.#neighbours = new Int32Array(neighbours.length);
+    for (let i = 0; i < neighbours.length; i++) this.#neighbours[i] = own[neighbours[i]!]!;
   }
 
   /** Checks every position before it is used: a crafted table must not read out of bounds. Throws `bundle_corrupt`. */
