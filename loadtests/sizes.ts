@@ -112,6 +112,10 @@ async function measure({ shop, target }: Running, workload: Workload, round: num
   });
   const after = await stages(target);
   const stagesMs = RECOMMEND_STAGES.map((_, i) => ((after[i]!.sumS - before[i]!.sumS) * 1000) / (after[i]!.count - before[i]!.count));
+  const { unitsPerS, p50Ms, p99Ms } = driven.rounds[0]!;
+  say(
+    `  ${whole(unitsPerS)}/s, ${driven.targetCores.toFixed(3)} cores, p50 ${ms(p50Ms)} ms, p99 ${ms(p99Ms)} ms, stages ${stagesMs.map(ms).join(', ')} ms`,
+  );
   return { driven, stagesMs };
 }
 

@@ -12,8 +12,8 @@ import type { TargetMessage, TargetRequest } from './target.ts';
 /** A gateway with a million items reads them all before it listens: half a minute of its processor, and many times that on a machine that others keep busy. */
 const START_MS_MAX = 1_800_000;
 const STOP_MS_MAX = 30_000;
-/** Beyond what its warm-up and rounds take, a generator has hung. */
-const GENERATOR_GRACE_MS = 20_000;
+/** Beyond what its warm-up and rounds take, a generator has hung; making its requests ahead is seconds of a processor, and a busy machine makes more of them. */
+const GENERATOR_GRACE_MS = 120_000;
 
 /** How busy others keep the machine, in processes that want a core; to be read before the load begins. */
 export function busyBefore(): string {
