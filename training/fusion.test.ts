@@ -74,3 +74,19 @@ test('the ONNX file gives the same scores, with missing and infinite values as w
     await session.release();
   }
 });
+
+test('a logarithm of what is missing, nothing, or no finite number says nothing, in the ONNX file as well', async () => {
+  const model = { featureCount: 1, terms: [{ column: 0, feature: 'appeal', kind: 'log' as const, weight: 0.7 }] };
+  const rows = Float32Array.of(2, 0.25, 1, 0, -3, Number.NaN, Number.POSITIVE_INFINITY);
+  const session = await loadOnnx(fusedToOnnx(model));
+  try {
+    const { score } = await session.run({ features: { data: rows, dims: [rows.length, 1] } });
+    const expected = predictFused(model, rows);
+    expect([...expected]).toEqual([0.7 * Math.log(2), 0.7 * Math.log(0.25), 0, 0, 0, 0, 0].map((value) => expect.closeTo(value, 6)));
+    (score!.data as Float32Array).forEach((value, i) => {
+      expect(value).toBeCloseTo(expected[i]!, 5);
+    });
+  } finally {
+    await session.release();
+  }
+});

@@ -138,7 +138,7 @@ export function fusedToOnnx({ featureCount, terms }: FusedModel): Uint8Array {
             : value;
     const weighed = graph.node('Mul', [spoken, graph.scalar(weight)]);
     // Not finite: then the difference is NaN.
-    return graph.node('Where', [graph.node('IsNaN', [graph.node('Sub', [value, value])]), zero, weighed]);
+    return graph.node('Where', [graph.node('IsNaN', [graph.node('Sub', [weighed, weighed])]), zero, weighed]);
   });
   graph.node('Sum', parts, {}, 'score');
   graph.output('score', 'float32', ['N', 1]);
