@@ -155,8 +155,8 @@ describe('default sets', () => {
     expect(engine.names('fraud').length).toBeLessThanOrEqual(100);
     expect(engine.names('rank').length).toBeLessThanOrEqual(53);
     const columns = SOURCES.flatMap((source) => source.columns.map(({ key }) => key));
-    // What is due again orders candidates where there is no ranker, which is not taught it.
-    expect([...engine.contextKeys('rank'), 'buy_again_due'].sort()).toEqual(columns.sort());
+    // What is due again, and what is alike, order candidates where there is no ranker, which is not taught them.
+    expect([...engine.contextKeys('rank'), 'buy_again_due', 'content'].sort()).toEqual(columns.sort());
     for (const set of ['fraud', 'rank']) for (const i of engine.names(set).keys()) expect(engine.explain(set, i, 1.5)).not.toContain('{');
     const at = engine.names('fraud').indexOf('user_last_attempt');
     expect(engine.explain('fraud', at, 7_200)).toBe('previous payment of this customer 2 h ago');
