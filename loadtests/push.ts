@@ -4,7 +4,7 @@
  *   npm run build && node dist/loadtests/push.js --help
  */
 import { fork } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,7 +13,7 @@ import { Command } from 'commander';
 import { seededRandom } from '../training/learners/random.ts';
 import { skewed } from './draws.ts';
 import { busyBefore, copyShop, exitOf, gatewayEnv, machine, nextMessage, startTarget, type Target } from './load/processes.ts';
-import { ms, putBetweenMarkers, whole } from './load/report.ts';
+import { DOCS_PAGE, ms, whole, writeDocs } from './load/report.ts';
 import type { SubscribersJob, SubscribersMessage, SubscribersReport } from './load/subscribers.ts';
 import { payment } from './load/workloads.ts';
 import { type PreparedShop, prepareShop } from './shop.ts';
@@ -40,7 +40,6 @@ const SUBSCRIBED_MS_MAX = 90_000;
 const REPORT_MS_MAX = 30_000;
 /** Garbage of the handshakes goes before memory is read. */
 const REST_MS = 2_000;
-const DOCS_PAGE = 'docs/performance.md';
 
 async function main(options: Options): Promise<void> {
   const busy = busyBefore();
@@ -71,10 +70,7 @@ async function main(options: Options): Promise<void> {
   process.stdout.write(`${report}\n`);
   if (options.json !== undefined)
     await writeFile(options.json, `${JSON.stringify({ machine: machine(), at: new Date().toISOString(), rows }, null, 2)}\n`);
-  if (options.writeDocs !== undefined) {
-    const page = options.writeDocs === true ? DOCS_PAGE : options.writeDocs;
-    await writeFile(page, putBetweenMarkers(await readFile(page, 'utf8'), 'push', `\n${report}\n`));
-  }
+  await writeDocs(options.writeDocs, 'push', report);
 }
 
 async function measure(target: Target, shop: PreparedShop, connections: number, rate: number, seconds: number): Promise<PushRow> {

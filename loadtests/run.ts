@@ -3,12 +3,12 @@
  *
  *   npm run build && node dist/loadtests/run.js --help
  */
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { busyBefore, copyShop, drive, gatewayEnv, machine, startTarget } from './load/processes.ts';
-import { type Measured, measured, ms, putBetweenMarkers, table, type Verdict, verdictTable, whole } from './load/report.ts';
+import { DOCS_PAGE, type Measured, measured, ms, table, type Verdict, verdictTable, whole, writeDocs } from './load/report.ts';
 import type { Workload } from './load/workloads.ts';
 import { type PreparedShop, prepareShop } from './shop.ts';
 
@@ -51,7 +51,6 @@ const SCENARIOS: readonly Scenario[] = [
   { name: `${PACED} to new visitors`, target: 'gateway', workload: 'recommend_new', env: {}, perS: PACED_PER_S },
   { name: 'events', target: 'gateway', workload: 'events', env: {} },
 ];
-const DOCS_PAGE = 'docs/performance.md';
 
 const say = (text: string): void => {
   process.stderr.write(`${text}\n`);
@@ -83,10 +82,7 @@ async function main(options: Options): Promise<void> {
       options.json,
       `${JSON.stringify({ machine: machine(), at: new Date().toISOString(), shop: shopOptions, rows, verdicts }, null, 2)}\n`,
     );
-  if (options.writeDocs !== undefined) {
-    const page = options.writeDocs === true ? DOCS_PAGE : options.writeDocs;
-    await writeFile(page, putBetweenMarkers(await readFile(page, 'utf8'), `load ${shop.items}`, `\n${report}\n`));
-  }
+  await writeDocs(options.writeDocs, `load ${shop.items}`, report);
 }
 
 async function measure(scenario: Scenario, shop: PreparedShop, shopDir: string, options: Options): Promise<Measured[]> {

@@ -3,13 +3,12 @@
  *
  *   npm run build && node dist/loadtests/sizes.js --help
  */
-import { readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { RECOMMEND_STAGES } from '../scoring/recommend/pipeline.ts';
 import { busyBefore, copyShop, type Driven, drive, gatewayEnv, machine, type StartedTarget, startTarget } from './load/processes.ts';
-import { median, ms, putBetweenMarkers, type Verdict, verdictTable, whole } from './load/report.ts';
+import { DOCS_PAGE, median, ms, type Verdict, verdictTable, whole, writeDocs } from './load/report.ts';
 import type { Workload } from './load/workloads.ts';
 import { type PreparedShop, prepareShop } from './shop.ts';
 
@@ -42,7 +41,6 @@ const WORKLOADS: readonly [Workload, string][] = [
   ['recommend', 'visitors who come again'],
   ['recommend_new', 'new visitors'],
 ];
-const DOCS_PAGE = 'docs/performance.md';
 /** A million items may take so much more. */
 const TIMES_MAX = 1.5;
 
@@ -180,9 +178,7 @@ async function report(gateways: readonly Running[], busy: string, options: Optio
     verdictTable(verdicts),
   ].join('\n');
   process.stdout.write(`${text}\n`);
-  if (options.writeDocs === undefined) return;
-  const page = options.writeDocs === true ? DOCS_PAGE : options.writeDocs;
-  await writeFile(page, putBetweenMarkers(await readFile(page, 'utf8'), 'sizes', `\n${text}\n`));
+  await writeDocs(options.writeDocs, 'sizes', text);
 }
 
 const program = new Command('sizes')

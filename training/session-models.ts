@@ -66,18 +66,22 @@ export async function learnSessions(
   progress: (label: string) => Progress,
   earlier?: LearnedSessions,
 ): Promise<LearnedSessions> {
-  const rows = visitSequences(log, untilMs);
-  const histories = historySequences(log, untilMs);
-  const targets = targetsOf(histories);
   // What is made is decided on the whole journal: were it missing from the earlier of the moments that a training looks from, the ranker would
   // learn half of its rows without a source that it is then served with.
   const all = Number.POSITIVE_INFINITY;
-  const table =
-    params.neighbours && longOnes(rows) > 0 && longOnes(visitSequences(log, all)) >= NEIGHBOURS_SESSIONS_MIN
-      ? fitVmis(rows, {}, { seed, progress: progress('sessions') }).table
+  const rows = params.neighbours ? visitSequences(log, untilMs) : undefined;
+  const sessions =
+    rows && longOnes(rows) > 0 && longOnes(visitSequences(log, all)) >= NEIGHBOURS_SESSIONS_MIN
+      ? {
+          sessions: fitVmis(rows, {}, { seed, progress: progress('sessions') }).table,
+          // Chosen once: a ranker that learned from one search would be served with the numbers of another.
+          sessionSearch: earlier?.sessionSearch ?? chooseSearch(rows, seed),
+        }
       : undefined;
+  const histories = params.nextItem ? historySequences(log, untilMs) : undefined;
+  const targets = histories ? targetsOf(histories) : 0;
   const nextItem =
-    params.nextItem && targets > 0 && targetsOf(historySequences(log, all)) >= params.nextItemTargetsMin
+    histories && targets > 0 && targetsOf(historySequences(log, all)) >= params.nextItemTargetsMin
       ? await fitNext(
           histories,
           targets,
@@ -87,11 +91,7 @@ export async function learnSessions(
           earlier?.nextItem,
         )
       : undefined;
-  // Chosen once: a ranker that learned from one search would be served with the numbers of another.
-  return {
-    ...(table && { sessions: table, sessionSearch: earlier?.sessionSearch ?? chooseSearch(rows, seed) }),
-    ...(nextItem && { nextItem }),
-  };
+  return { ...sessions, ...(nextItem && { nextItem }) };
 }
 
 /** Of the visits with two items the newest tell which search is better, a twentieth of them but no more than these. */

@@ -19,7 +19,7 @@ import { createHnswIndex } from '../../index/hnsw.ts';
 import { type CompactionReport, type LiveIndex, openLiveIndex, TOMBSTONES_SHARE_MAX } from '../../index/live.ts';
 import { writeSnapshot } from '../../index/snapshot.ts';
 import { busyBefore, machine } from '../load/processes.ts';
-import { putBetweenMarkers } from '../load/report.ts';
+import { writeDocs } from '../load/report.ts';
 
 /** Queries that are also scanned exactly, for recall. */
 const QUERIES = 200;
@@ -35,7 +35,6 @@ const MOVE = 0.4;
 const UPDATES_PER_TURN = 2;
 /** Searches timed before updates begin. */
 const SEARCHES = 2_000;
-const DOCS_PAGE = 'docs/performance.md';
 const MB = 2 ** 20;
 
 interface Prepared {
@@ -245,8 +244,7 @@ async function main(): Promise<void> {
   }
   const text = [`${machine()}; ${busy}. ${new Date().toISOString().slice(0, 10)}.`, '', '| what | measured |', '|---|---|', ...report].join('\n');
   process.stdout.write(`${text}\n`);
-  if (process.argv.includes('--write-docs'))
-    await writeFile(DOCS_PAGE, putBetweenMarkers(await readFile(DOCS_PAGE, 'utf8'), `index ${count}`, `\n${text}\n`));
+  if (process.argv.includes('--write-docs')) await writeDocs(true, `index ${count}`, text);
 }
 
 await main();

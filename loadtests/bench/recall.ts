@@ -5,13 +5,12 @@
  *   node dist/loadtests/bench/recall.js [session_clicks.parquet] [--write-docs]     (Diginetica; without it no learnt factors)
  */
 import { existsSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
 import { clusteredVectors, gaussian, seededRandom } from '../../index/clustered.ts';
 import { createExactIndex } from '../../index/exact.ts';
 import { createHnswIndex } from '../../index/hnsw.ts';
 import { readClicks } from '../../training/evaluation/protocols/sessions-neighbours.ts';
 import { fitAls } from '../../training/learners/als.ts';
-import { putBetweenMarkers } from '../load/report.ts';
+import { writeDocs } from '../load/report.ts';
 
 const DIMENSIONS = 64;
 /** About Diginetica's. */
@@ -20,7 +19,6 @@ const QUERIES = 100;
 const K = 100;
 const EF_WIDE = 2_400;
 const NEIGHBOURS = 20;
-const DOCS_PAGE = 'docs/performance.md';
 
 interface Vectors {
   readonly items: readonly Float32Array[];
@@ -106,8 +104,7 @@ async function main(): Promise<void> {
   if (existsSync(path)) rows.push(row('ALS factors of Diginetica’s items, asked by sessions', await learnt(path)));
   const text = rows.join('\n');
   process.stdout.write(`${text}\n`);
-  if (process.argv.includes('--write-docs'))
-    await writeFile(DOCS_PAGE, putBetweenMarkers(await readFile(DOCS_PAGE, 'utf8'), 'index recall', `\n${text}\n`));
+  if (process.argv.includes('--write-docs')) await writeDocs(true, 'index recall', text);
 }
 
 await main();

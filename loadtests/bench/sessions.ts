@@ -6,7 +6,7 @@
  */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -15,7 +15,7 @@ import { type SessionIndex, type SessionSearchParams, V_STAN, VMIS_KNN } from '.
 import { decodeSessions, encodeSessions } from '../../index/sessions-file.ts';
 import { indexSessions, readClicks, type Sessions } from '../../training/evaluation/protocols/sessions-neighbours.ts';
 import { machine } from '../load/processes.ts';
-import { putBetweenMarkers } from '../load/report.ts';
+import { writeDocs } from '../load/report.ts';
 
 const PATH_DEFAULT = 'data/diginetica_sessions/session_clicks.parquet';
 const LIST_LENGTH = 20;
@@ -24,7 +24,6 @@ const TEST_SESSIONS = 4_000;
 /** Where serenade.sh installs it. */
 const SERENADE = '.serenade/bin/evaluator';
 const WARM_UP = 3_000;
-const DOCS_PAGE = 'docs/performance.md';
 /** Of Diginetica. */
 const SIZE = { sessions: 186_670, items: 43_097, testSessions: 15_979 };
 const SETTINGS: readonly { readonly name: string; readonly params: SessionSearchParams }[] = [
@@ -182,8 +181,7 @@ async function main(path: string): Promise<void> {
   }
   const text = [`${machine()}. ${prefixes.length} prefixes of ${asked.length} sessions.`, '', ...rows].join('\n');
   process.stdout.write(`${text}\n`);
-  if (process.argv.includes('--write-docs'))
-    await writeFile(DOCS_PAGE, putBetweenMarkers(await readFile(DOCS_PAGE, 'utf8'), 'sessions', `\n${text}\n`));
+  if (process.argv.includes('--write-docs')) await writeDocs(true, 'sessions', text);
 }
 
 const [given = PATH_DEFAULT] = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));

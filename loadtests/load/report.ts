@@ -1,3 +1,4 @@
+import { readFile, writeFile } from 'node:fs/promises';
 import type { Driven } from './processes.ts';
 
 /** One line of the table: medians over the rounds. */
@@ -84,8 +85,18 @@ export function ms(value: number): string {
   return value < 10 ? value.toFixed(2) : value.toFixed(1);
 }
 
+/** The page that measured figures stand on. */
+export const DOCS_PAGE = 'docs/performance.md';
+
+/** Puts a report between the markers of this name, on the page named; `true` is the project's own, and without one nothing is written. */
+export async function writeDocs(page: string | true | undefined, name: string, report: string): Promise<void> {
+  if (page === undefined) return;
+  const path = page === true ? DOCS_PAGE : page;
+  await writeFile(path, putBetweenMarkers(await readFile(path, 'utf8'), name, `\n${report}\n`));
+}
+
 /** Replaces what stands between the markers of this name. Throws when the page lacks them. */
-export function putBetweenMarkers(page: string, name: string, content: string): string {
+function putBetweenMarkers(page: string, name: string, content: string): string {
   const [begin, end] = [`<!-- ${name}: begin -->`, `<!-- ${name}: end -->`];
   const from = page.indexOf(begin);
   const to = page.indexOf(end);

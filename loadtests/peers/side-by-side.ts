@@ -1,17 +1,15 @@
 import { existsSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { copyShop, drive, gatewayEnv, machine, startTarget, type Target } from '../load/processes.ts';
-import { type Measured, measured, putBetweenMarkers, table, type Verdict, verdictTable } from '../load/report.ts';
+import { DOCS_PAGE, type Measured, measured, table, type Verdict, verdictTable, writeDocs } from '../load/report.ts';
 import type { Workload } from '../load/workloads.ts';
 import { type PreparedShop, prepareShop } from '../shop.ts';
 import { PYTHON } from './python-service.ts';
 
 /** The shop that all are asked about. */
 export const SHOP = { items: 100_000, users: 20_000, seed: 1 };
-const DOCS_PAGE = 'docs/performance.md';
 
 /** What the command line says. */
 export interface PeerOptions {
@@ -93,7 +91,7 @@ export class SideBySide {
 
   /** Prints the tables, and puts them between the page's markers where that was asked for. `what` says what was compared. */
   async report(busy: string, what: string, verdicts: readonly Verdict[], markers: string): Promise<void> {
-    const { workers, rounds, round, warmup, writeDocs } = this.#options;
+    const { workers, rounds, round, warmup } = this.#options;
     const report = [
       `${machine()}; ${busy}. ${new Date().toISOString().slice(0, 10)}. ${what}; workers of uvicorn: ${workers}; medians of ${rounds} rounds of ${round} s after ${warmup} s of warm-up.`,
       '',
@@ -102,8 +100,6 @@ export class SideBySide {
       verdictTable(verdicts),
     ].join('\n');
     process.stdout.write(`${report}\n`);
-    if (writeDocs === undefined) return;
-    const page = writeDocs === true ? DOCS_PAGE : writeDocs;
-    await writeFile(page, putBetweenMarkers(await readFile(page, 'utf8'), markers, `\n${report}\n`));
+    await writeDocs(this.#options.writeDocs, markers, report);
   }
 }
